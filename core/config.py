@@ -1,0 +1,385 @@
+"""The run configuration: frozen dataclasses that cannot hold an invalid value.
+
+Each field carries its own rule (choices, bounds, help text) in its metadata, so this one table drives validation, the
+page's controls and the URL. `RunConfig.from_dict` takes the JSON shape of the contract; `RunConfig.to_dict` gives it back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from dataclasses import dataclass, field, fields
+
+from core.data.sources import FEATURES, SCALINGS, SOURCES
+from core.nn.activations import ACTIVATIONS
+from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
+from core.nn.losses import LOSSES
+from core.nn.optimizers import OPTIMIZERS
+from core.nn.schedules import SCHEDULES
+
+# What protects a shared server. Hidden layers and outputs differ: a 64x64 RGB picture alone is 12,288 outputs.
+LIMITS = {
+    "layers": 16,
+    "units": 4096,
+    "output_units": 16_384,
+    "parameters": 20_000_000,
+    "samples": 100_000,
+    "inputs": 16_384,
+    "memory_bytes": 1 << 30,
+}
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot run. `field` is the dotted path, `message` says what it must be and what it was."""
+
+    def __init__(self, field: str, message: str):
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
+
+    def __reduce__(self):
+        return type(self), (self.field, self.message)
+
+
+def shown(value) -> str:
+    """A value as an error message quotes it: short, whatever was sent."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def choice(default, options, help):
+    """A field that is one of the names in `options`."""
+    return field(default=default, metadata={"kind": "choice", "options": tuple(options), "help": help})
+
+
+def number(default, low, high, help, *, above=False, optional=False, unit=""):
+    """A finite number in [low, high], or in (low, high] with `above`; None is allowed with `optional`."""
+    rule = {"kind": "number", "low": low, "high": high, "above": above, "optional": optional, "unit": unit, "help": help}
+    return field(default=default, metadata=rule)
+
+
+def whole(default, low, high, help, *, optional=False, unit=""):
+    """A whole number in [low, high]; None is allowed with `optional`."""
+    rule = {"kind": "whole", "low": low, "high": high, "above": False, "optional": optional, "unit": unit, "help": help}
+    return field(default=default, metadata=rule)
+
+
+def text(help):
+    """A string of at most 4096 characters, or None."""
+    return field(default=None, metadata={"kind": "text", "help": help})
+
+
+def names(default, options, help):
+    """A tuple of distinct names out of `options`, at least one."""
+    return field(default=default, metadata={"kind": "names", "options": tuple(options), "help": help})
+
+
+def _checked_choice(name, value, rule):
+    if not isinstance(value, str) or value not in rule["options"]:
+        raise ConfigError(name, f"must be one of {', '.join(rule['options'])}; was {shown(value)}")
+    return value
+
+
+def _checked_number(name, value, rule):
+    if value is None and rule["optional"]:
+        return None
+    kind = "a whole number" if rule["kind"] == "whole" else "a number"
+    bounds = f"above {rule['low']:g} and at most {rule['high']:g}" if rule["above"] else f"from {rule['low']:g} to {rule['high']:g}"
+    wanted = f"must be {kind} {bounds}{' or null' if rule['optional'] else ''}; was {shown(value)}"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ConfigError(name, wanted)
+    if not rule["low"] <= value <= rule["high"] or (rule["above"] and value == rule["low"]):
+        raise ConfigError(name, wanted)
+    if rule["kind"] == "whole":
+        if value != int(value):
+            raise ConfigError(name, wanted)
+        return int(value)
+    return float(value)
+
+
+def _checked_text(name, value, rule):
+    if value is not None and (not isinstance(value, str) or len(value) > 4096 or "\0" in value):
+        raise ConfigError(name, f"must be a text of at most 4096 characters or null; was {shown(value)}")
+    return value
+
+
+def _checked_names(name, value, rule):
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ConfigError(name, f"must be a list of at least one of {', '.join(rule['options'])}; was {shown(value)}")
+    for entry in value:
+        _checked_choice(name, entry, rule)
+    if len(set(value)) < len(value):
+        raise ConfigError(name, f"must name each entry once; was {shown(value)}")
+    return tuple(value)
+
+
+_CHECKS = {
+    "choice": _checked_choice,
+    "number": _checked_number,
+    "whole": _checked_number,
+    "text": _checked_text,
+    "names": _checked_names,
+}
+
+
+class Checked:
+    """Base of the configuration's dataclasses: every field is checked against its rule when the object is made."""
+
+    def __post_init__(self):
+        for spec in fields(self):
+            rule = spec.metadata
+            if "kind" in rule:
+                value = _CHECKS[rule["kind"]](spec.name, getattr(self, spec.name), rule)
+                object.__setattr__(self, spec.name, value)
+
+    @classmethod
+    def from_dict(cls, values, path=""):
+        """The object of this JSON shape; unknown fields and wrong values raise ConfigError with the field's path."""
+        if not isinstance(values, dict):
+            raise ConfigError(path or "configuration", f"must be an object; was {shown(values)}")
+        known = {spec.name: spec for spec in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise ConfigError(_join(path, name), f"is not a field here; the fields are {', '.join(known)}")
+        arguments = {}
+        for name, value in values.items():
+            nested = known[name].metadata.get("nested")
+            arguments[name] = nested(value, _join(path, name)) if nested else value
+        try:
+            return cls(**arguments)
+        except ConfigError as error:
+            raise ConfigError(_join(path, error.field), error.message) from None
+
+
+def _join(path, name):
+    name = str(name)[:60]
+    return f"{path}.{name}" if path and name else path or name
+
+
+def part(cls):
+    """A field that is itself one of these objects."""
+    return field(default_factory=cls, metadata={"nested": cls.from_dict})
+
+
+@dataclass(frozen=True)
+class DataConfig(Checked):
+    """Which samples, and how they are split and scaled. `samples` None means the source's own number."""
+
+    source: str = choice("spiral", SOURCES, "Where the samples come from.")
+    samples: int | None = whole(None, 1, LIMITS["samples"], "How many samples, training and test together.", optional=True)
+    noise: float = number(0.1, 0.0, 5.0, "Spread of the random displacement of toy data, as a share of their unit of length.")
+    test_fraction: float = number(0.5, 0.0, 0.95, "Share of the samples held back for the test loss.")
+    scaling: str = choice("none", SCALINGS, "How inputs are scaled, fitted on the training part.")
+    target_scaling: str = choice("none", SCALINGS, "How regression targets are scaled, fitted on the training part.")
+    features: tuple[str, ...] = names(("x1", "x2"), FEATURES, "Which functions of the two coordinates the network is fed.")
+    path: str | None = text("File of source 'file': a CSV with a header, or an NPZ with X and y.")
+    task: str = choice("classification", ("classification", "regression"), "What a file's targets are.")
+    target: str | tuple[str, ...] | None = field(
+        default=None, metadata={"help": "Target column, or columns, of a CSV file; the last column when left out."}
+    )
+    seed: int = whole(0, 0, 2**31 - 1, "Seed of the samples, their noise and their split.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if isinstance(self.target, (list, tuple)):
+            object.__setattr__(self, "target", tuple(self.target))
+            if not self.target or not all(isinstance(name, str) for name in self.target):
+                raise ConfigError("target", f"must be a column name or a list of them; was {shown(self.target)}")
+        else:
+            _checked_text("target", self.target, {})
+        if self.source == "file" and not self.path:
+            raise ConfigError("path", "must name a file when the source is 'file'; was null")
+        if self.samples is None:
+            object.__setattr__(self, "samples", SOURCES[self.source].samples)
+
+
+@dataclass(frozen=True)
+class LayerConfig(Checked):
+    """One dense layer."""
+
+    units: int = whole(8, 1, LIMITS["output_units"], "Units of this layer.")
+    activation: str = choice("tanh", ACTIVATIONS, "What each unit does with its weighted sum.")
+
+
+@dataclass(frozen=True)
+class InitConfig(Checked):
+    """How weights and biases begin."""
+
+    weights: str = choice("glorot_uniform", WEIGHT_INITIALIZERS, "Distribution the first weights are drawn from.")
+    scale: float = number(1.0, 0.0, 1e6, "Factor on the first weights; for normal their standard deviation.")
+    bias: str = choice("zeros", BIAS_INITIALIZERS, "How biases begin.")
+    bias_scale: float = number(1.0, 0.0, 1e6, "Size of the first biases, unless they are zeros.")
+
+
+@dataclass(frozen=True)
+class ScheduleConfig(Checked):
+    """How the learning rate changes with the step."""
+
+    name: str = choice("constant", SCHEDULES, "How the learning rate changes as training goes on.")
+    steps: int = whole(1000, 1, 100_000_000, "Length of the schedule.", unit="steps")
+    factor: float = number(0.5, 0.0, 1.0, "The factor the schedule works with.")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig(Checked):
+    """The update rule. Hyperparameters that the named rule does not have are kept but not used."""
+
+    name: str = choice("sgd", OPTIMIZERS, "The rule that turns gradients into updates.")
+    learning_rate: float = number(0.03, 0.0, 1e6, "How far each update goes.", above=True)
+    momentum: float = number(0.9, 0.0, 0.9999, "Share of the last update that is carried on.")
+    rho: float = number(0.9, 0.0, 0.999999, "Memory of the squared gradients.")
+    beta1: float = number(0.9, 0.0, 0.999999, "Memory of the gradients.")
+    beta2: float = number(0.999, 0.0, 0.99999999, "Memory of the squared gradients.")
+    epsilon: float = number(1e-8, 0.0, 1.0, "Keeps the division away from zero.", above=True)
+    schedule: ScheduleConfig = part(ScheduleConfig)
+
+
+@dataclass(frozen=True)
+class PenaltyConfig(Checked):
+    """What large weights cost: l1 * sum|w| + l2 * sum(w^2), biases free (Keras' form)."""
+
+    l1: float = number(0.0, 0.0, 1e6, "Weight of the sum of absolute weights in the loss.")
+    l2: float = number(0.0, 0.0, 1e6, "Weight of the sum of squared weights in the loss.")
+
+
+def _layers(values, path):
+    if not isinstance(values, (list, tuple)):
+        raise ConfigError(path, f"must be a list of layers; was {shown(values)}")
+    if not 1 <= len(values) <= LIMITS["layers"]:
+        raise ConfigError(path, f"must have 1 to {LIMITS['layers']} layers; had {len(values)}")
+    return tuple(LayerConfig.from_dict(value, f"{path}[{index}]") for index, value in enumerate(values))
+
+
+def _faults(values, path):
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
+        raise ConfigError(path, f"must be a list of fault names; was {shown(values)}")
+    if values:
+        raise ConfigError(path, f"must be names of known faults; there are none yet; was {shown(values)}")
+    return tuple(values)
+
+
+@dataclass(frozen=True)
+class RunConfig(Checked):
+    """One run, complete and valid. Two equal configurations give the same bits."""
+
+    data: DataConfig = part(DataConfig)
+    layers: tuple[LayerConfig, ...] = field(default=(LayerConfig(8, "tanh"), LayerConfig(1, "sigmoid")), metadata={"nested": _layers})
+    init: InitConfig = part(InitConfig)
+    loss: str = choice("binary_cross_entropy", LOSSES, "What training makes small.")
+    optimizer: OptimizerConfig = part(OptimizerConfig)
+    batch_size: int | None = whole(10, 1, LIMITS["samples"], "Samples per update; empty means all of them.", optional=True, unit="samples")
+    penalty: PenaltyConfig = part(PenaltyConfig)
+    clip_norm: float | None = number(
+        None, 0.0, 1e9, "Longest gradient an update may use; empty means no clipping.", above=True, optional=True
+    )
+    dtype: str = choice("float64", ("float32", "float64"), "Precision of every number in the network.")
+    faults: tuple[str, ...] = field(default=(), metadata={"nested": _faults})
+    seed: int = whole(0, 0, 2**31 - 1, "Seed of the first weights and of the order of the batches.")
+
+    def __post_init__(self):
+        super().__post_init__()
+        for index, layer in enumerate(self.layers[:-1]):
+            if layer.units > LIMITS["units"]:
+                raise ConfigError(f"layers[{index}].units", f"must be at most {LIMITS['units']} in a hidden layer; was {layer.units}")
+            if ACTIVATIONS[layer.activation].output_only:
+                raise ConfigError(f"layers[{index}].activation", f"must not be {layer.activation}, which is for the output layer only")
+        source = SOURCES[self.data.source]
+        if source.outputs is not None:
+            check_fit(self, source.inputs or len(self.data.features), source.outputs, source.task)
+
+    @classmethod
+    def from_dict(cls, values, path=""):
+        """The configuration of the contract's JSON shape. Missing layers and loss follow the data's task.
+
+        Raises ConfigError(field, message) on anything unknown, out of bounds, or that does not fit together.
+        """
+        if isinstance(values, dict):
+            values = dict(values)
+            data = DataConfig.from_dict(values.get("data", {}), _join(path, "data"))
+            output, loss = suggested_output(data)
+            values.setdefault("layers", [{"units": 8, "activation": "tanh"}, dataclasses.asdict(output)])
+            if "loss" not in values and "activation" in _last(values["layers"]):
+                matched = [name for name, entry in LOSSES.items() if values["layers"][-1]["activation"] in entry.matches]
+                loss = loss if loss in matched or not matched else matched[0]
+            values.setdefault("loss", loss)
+        return super().from_dict(values, path)
+
+    def to_dict(self):
+        """The JSON shape of the contract, complete: `from_dict` of it is this configuration again."""
+        return _plain(self)
+
+    def patched(self, patch):
+        """This configuration with a patch of its own shape applied: objects merge, everything else replaces."""
+        return type(self).from_dict(merged(self.to_dict(), patch))
+
+
+def _last(layers):
+    entry = layers[-1] if isinstance(layers, (list, tuple)) and layers else None
+    return entry if isinstance(entry, dict) else {}
+
+
+def _plain(value):
+    if dataclasses.is_dataclass(value):
+        return {spec.name: _plain(getattr(value, spec.name)) for spec in fields(value)}
+    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def merged(base, patch):
+    """`base` with `patch` laid over it: objects are merged key by key, all other values replaced."""
+    if not (isinstance(base, dict) and isinstance(patch, dict)):
+        return patch
+    return {**base, **{key: merged(base.get(key), value) for key, value in patch.items()}}
+
+
+def suggested_output(data, outputs=None, task=None):
+    """(LayerConfig, loss name) that suit the data's task: what the page offers first. `outputs` is needed for files."""
+    source = SOURCES[data.source]
+    task = task or source.task or data.task
+    outputs = outputs or source.outputs or (2 if task == "classification" else 1)
+    if task == "regression":
+        return LayerConfig(outputs, "linear"), "mse"
+    if outputs == 2:
+        return LayerConfig(1, "sigmoid"), "binary_cross_entropy"
+    return LayerConfig(outputs, "softmax"), "categorical_cross_entropy"
+
+
+def check_fit(config, inputs, outputs, task, matrix=False):
+    """Raise ConfigError unless the network fits data of `inputs` columns and `outputs` classes or target columns.
+
+    `matrix` says that the targets are columns used as they are (an (m, k) array), not class labels.
+    """
+    units = config.layers[-1].units
+    where = f"layers[{len(config.layers) - 1}].units"
+    if task == "classification" and not matrix:
+        allowed = {outputs, 1} if outputs == 2 else {outputs}
+        if units not in allowed:
+            wanted = "1 or 2 (the data has 2 classes)" if outputs == 2 else f"{outputs} (one per class)"
+            raise ConfigError(where, f"must be {wanted} in the output layer; was {units}")
+    elif units != outputs:
+        raise ConfigError(where, f"must be {outputs} (one per target column) in the output layer; was {units}")
+    if inputs > LIMITS["inputs"]:
+        raise ConfigError("data", f"must have at most {LIMITS['inputs']:,} input columns; had {inputs:,}")
+    parameters = parameter_count(config, inputs)
+    if parameters > LIMITS["parameters"]:
+        raise ConfigError("layers", f"must have at most {LIMITS['parameters']:,} parameters in all; had {parameters:,}")
+    needed = memory_estimate(config, inputs)
+    if needed > LIMITS["memory_bytes"]:
+        limit = LIMITS["memory_bytes"]
+        raise ConfigError("data.samples", f"must keep the run under {limit >> 20:,} MiB of memory; would take about {needed >> 20:,} MiB")
+
+
+def parameter_count(config, inputs):
+    """Weights and biases of the whole network."""
+    sizes = [inputs, *(layer.units for layer in config.layers)]
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+
+
+def memory_estimate(config, inputs):
+    """Bytes a run will take, from above: parameters in all their copies, the data twice, and one batch's buffers."""
+    width = 4 if config.dtype == "float32" else 8
+    units = sum(layer.units for layer in config.layers)
+    batch = min(config.batch_size or config.data.samples, config.data.samples)
+    copies = 5 + 2 * OPTIMIZERS[config.optimizer.name].slots
+    samples = 2 * config.data.samples * (inputs + config.layers[-1].units)
+    return width * (copies * parameter_count(config, inputs) + samples + 4 * batch * (units + inputs))

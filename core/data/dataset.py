@@ -1,0 +1,75 @@
+"""What every source gives: training and test parts, ready for a network, with what charts need to show them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Part:
+    """One side of the split. `inputs` (m, n) float64, scaled; `targets` (m,) int class labels or (m, k) float64 values;
+    `points` (m, 2) raw coordinates of planar sources, else None."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    points: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A loaded source. `test` may be empty (0 rows), `train` never.
+
+    `encode(points)` turns raw (m, 2) coordinates into network inputs (features, then scaling): the decision boundary's grid
+    goes through it; None unless the source is planar. `labels` says that targets are class labels to be encoded;
+    (m, k) targets of a classification file are used as they are. `image` and `target_image` are (height, width, 3) when a row is a picture.
+    `target_offset` and `target_factor` undo the target scaling: value = scaled * factor + offset.
+    """
+
+    task: str
+    train: Part
+    test: Part
+    input_names: tuple[str, ...]
+    target_names: tuple[str, ...]  # classes, or target columns
+    labels: bool
+    encode: Callable[[np.ndarray], np.ndarray] | None = None
+    extent: tuple[float, float] | None = None  # the square the planar source lies in: (low, high) on both axes
+    image: tuple[int, int, int] | None = None
+    target_image: tuple[int, int, int] | None = None
+    target_offset: np.ndarray | float = 0.0
+    target_factor: np.ndarray | float = 1.0
+
+    @property
+    def inputs(self):
+        """Number of input columns."""
+        return self.train.inputs.shape[1]
+
+    @property
+    def outputs(self):
+        """Number of classes, or of target columns."""
+        return len(self.target_names)
+
+
+def encoded_targets(dataset, part, units, activation, loss):
+    """Targets as the network is asked for them: (m, units) float64.
+
+    Class labels become one column per class, or for one unit a single 0/1 column; coded -1/+1 instead of 0/1 where the
+    output is tanh or the loss hinge. Other targets are used as they are.
+    """
+    if not dataset.labels:
+        return part.targets
+    if units == 1:
+        coded = part.targets[:, None].astype(float)
+    else:
+        coded = np.eye(dataset.outputs)[part.targets]
+    return 2 * coded - 1 if signed_coding(activation, loss) else coded
+
+
+def signed_coding(activation, loss):
+    """Whether class labels are coded -1/+1 rather than 0/1."""
+    return activation == "tanh" or loss == "hinge"

@@ -1,0 +1,196 @@
+"""Activation functions: value and slope side by side, each as a short list of NumPy calls on given buffers.
+
+A call is `(function, arguments)` with the output buffer last: a compiled step replays it without allocating anything. Slopes come from
+the output `a` wherever they can, so that most layers overwrite `z` in place; `needs_z` marks those that cannot.
+Arrays are features-first: (units, samples).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+add, sub, mul, div = np.add, np.subtract, np.multiply, np.divide
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017
+LEAK = 0.01  # Maas et al. 2013
+GELU_C, GELU_CUBE = np.sqrt(2 / np.pi), 0.044715  # the tanh form of Hendrycks & Gimpel 2016
+
+
+def const(like, value):
+    """`value` as a 0-d array of the same type: NumPy takes it twice as fast as a Python float."""
+    return np.array(value, like.dtype)
+
+
+def replay(calls):
+    """Run a list of calls in order."""
+    for function, arguments in calls:
+        function(*arguments)
+
+
+def _linear(z, a):
+    return [] if z is a else [(np.copyto, (a, z))]
+
+
+def _linear_slope(z, a, s):
+    return [(s.fill, (1,))]
+
+
+def _sigmoid(z, a):
+    """0.5 * tanh(z / 2) + 0.5: never overflows."""
+    half = const(z, 0.5)
+    return [(mul, (z, half, a)), (np.tanh, (a, a)), (mul, (a, half, a)), (add, (a, half, a))]
+
+
+def _sigmoid_slope(z, a, s):
+    return [(mul, (a, a, s)), (sub, (a, s, s))]
+
+
+def _tanh(z, a):
+    return [(np.tanh, (z, a))]
+
+
+def _tanh_slope(z, a, s):
+    return [(mul, (a, a, s)), (sub, (const(a, 1), s, s))]
+
+
+def _relu(z, a):
+    """fmax against zeros is six times as fast as maximum on small arrays; it turns NaN into 0, so NaN is looked for in z."""
+    return [(np.fmax, (z, np.zeros_like(z) if z.size < 4096 else const(z, 0), a))]
+
+
+def _relu_slope(z, a, s):
+    return [(np.sign, (a, s))]
+
+
+def _leaky_relu(z, a):
+    t = np.empty_like(z)
+    return [(mul, (z, const(z, LEAK), t)), (np.fmax, (z, t, a))]
+
+
+def _leaky_relu_slope(z, a, s):
+    return [(np.heaviside, (a, const(a, 0), s)), (np.fmax, (s, const(a, LEAK), s))]
+
+
+def _elu(z, a):
+    """max(z, 0) + expm1(min(z, 0))."""
+    t, zero = np.empty_like(z), const(z, 0)
+    return [(np.fmin, (z, zero, t)), (np.expm1, (t, t)), (np.fmax, (z, zero, a)), (add, (a, t, a))]
+
+
+def _elu_slope(z, a, s):
+    return [(np.fmin, (a, const(a, 0), s)), (add, (s, const(a, 1), s))]
+
+
+def _selu(z, a):
+    t, zero = np.empty_like(z), const(z, 0)
+    return [
+        (np.fmin, (z, zero, t)), (np.expm1, (t, t)), (mul, (t, const(z, SELU_ALPHA), t)),
+        (np.fmax, (z, zero, a)), (add, (a, t, a)), (mul, (a, const(z, SELU_SCALE), a)),
+    ]  # fmt: skip
+
+
+def _selu_slope(z, a, s):
+    """scale above zero, a + scale * alpha below: at zero from above the negative branch jumps, so the sign picks."""
+    t = np.empty_like(a)
+    return [
+        (np.fmin, (a, const(a, 0), s)), (add, (s, const(a, SELU_SCALE * SELU_ALPHA), s)),
+        (np.heaviside, (a, const(a, 0), t)), (mul, (t, const(a, SELU_SCALE * (1 - SELU_ALPHA)), t)), (add, (s, t, s)),
+    ]  # fmt: skip
+
+
+def _gelu(z, a):
+    t, half = np.empty_like(z), const(z, 0.5)
+    return [*_gelu_tanh(z, t), (mul, (t, half, t)), (add, (t, half, t)), (mul, (z, t, a))]
+
+
+def _gelu_tanh(z, t):
+    """t = tanh(c * (z + k z^3))."""
+    return [
+        (mul, (z, z, t)), (mul, (t, const(z, GELU_C * GELU_CUBE), t)), (add, (t, const(z, GELU_C), t)),
+        (mul, (t, z, t)), (np.tanh, (t, t)),
+    ]  # fmt: skip
+
+
+def _gelu_slope(z, a, s):
+    """0.5 (1 + t) + 0.5 z (1 - t^2) c (1 + 3 k z^2)."""
+    t, u, half, one = np.empty_like(z), np.empty_like(z), const(z, 0.5), const(z, 1)
+    return [
+        *_gelu_tanh(z, t),
+        (mul, (z, z, u)), (mul, (u, const(z, 3 * GELU_CUBE * GELU_C), u)), (add, (u, const(z, GELU_C), u)), (mul, (u, z, u)),
+        (mul, (t, t, s)), (sub, (one, s, s)), (mul, (s, u, s)), (add, (s, t, s)), (add, (s, one, s)), (mul, (s, half, s)),
+    ]  # fmt: skip
+
+
+def _silu(z, a):
+    t = np.empty_like(z)
+    return [*_sigmoid(z, t), (mul, (z, t, a))]
+
+
+def _silu_slope(z, a, s):
+    """g + a (1 - g) with g = sigmoid(z)."""
+    t = np.empty_like(z)
+    return [*_sigmoid(z, s), (sub, (const(z, 1), s, t)), (mul, (t, a, t)), (add, (s, t, s))]
+
+
+def _softplus(z, a):
+    """max(z, 0) + log1p(exp(-|z|)): never overflows."""
+    t = np.empty_like(z)
+    return [
+        (np.absolute, (z, t)), (np.negative, (t, t)), (np.exp, (t, t)), (np.log1p, (t, t)),
+        (np.fmax, (z, const(z, 0), a)), (add, (a, t, a)),
+    ]  # fmt: skip
+
+
+def _softplus_slope(z, a, s):
+    """sigmoid(z) = 1 - exp(-a)."""
+    return [(np.negative, (a, s)), (np.expm1, (s, s)), (np.negative, (s, s))]
+
+
+def _softmax(z, a):
+    r = np.empty(z.shape[1], z.dtype)
+    return [
+        (np.maximum.reduce, (z, 0, None, r)), (sub, (z, r, a)), (np.exp, (a, a)), (np.add.reduce, (a, 0, None, r)),
+        (div, (a, r, a)),
+    ]  # fmt: skip
+
+
+def _softmax_pullback(a, d):
+    """d = a * (d - sum(d * a)): the whole Jacobian, not its diagonal."""
+    t, r = np.empty_like(a), np.empty(a.shape[1], a.dtype)
+    return [(mul, (d, a, t)), (np.add.reduce, (t, 0, None, r)), (sub, (d, r, d)), (mul, (d, a, d))]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """`value(z, a)` and `slope(z, a, s)` give calls; `low`, `high` bound the output; `steepest` is the largest slope of a
+    bounded one (None: it does not saturate); `kinks` says the slope jumps at zero."""
+
+    value: Callable
+    slope: Callable | None
+    low: float
+    high: float
+    steepest: float | None = None
+    needs_z: bool = False
+    kinks: bool = False
+    output_only: bool = False
+    pullback: Callable | None = None  # (a, d) -> calls, in place of multiplying d with the slope
+
+
+INF = float("inf")
+
+ACTIVATIONS = {
+    "linear": Activation(_linear, _linear_slope, -INF, INF),
+    "sigmoid": Activation(_sigmoid, _sigmoid_slope, 0, 1, steepest=0.25),
+    "tanh": Activation(_tanh, _tanh_slope, -1, 1, steepest=1.0),
+    "relu": Activation(_relu, _relu_slope, 0, INF, kinks=True),
+    "leaky_relu": Activation(_leaky_relu, _leaky_relu_slope, -INF, INF, kinks=True),
+    "elu": Activation(_elu, _elu_slope, -1, INF),
+    "selu": Activation(_selu, _selu_slope, -SELU_SCALE * SELU_ALPHA, INF, kinks=True),
+    "gelu": Activation(_gelu, _gelu_slope, -0.1701, INF, needs_z=True),
+    "silu": Activation(_silu, _silu_slope, -0.2785, INF, needs_z=True),
+    "softplus": Activation(_softplus, _softplus_slope, 0, INF),
+    "softmax": Activation(_softmax, None, 0, 1, output_only=True, pullback=_softmax_pullback),
+}

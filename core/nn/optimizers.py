@@ -1,0 +1,100 @@
+"""Optimizers: pure functions of the flat parameter vector.
+
+`update(p, g, slots, scratch, c)` gives the calls of one update; `g` and `scratch` may be overwritten. `c` holds 0-d
+constants, whose values for update number t (1, 2, ...) come from `constants(hyperparameters, rate, t)`; `timed` says
+that they change with t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.nn.activations import add, div, mul, sub
+
+
+def _sgd(p, g, slots, scratch, c):
+    """p -= rate * g."""
+    return [(mul, (g, c["rate"], g)), (sub, (p, g, p))]
+
+
+def _momentum(p, g, slots, scratch, c):
+    """v = momentum * v - rate * g; p += v (Polyak 1964, in the form of Sutskever et al. 2013)."""
+    (v,) = slots
+    return [(mul, (v, c["momentum"], v)), (mul, (g, c["rate"], g)), (sub, (v, g, v)), (add, (p, v, p))]
+
+
+def _nesterov(p, g, slots, scratch, c):
+    """v = momentum * v - rate * g; p += momentum * v - rate * g (Sutskever et al. 2013)."""
+    (v,) = slots
+    return [
+        (mul, (v, c["momentum"], v)), (mul, (g, c["rate"], g)), (sub, (v, g, v)),
+        (mul, (v, c["momentum"], scratch)), (sub, (scratch, g, scratch)), (add, (p, scratch, p)),
+    ]  # fmt: skip
+
+
+def _adagrad(p, g, slots, scratch, c):
+    """s += g^2; p -= rate * g / (sqrt(s) + epsilon) (Duchi et al. 2011)."""
+    (s,) = slots
+    return [(mul, (g, g, scratch)), (add, (s, scratch, s)), *_scaled_step(p, g, s, scratch, c)]
+
+
+def _rmsprop(p, g, slots, scratch, c):
+    """s = rho * s + (1 - rho) * g^2; p -= rate * g / (sqrt(s) + epsilon) (Tieleman & Hinton 2012)."""
+    (s,) = slots
+    return [
+        (mul, (g, g, scratch)), (mul, (scratch, c["1-rho"], scratch)), (mul, (s, c["rho"], s)), (add, (s, scratch, s)),
+        *_scaled_step(p, g, s, scratch, c),
+    ]  # fmt: skip
+
+
+def _adam(p, g, slots, scratch, c):
+    """Kingma & Ba 2015, with m and v kept without their factors (1 - beta): the constants make up for it."""
+    m, v = slots
+    return [
+        (mul, (m, c["beta1"], m)), (add, (m, g, m)), (mul, (g, g, g)), (mul, (v, c["beta2"], v)), (add, (v, g, v)),
+        *_scaled_step(p, m, v, scratch, c),
+    ]  # fmt: skip
+
+
+def _scaled_step(p, direction, squares, scratch, c):
+    """p -= rate * direction / (sqrt(squares) + epsilon)."""
+    return [
+        (np.sqrt, (squares, scratch)), (add, (scratch, c["epsilon"], scratch)), (div, (direction, scratch, scratch)),
+        (mul, (scratch, c["rate"], scratch)), (sub, (p, scratch, p)),
+    ]  # fmt: skip
+
+
+def _adam_constants(h, rate, t):
+    root = ((1 - h.beta2**t) / (1 - h.beta2)) ** 0.5  # sqrt(v) = root * sqrt(v_hat)
+    return {
+        "beta1": h.beta1,
+        "beta2": h.beta2,
+        "epsilon": h.epsilon * root,
+        "rate": rate * root * (1 - h.beta1) / (1 - h.beta1**t),
+    }
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """`slots` is how many vectors of state it keeps, each as long as the parameters."""
+
+    update: Callable
+    constants: Callable
+    slots: int = 0
+    hyperparameters: tuple[str, ...] = ()
+    timed: bool = False
+
+
+OPTIMIZERS = {
+    "sgd": Optimizer(_sgd, lambda h, rate, t: {"rate": rate}),
+    "momentum": Optimizer(_momentum, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, 1, ("momentum",)),
+    "nesterov": Optimizer(_nesterov, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, 1, ("momentum",)),
+    "adagrad": Optimizer(_adagrad, lambda h, rate, t: {"rate": rate, "epsilon": h.epsilon}, 1, ("epsilon",)),
+    "rmsprop": Optimizer(
+        _rmsprop, lambda h, rate, t: {"rate": rate, "rho": h.rho, "1-rho": 1 - h.rho, "epsilon": h.epsilon}, 1, ("rho", "epsilon")
+    ),
+    "adam": Optimizer(_adam, _adam_constants, 2, ("beta1", "beta2", "epsilon"), timed=True),
+}
