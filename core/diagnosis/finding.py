@@ -1,0 +1,27 @@
+"""What a detector reports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+SEVERITIES = ("critical", "warning", "info")  # worst first
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong (the contract's finding). `step` is the update since when, `layer` counts from 1 (None: the
+    whole run), `evidence` the figures that show it, `fix` a patch of the configuration (None: no setting mends it)."""
+
+    code: str
+    severity: str
+    step: int
+    layer: int | None
+    cause: str
+    title: str
+    advice: str
+    evidence: dict[str, float] = field(default_factory=dict)
+    fix: dict | None = None
+
+    def to_dict(self):
+        """The contract's JSON shape."""
+        return asdict(self)

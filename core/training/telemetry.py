@@ -1,0 +1,147 @@
+"""What a run leaves behind: thinned histories in a fixed amount of memory.
+
+`Telemetry.samples` has one row for each sampled step, `Telemetry.frames` one for each full evaluation. Rows are never
+averaged: when a table is full, every second row of the older part goes, the higher peaks stay, so that a spike survives
+a million steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SAMPLE_ROWS = 4096
+FRAME_ROWS = 1024
+
+# What a sampled step records of each layer, in the order of the table's columns
+LAYER_METRICS = (
+    "gradient_norm",  # Euclidean norm of the layer's gradient, weights and biases
+    "weight_norm",  # Euclidean norm of its parameters before the update
+    "update_ratio",  # norm of the update over norm of the parameters before it
+    "activation_mean",  # over the probe samples and all units
+    "activation_deviation",
+    "dead",  # share of units whose slope is below DEAD_SLOPE on every probe sample
+    "saturated",  # share of (unit, sample) pairs on the flat ends of a bounded activation
+)
+
+DEAD_SLOPE = 1e-3  # no probe sample passes a thousandth of its gradient back (a leaky ReLU's 0.01 is alive)
+SATURATED_SLOPE = 0.0266  # of the steepest slope: |z| > 5 for a sigmoid (DeepDiagnosis), |z| > 2.5 for tanh
+
+FRAME_COLUMNS = ("step", "train_loss", "test_loss", "train_metric", "test_metric")
+
+
+class ThinnedTable:
+    """A table of float64 rows with a fixed capacity. Column 0 is the step; `peaks` are the columns whose extremes count."""
+
+    def __init__(self, columns, capacity, peaks):
+        self._rows = np.empty((capacity, columns))
+        self._count = 0
+        self._peaks = list(peaks)
+
+    def append(self, row):
+        """Add one row, thinning first when there is no room."""
+        if self._count == len(self._rows):
+            self._thin()
+        self._rows[self._count] = row
+        self._count += 1
+
+    def drop_after(self, step):
+        """Forget the rows behind `step`: the run goes on from there."""
+        self._count = int(np.searchsorted(self.rows[:, 0], step, side="right"))
+
+    @property
+    def rows(self):
+        """The rows so far (a view), oldest first."""
+        return self._rows[: self._count]
+
+    def _thin(self):
+        keep = peaks_of_groups(self.rows, self._peaks, 4)
+        self._count = len(keep)
+        self._rows[: self._count] = self._rows[keep]
+
+
+def peaks_of_groups(rows, columns, size):
+    """Indices that halve a table: of each `size` neighbouring rows the first, and the one that stands out most.
+
+    A row stands out where any of `columns` is high (or not finite) against the same column's median over all rows.
+    """
+    count = len(rows) // size * size
+    with np.errstate(all="ignore"):
+        values = np.abs(rows[:count, columns])
+        values = np.where(np.isfinite(values), values, np.finfo(float).max)
+        height = (values / (np.median(values, axis=0) + np.finfo(float).tiny)).max(axis=1).reshape(-1, size)
+    first = np.arange(0, count, size)
+    highest = first + height[:, 1:].argmax(axis=1) + 1 if size > 1 else first
+    return np.sort(np.concatenate([first, highest, np.arange(count, len(rows))]))
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that was done to the run: a setting changed, a weight edited."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """The first value that is not finite: the update in which it appeared (counted from 1), layer (from 1; 0 for the
+    loss) and tensor (`pre_activation activation output_gradient delta gradient parameters loss`)."""
+
+    step: int
+    layer: int
+    tensor: str
+
+
+class Telemetry:
+    """Histories of one run of `layers` layers. Steps count finished updates; the row of step s describes update s."""
+
+    def __init__(self, layers):
+        self.layers = layers
+        columns = 2 + layers * len(LAYER_METRICS)
+        gradient_norms = [2 + layer * len(LAYER_METRICS) for layer in range(layers)]
+        self._samples = ThinnedTable(columns, SAMPLE_ROWS, [1, *gradient_norms])
+        self._frames = ThinnedTable(len(FRAME_COLUMNS), FRAME_ROWS, [1])
+        self.events: list[Event] = []
+        self.nonfinite: NonFinite | None = None
+
+    def add_sample(self, step, loss, metrics):
+        """`metrics` (layers, len(LAYER_METRICS))."""
+        self._samples.append(np.concatenate([(step, loss), metrics.ravel()]))
+
+    def add_frame(self, step, train_loss, test_loss, train_metric, test_metric):
+        """Full evaluation after `step` updates; NaN where there is no test part."""
+        if len(self._frames.rows) and self._frames.rows[-1, 0] == step:
+            return
+        self._frames.append((step, train_loss, test_loss, train_metric, test_metric))
+
+    def drop_after(self, step):
+        """Forget everything behind `step`."""
+        self._samples.drop_after(step)
+        self._frames.drop_after(step)
+        self.events = [event for event in self.events if event.step <= step]
+        self.nonfinite = None
+
+    @property
+    def step(self):
+        """Step numbers of the samples (n,)."""
+        return self._samples.rows[:, 0]
+
+    @property
+    def loss(self):
+        """Batch loss, penalty included, before each sampled update (n,)."""
+        return self._samples.rows[:, 1]
+
+    def metric(self, name):
+        """One of LAYER_METRICS over the samples: (n, layers)."""
+        return self._samples.rows[:, 2 + LAYER_METRICS.index(name) :: len(LAYER_METRICS)]
+
+    def frames(self, name):
+        """One of FRAME_COLUMNS over the frames: (n,)."""
+        return self._frames.rows[:, FRAME_COLUMNS.index(name)]
+
+    @property
+    def nbytes(self):
+        """Bytes held, whatever the length of the run."""
+        return self._samples._rows.nbytes + self._frames._rows.nbytes
