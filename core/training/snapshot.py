@@ -56,8 +56,9 @@ class Histogram:
 class LayerView:
     """What the network diagram shows of a layer: the first `shown` of its `units`.
 
-    `maps` (shown, size, size) int8: each unit's activation over the plane, 127 = the layer's largest magnitude `map_scale`, rows from low x2 to
-    high x2; None unless the data is planar. `weights` (shown of the layer before, shown) float32, `biases` (shown,), `mean` (shown,) mean activation.
+    `maps` (shown, size, size) int8: each unit's activation over the plane, 127 = the layer's largest magnitude
+    `map_scale`, rows from low x2 to high x2; None unless the data is planar. `weights` (shown of the layer before,
+    shown) float32, `biases` (shown,), `mean` (shown,) mean activation.
     """
 
     units: int
@@ -98,8 +99,9 @@ class Points:
 class Plane:
     """The output over the plane: `values` (size, size) float32, rows from low x2 to high x2.
 
-    Two classes (`kind` "two_classes"): -1 (class 0, sure) to 1 (class 1, sure), 0 on the boundary. More classes ("classes"): `winner` (size, size)
-    uint8 and `values` its confidence 0..1. Regression ("surface"): the predicted value in the targets' own units, `low`..`high` the targets' range.
+    Two classes (`kind` "two_classes"): -1 (class 0, sure) to 1 (class 1, sure), 0 on the boundary. More classes
+    ("classes"): `winner` (size, size) uint8 and `values` its confidence 0..1. Regression ("surface"): the predicted
+    value in the targets' own units, `low`..`high` the targets' range.
     """
 
     kind: str
