@@ -12,41 +12,12 @@ import math
 from dataclasses import dataclass, field, fields
 
 from core.data.sources import FEATURES, SCALINGS, SOURCES
+from core.limits import LIMITS, ConfigError, shown
 from core.nn.activations import ACTIVATIONS
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
-
-# What protects a shared server. Hidden layers and outputs differ: a 64x64 RGB picture alone is 12,288 outputs.
-LIMITS = {
-    "layers": 16,
-    "units": 4096,
-    "output_units": 16_384,
-    "parameters": 20_000_000,
-    "samples": 100_000,
-    "inputs": 16_384,
-    "memory_bytes": 1 << 30,
-}
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot run. `field` is the dotted path, `message` says what it must be and what it was."""
-
-    def __init__(self, field: str, message: str):
-        super().__init__(f"{field}: {message}" if field else message)
-        self.field = field
-        self.message = message
-
-    def __reduce__(self):
-        return type(self), (self.field, self.message)
-
-
-def shown(value) -> str:
-    """A value as an error message quotes it: short, whatever was sent."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
 
 def choice(default, options, help):
     """A field that is one of the names in `options`."""
@@ -168,10 +139,10 @@ class DataConfig(Checked):
 
     source: str = choice("spiral", SOURCES, "Where the samples come from.")
     samples: int | None = whole(None, 1, LIMITS["samples"], "How many samples, training and test together.", optional=True)
-    noise: float = number(0.1, 0.0, 5.0, "Spread of the random displacement of toy data, as a share of their unit of length.")
+    noise: float = number(0.1, 0.0, 5.0, "Deviation of each toy point's random displacement, in units of their axes (radius 5).")
     test_fraction: float = number(0.5, 0.0, 0.95, "Share of the samples held back for the test loss.")
     scaling: str = choice("none", SCALINGS, "How inputs are scaled, fitted on the training part.")
-    target_scaling: str = choice("none", SCALINGS, "How regression targets are scaled, fitted on the training part.")
+    target_scaling: str = choice("none", SCALINGS, "How regression targets are scaled, fitted on the training part; none for classes.")
     features: tuple[str, ...] = names(("x1", "x2"), FEATURES, "Which functions of the two coordinates the network is fed.")
     path: str | None = text("File of source 'file': a CSV with a header, or an NPZ with X and y.")
     task: str = choice("classification", ("classification", "regression"), "What a file's targets are.")
