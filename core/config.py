@@ -19,6 +19,7 @@ from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 
+
 def choice(default, options, help):
     """A field that is one of the names in `options`."""
     return field(default=default, metadata={"kind": "choice", "options": tuple(options), "help": help})
