@@ -1,0 +1,134 @@
+"""A configuration as a link: the query of a URL, readable, holding only what differs from the default.
+
+`?data.source=circle&layers=4-tanh_1-sigmoid&optimizer.learning_rate=0.1` names settings by their dotted path. Lists of
+names are joined by `~`, nothing is `none`. The source is always named, so that an empty query stays free for the page.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+from core.config import RunConfig
+from core.data.sources import SOURCES
+from core.limits import ConfigError, shown
+
+LAYER = re.compile(r"([0-9]{1,9})-([a-z]\w*)")
+
+
+def _settings(cls, prefix=""):
+    for spec in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(spec.default_factory):
+            yield from _settings(spec.default_factory, f"{prefix}{spec.name}.")
+        else:
+            yield f"{prefix}{spec.name}", spec
+
+
+# Every setting of a run: dotted path -> its dataclass field, whose metadata is its rule
+SETTINGS = dict(_settings(RunConfig))
+
+
+def flat(config):
+    """{dotted path: plain value} of every setting."""
+    values = config.to_dict()
+    return {name: _reached(values, name.split(".")) for name in SETTINGS}
+
+
+def nested(values):
+    """The configuration's shape from {dotted path: value}: the inverse of `flat`."""
+    tree = {}
+    for name, value in values.items():
+        *parents, last = name.split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[last] = value
+    return tree
+
+
+def _reached(values, path):
+    for name in path:
+        values = values[name]
+    return values
+
+
+def to_query(config):
+    """The query of a link to this configuration: {dotted path: text}."""
+    usual = flat(RunConfig()) | {"data.source": None, "data.samples": SOURCES[config.data.source].samples}
+    query = {name: _text(name, value) for name, value in flat(config).items() if value != usual[name]}
+    for name in ("layers", "loss"):  # their default depends on the rest
+        query[name] = _text(name, flat(config)[name])
+    for name in ("loss", "layers"):
+        shorter = {key: text for key, text in query.items() if key != name}
+        if _same(shorter, config):
+            query = shorter
+    return query
+
+
+def from_query(query):
+    """The configuration that {dotted path: text} describes; raises ConfigError on anything that is not a valid one."""
+    values = {}
+    for name, text in query.items():
+        if name not in SETTINGS:
+            raise ConfigError("", f"the link sets {shown(name)}, which is not a setting")
+        values[name] = _value(name, text)
+    return RunConfig.from_dict(nested(values))
+
+
+def _same(query, config):
+    try:
+        return from_query(query) == config
+    except ConfigError:
+        return False
+
+
+def _text(name, value):
+    if name == "layers":
+        return "_".join(f"{layer['units']}-{layer['activation']}" for layer in value)
+    if name == "data.target":
+        return json.dumps(value) if isinstance(value, list) or value.startswith(("[", '"')) else value
+    if isinstance(value, list):
+        return "~".join(value)
+    if value is None:
+        return "none"
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _value(name, text):
+    """What the text stands for; text that cannot be read is handed on as it is, for the table's rule to refuse."""
+    rule = SETTINGS[name].metadata
+    if name == "layers":
+        return [_layer(part) for part in re.split("_(?=[0-9])", text)]
+    if name == "data.target":
+        return _target(text)
+    if rule.get("kind") in ("number", "whole"):
+        return None if text == "none" and rule["optional"] else _number(text)
+    if rule.get("kind") in ("choice", "text"):
+        return text
+    return text.split("~") if text else []
+
+
+def _layer(text):
+    match = LAYER.fullmatch(text)
+    if not match:
+        raise ConfigError("layers", f"must read like 8-tanh_1-sigmoid in a link; was {shown(text)}")
+    return {"units": int(match[1]), "activation": match[2]}
+
+
+def _target(text):
+    if not text.startswith(("[", '"')):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ConfigError("data.target", f"must be a column name or a list of them; was {shown(text)}") from None
+
+
+def _number(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

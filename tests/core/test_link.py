@@ -1,0 +1,130 @@
+"""A link holds the whole configuration, says only what differs, and cannot do harm."""
+
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from core.config import LayerConfig, RunConfig, suggested_output
+from core.data.sources import FEATURES, SOURCES
+from core.limits import ConfigError
+from core.link import SETTINGS, flat, from_query, nested, to_query
+from core.nn.activations import ACTIVATIONS
+
+
+def values_of(spec):
+    """Any value that the setting's own rule allows."""
+    rule = spec.metadata
+    kind = rule["kind"]
+    if kind == "choice":
+        return st.sampled_from(rule["options"])
+    if kind == "names":
+        return st.lists(st.sampled_from(rule["options"]), min_size=1, unique=True)
+    if kind == "text":
+        return st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40)
+    low, high = rule["low"], rule["high"]
+    numbers = st.integers(int(low), int(high)) if kind == "whole" else st.floats(low, high, exclude_min=rule["above"])
+    return st.none() | numbers if rule["optional"] else numbers
+
+
+hidden_layer = st.fixed_dictionaries(
+    {
+        "units": st.integers(1, 64),
+        "activation": st.sampled_from([name for name, entry in ACTIVATIONS.items() if not entry.output_only]),
+    }
+)
+column = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+
+
+@st.composite
+def configurations(draw):
+    """Valid configurations: some settings drawn from the whole table, the rest left alone."""
+    ruled = {name: spec for name, spec in SETTINGS.items() if "kind" in spec.metadata}
+    chosen = draw(st.lists(st.sampled_from(sorted(ruled)), unique=True, max_size=12))
+    values = nested({name: draw(values_of(ruled[name])) for name in chosen})
+    if draw(st.booleans()):
+        values.setdefault("data", {})["target"] = draw(column | st.lists(column, min_size=1, max_size=3))
+    try:
+        output, _ = suggested_output(RunConfig.from_dict({"data": values.get("data", {})}).data)
+        if draw(st.booleans()):
+            activation = draw(st.sampled_from(sorted(ACTIVATIONS)))
+            values["layers"] = [*draw(st.lists(hidden_layer, max_size=15)), {"units": output.units, "activation": activation}]
+        return RunConfig.from_dict(values)
+    except ConfigError:
+        assume(False)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(configurations())
+def test_a_link_restores_every_configuration(config):
+    address = urlencode(to_query(config))
+    assert from_query(dict(parse_qsl(address, keep_blank_values=True, strict_parsing=True))) == config
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(SETTINGS)) | st.text(max_size=20), st.text(max_size=60), max_size=6))
+def test_any_query_gives_a_configuration_or_a_clear_refusal(query):
+    try:
+        config = from_query(query)
+    except ConfigError as error:
+        assert error.message and len(str(error)) < 2000
+    else:
+        assert from_query(to_query(config)) == config
+
+
+def test_a_link_says_only_what_differs():
+    assert to_query(RunConfig()) == {"data.source": "spiral"}
+    config = RunConfig().patched({"data": {"source": "circle"}, "optimizer": {"learning_rate": 0.1}})
+    assert to_query(config) == {"data.source": "circle", "optimizer.learning_rate": "0.1"}
+    deeper = config.patched({"layers": [{"units": 4, "activation": "leaky_relu"}, {"units": 1, "activation": "sigmoid"}]})
+    assert to_query(deeper)["layers"] == "4-leaky_relu_1-sigmoid"
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != "file"])
+def test_what_follows_the_source_is_left_out(source):
+    assert to_query(RunConfig.from_dict({"data": {"source": source}})) == {"data.source": source}
+
+
+def test_names_can_be_told_apart_in_a_link():
+    assert not any("~" in name for name in FEATURES)
+    assert all(name.isidentifier() and not name[0].isdigit() for name in ACTIVATIONS)
+
+
+def test_sixteen_layers_fit_in_a_link():
+    config = RunConfig(layers=(*(LayerConfig(3, "relu"),) * 15, LayerConfig(1, "sigmoid")))
+    assert from_query(to_query(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({"seeds": "1"}, "seeds"),
+        ({"optimizer": "adam"}, "optimizer"),
+        ({"optimizer.learning_rate": "fast"}, "optimizer.learning_rate"),
+        ({"optimizer.learning_rate": "nan"}, "optimizer.learning_rate"),
+        ({"optimizer.learning_rate": "1e999"}, "optimizer.learning_rate"),
+        ({"seed": "9" * 5000}, "seed"),
+        ({"layers": "8-tanh_1"}, "layers"),
+        ({"layers": "8-tanh_" * 40}, "layers"),
+        ({"layers": "8-tanh_1-softmaxx"}, "layers[1].activation"),
+        ({"data.features": ""}, "data.features"),
+        ({"data.features": "x1~x1"}, "data.features"),
+        ({"data.target": "[" * 100_000}, "data.target"),
+        ({"data.target": '{"a": 1'}, ""),
+        ({"data.source": "file"}, "data.path"),
+        ({"batch_size": "None"}, "batch_size"),
+        ({"faults": "made_up"}, "faults"),
+    ],
+)
+def test_a_broken_link_is_refused_by_name(query, names):
+    if names:
+        with pytest.raises(ConfigError, match=names.replace("[", r"\[")):
+            from_query(query)
+    else:
+        assert from_query(query).data.target == '{"a": 1'
+
+
+def test_flat_and_nested_undo_each_other():
+    config = RunConfig().patched({"data": {"features": ["x1", "sin(x2)"]}, "batch_size": None})
+    assert RunConfig.from_dict(nested(flat(config))) == config
