@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.nn.buffers import aligned, aligned_like
+
 add, sub, mul, div = np.add, np.subtract, np.multiply, np.divide
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017
@@ -58,7 +60,7 @@ def _tanh_slope(z, a, s):
 
 def _relu(z, a):
     """fmax against zeros is six times as fast as maximum on small arrays; it turns NaN into 0, so NaN is looked for in z."""
-    return [(np.fmax, (z, np.zeros_like(z) if z.size < 4096 else const(z, 0), a))]
+    return [(np.fmax, (z, aligned_like(z) if z.size < 4096 else const(z, 0), a))]
 
 
 def _relu_slope(z, a, s):
@@ -66,7 +68,7 @@ def _relu_slope(z, a, s):
 
 
 def _leaky_relu(z, a):
-    t = np.empty_like(z)
+    t = aligned_like(z)
     return [(mul, (z, const(z, LEAK), t)), (np.fmax, (z, t, a))]
 
 
@@ -76,7 +78,7 @@ def _leaky_relu_slope(z, a, s):
 
 def _elu(z, a):
     """max(z, 0) + expm1(min(z, 0))."""
-    t, zero = np.empty_like(z), const(z, 0)
+    t, zero = aligned_like(z), const(z, 0)
     return [(np.fmin, (z, zero, t)), (np.expm1, (t, t)), (np.fmax, (z, zero, a)), (add, (a, t, a))]
 
 
@@ -85,7 +87,7 @@ def _elu_slope(z, a, s):
 
 
 def _selu(z, a):
-    t, zero = np.empty_like(z), const(z, 0)
+    t, zero = aligned_like(z), const(z, 0)
     return [
         (np.fmin, (z, zero, t)), (np.expm1, (t, t)), (mul, (t, const(z, SELU_ALPHA), t)),
         (np.fmax, (z, zero, a)), (add, (a, t, a)), (mul, (a, const(z, SELU_SCALE), a)),
@@ -94,7 +96,7 @@ def _selu(z, a):
 
 def _selu_slope(z, a, s):
     """scale above zero, a + scale * alpha below: at zero from above the negative branch jumps, so the sign picks."""
-    t = np.empty_like(a)
+    t = aligned_like(a)
     return [
         (np.fmin, (a, const(a, 0), s)), (add, (s, const(a, SELU_SCALE * SELU_ALPHA), s)),
         (np.heaviside, (a, const(a, 0), t)), (mul, (t, const(a, SELU_SCALE * (1 - SELU_ALPHA)), t)), (add, (s, t, s)),
@@ -102,7 +104,7 @@ def _selu_slope(z, a, s):
 
 
 def _gelu(z, a):
-    t, half = np.empty_like(z), const(z, 0.5)
+    t, half = aligned_like(z), const(z, 0.5)
     return [*_gelu_tanh(z, t), (mul, (t, half, t)), (add, (t, half, t)), (mul, (z, t, a))]
 
 
@@ -116,7 +118,7 @@ def _gelu_tanh(z, t):
 
 def _gelu_slope(z, a, s):
     """0.5 (1 + t) + 0.5 z (1 - t^2) c (1 + 3 k z^2)."""
-    t, u, half, one = np.empty_like(z), np.empty_like(z), const(z, 0.5), const(z, 1)
+    t, u, half, one = aligned_like(z), aligned_like(z), const(z, 0.5), const(z, 1)
     return [
         *_gelu_tanh(z, t),
         (mul, (z, z, u)), (mul, (u, const(z, 3 * GELU_CUBE * GELU_C), u)), (add, (u, const(z, GELU_C), u)), (mul, (u, z, u)),
@@ -125,19 +127,19 @@ def _gelu_slope(z, a, s):
 
 
 def _silu(z, a):
-    t = np.empty_like(z)
+    t = aligned_like(z)
     return [*_sigmoid(z, t), (mul, (z, t, a))]
 
 
 def _silu_slope(z, a, s):
     """g + a (1 - g) with g = sigmoid(z)."""
-    t = np.empty_like(z)
+    t = aligned_like(z)
     return [*_sigmoid(z, s), (sub, (const(z, 1), s, t)), (mul, (t, a, t)), (add, (s, t, s))]
 
 
 def _softplus(z, a):
     """max(z, 0) + log1p(exp(-|z|)): never overflows."""
-    t = np.empty_like(z)
+    t = aligned_like(z)
     return [
         (np.absolute, (z, t)), (np.negative, (t, t)), (np.exp, (t, t)), (np.log1p, (t, t)),
         (np.fmax, (z, const(z, 0), a)), (add, (a, t, a)),
@@ -150,7 +152,7 @@ def _softplus_slope(z, a, s):
 
 
 def _softmax(z, a):
-    r = np.empty(z.shape[1], z.dtype)
+    r = aligned(z.shape[1:], z.dtype)
     return [
         (np.maximum.reduce, (z, 0, None, r)), (sub, (z, r, a)), (np.exp, (a, a)), (np.add.reduce, (a, 0, None, r)),
         (div, (a, r, a)),
@@ -159,7 +161,7 @@ def _softmax(z, a):
 
 def _softmax_pullback(a, d):
     """d = a * (d - sum(d * a)): the whole Jacobian, not its diagonal."""
-    t, r = np.empty_like(a), np.empty(a.shape[1], a.dtype)
+    t, r = aligned_like(a), aligned(a.shape[1:], a.dtype)
     return [(mul, (d, a, t)), (np.add.reduce, (t, 0, None, r)), (sub, (d, r, d)), (mul, (d, a, d))]
 
 

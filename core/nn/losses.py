@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.nn.activations import const, div, mul, sub
+from core.nn.buffers import aligned, aligned_like
 
 CLIP = 1e-7  # probabilities are kept this far from 0 and 1 inside logarithms, as Keras does
 HUBER_DELTA = 1.0
 
 
-def _difference(a, y, d):
+def difference(a, y, d):
+    """d = a - y: also the whole gradient at the pre-activation where loss and output activation belong together."""
     return [(sub, (a, y, d))]
 
 
@@ -38,7 +40,7 @@ def _huber(a, y):
 
 def _hinge_gradient(a, y, d):
     """-y where y * a < 1, else 0."""
-    t = np.empty_like(d)
+    t = aligned_like(d)
     return [
         (mul, (a, y, t)), (sub, (const(d, 1), t, t)), (np.heaviside, (t, const(d, 0), t)),
         (mul, (t, y, d)), (np.negative, (d, d)),
@@ -51,7 +53,7 @@ def _probability(a):
 
 def _inside(a, d, gradient):
     """Calls that clip `a` into `t`, run `gradient(t)`, and zero `d` where the clip held: outside, the loss is flat."""
-    t, inside = np.empty_like(d), np.empty(d.shape, bool)
+    t, inside = aligned_like(d), aligned(d.shape, bool)
     return [
         (np.fmax, (a, const(d, CLIP), t)), (np.fmin, (t, const(d, 1 - CLIP), t)), (np.equal, (a, t, inside)),
         *gradient(t), (mul, (d, inside, d)),
@@ -60,7 +62,7 @@ def _inside(a, d, gradient):
 
 def _binary_cross_entropy_gradient(a, y, d):
     """(a - y) / (a (1 - a))."""
-    u = np.empty_like(d)
+    u = aligned_like(d)
     return _inside(a, d, lambda t: [(sub, (t, y, d)), (mul, (t, t, u)), (sub, (t, u, u)), (div, (d, u, d))])
 
 
@@ -106,7 +108,7 @@ class Loss:
 
 
 LOSSES = {
-    "mse": Loss(lambda a, y: (a - y) ** 2, _difference, ("linear", "tanh", "sigmoid", "relu"), factor=2.0),
+    "mse": Loss(lambda a, y: (a - y) ** 2, difference, ("linear", "tanh", "sigmoid", "relu"), factor=2.0),
     "mae": Loss(lambda a, y: np.abs(a - y), _sign_of_difference, ("linear",), kinks=True),
     "huber": Loss(_huber, _clipped_difference, ("linear",), kinks=True),
     "binary_cross_entropy": Loss(

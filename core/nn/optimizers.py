@@ -79,17 +79,19 @@ def _adam_constants(h, rate, t):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """`slots` is how many vectors of state it keeps, each as long as the parameters."""
+    """`slots` is how many vectors of state it keeps, each as long as the parameters; `folds`: the update is linear in the
+    gradient, so that the learning rate may be folded into it."""
 
     update: Callable
     constants: Callable
     slots: int = 0
     hyperparameters: tuple[str, ...] = ()
     timed: bool = False
+    folds: bool = False
 
 
 OPTIMIZERS = {
-    "sgd": Optimizer(_sgd, lambda h, rate, t: {"rate": rate}),
+    "sgd": Optimizer(_sgd, lambda h, rate, t: {"rate": rate}, folds=True),
     "momentum": Optimizer(_momentum, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, 1, ("momentum",)),
     "nesterov": Optimizer(_nesterov, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, 1, ("momentum",)),
     "adagrad": Optimizer(_adagrad, lambda h, rate, t: {"rate": rate, "epsilon": h.epsilon}, 1, ("epsilon",)),

@@ -7,7 +7,8 @@ a million steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -54,6 +55,11 @@ class ThinnedTable:
     def rows(self):
         """The rows so far (a view), oldest first."""
         return self._rows[: self._count]
+
+    @rows.setter
+    def rows(self, rows):
+        self._count = len(rows)
+        self._rows[: self._count] = rows
 
     def _thin(self):
         keep = peaks_of_groups(self.rows, self._peaks, 4)
@@ -122,6 +128,20 @@ class Telemetry:
         self._frames.drop_after(step)
         self.events = [event for event in self.events if event.step <= step]
         self.nonfinite = None
+
+    def to_arrays(self):
+        """Everything as plain arrays for np.savez."""
+        events = json.dumps([(event.step, event.text) for event in self.events])
+        nonfinite = json.dumps(self.nonfinite and astuple(self.nonfinite))
+        return {"samples": self._samples.rows.copy(), "frames": self._frames.rows.copy(), "events": np.array([events, nonfinite])}
+
+    def load_arrays(self, arrays):
+        """Take over what `to_arrays` gave."""
+        self._samples.rows = arrays["samples"]
+        self._frames.rows = arrays["frames"]
+        events, nonfinite = (json.loads(str(text)) for text in arrays["events"])
+        self.events = [Event(*event) for event in events]
+        self.nonfinite = nonfinite and NonFinite(*nonfinite)
 
     @property
     def step(self):

@@ -1,0 +1,404 @@
+"""One training step, compiled once into a list of NumPy calls that allocates nothing when it is replayed.
+
+Three things make it fast. Few calls: on small networks a call costs more than its arithmetic, so biases are a column of the weight
+matrix, neighbouring layers of one activation share one slope call, and plain SGD folds learning rate and 1/batch into the output's delta.
+Few passes over memory: weights that outgrow the cache are updated block by block, straight after the block's gradient.
+And no copies: each mini-batch lies contiguous, and calls that touch it are made for each batch (`Late`).
+
+`keep=True` compiles the same arithmetic, bit for bit, but leaves gradients and outputs readable: the step that telemetry looks at.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from core.nn.activations import ACTIVATIONS
+from core.nn.buffers import aligned, aligned_like
+from core.nn.losses import difference
+from core.nn.optimizers import OPTIMIZERS
+from core.nn.schedules import SCHEDULES
+
+CACHE_BYTES = 1 << 19  # half of a usual L2 cache: what is larger is worked on in blocks of this size
+
+
+class Operation(NamedTuple):
+    """The calls that produce one tensor of one layer (from 1), and the array it is then in."""
+
+    tensor: str  # pre_activation | activation | output_gradient | slope | delta | gradient | parameters
+    layer: int
+    calls: list
+    result: np.ndarray
+
+
+class Late(NamedTuple):
+    """A call that needs the batch: `make(x, y)` gives it."""
+
+    make: Callable
+
+
+def blocks(rows, row_bytes):
+    """Slices over `rows` rows, each of about CACHE_BYTES."""
+    size = max(1, CACHE_BYTES // row_bytes)
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+class Updater:
+    """The optimizer at work on a network: its state vectors, its constants and its clock."""
+
+    def __init__(self, network, config):
+        self.optimizer = OPTIMIZERS[config.optimizer.name]
+        self.slots = [aligned_like(network.vector) for _ in range(self.optimizer.slots)]
+        self.clip_norm = config.clip_norm
+        self.updates = 0  # finished so far; only `tick` needs it, whoever moves the run sets it
+        self._hyperparameters = config.optimizer
+        self._factor = SCHEDULES[config.optimizer.schedule.name]
+        self.ticks = self.optimizer.timed or self._factor is not None
+        self._vector = network.vector
+        self._penalties = self._penalty_vectors(network, config.penalty)
+        self.folds = self.optimizer.folds and not (self.ticks or self._penalties or self.clip_norm)
+        self.constants = {name: np.array(value, network.dtype) for name, value in self._values(1).items()}
+
+    def _values(self, t):
+        schedule = self._hyperparameters.schedule
+        factor = self._factor(t - 1, schedule.steps, schedule.factor) if self._factor else 1.0
+        self.rate = self._hyperparameters.learning_rate * factor
+        return self.optimizer.constants(self._hyperparameters, self.rate, t)
+
+    def tick(self):
+        """Set the constants for the next update, and count it."""
+        self.updates += 1
+        for name, value in self._values(self.updates).items():
+            self.constants[name][()] = value
+
+    @staticmethod
+    def _penalty_vectors(network, penalty):
+        """[(weights' function, coefficient of each parameter)]: 2 * l2 * w and l1 * sign(w), nothing for biases."""
+        vectors = []
+        for strength, function in ((2 * penalty.l2, np.copyto), (penalty.l1, np.sign)):
+            if strength:
+                vector = aligned_like(network.vector)
+                for matrix in network.matrices_of(vector):
+                    matrix[:, :-1] = strength
+                vectors.append((function, vector))
+        return vectors
+
+    def penalty_calls(self, part, gradient, scratch):
+        """Calls that add the penalty's gradient to that `part` (a slice) of the gradient."""
+        calls = []
+        for function, coefficients in self._penalties:
+            w, c = self._vector[part], coefficients[part]
+            first = (np.multiply, (w, c, scratch)) if function is np.copyto else (np.sign, (w, scratch))
+            second = [] if function is np.copyto else [(np.multiply, (scratch, c, scratch))]
+            calls += [first, *second, (np.add, (gradient, scratch, gradient))]
+        return calls
+
+    def update_calls(self, part, gradient, scratch):
+        """Calls that update that `part` of the parameters with its gradient."""
+        p = self._vector[part]
+        if self.folds:
+            return [(np.subtract, (p, gradient, p))]
+        return self.optimizer.update(p, gradient, [slot[part] for slot in self.slots], scratch, self.constants)
+
+    def clip_calls(self, gradient):
+        """Calls that shorten the whole gradient to `clip_norm` (Pascanu et al. 2013)."""
+
+        def clip():
+            norm = float(gradient.dot(gradient)) ** 0.5
+            if norm > self.clip_norm:
+                np.multiply(gradient, self.clip_norm / norm, gradient)
+
+        return [(clip, ())]
+
+
+def _outer_product(incoming, d, rows, tall, g):
+    """The call that writes rows `rows` of a layer's stored gradient; `incoming` None stands for the batch's inputs."""
+    if tall:
+        right = d.T
+        return Late(lambda x, y: (x[rows].dot, (right, g))) if incoming is None else (incoming[rows].dot, (right, g))
+    left = d[rows]
+    return Late(lambda x, y: (left.dot, (x.T, g))) if incoming is None else (left.dot, (incoming.T, g))
+
+
+class Workspace:
+    """Buffers for one batch size: activations, slopes and deltas of all layers, each kind in one flat block of rows.
+
+    Hidden layers have one row more than units: of ones in the activations, unused in the others.
+    """
+
+    def __init__(self, network, batch):
+        sizes, dtype = network.sizes, network.dtype
+        self.batch = batch
+        self.ends = np.cumsum([0, *(size + 1 for size in sizes[1:-1]), sizes[-1]])
+        shape = (self.ends[-1], batch)
+        self.activations = aligned(shape, dtype, fill=1)
+        self.pre_activations = aligned(shape, dtype) if any(a.needs_z for a in network.activations) else self.activations
+        self.slopes = aligned(shape, dtype)
+        self.deltas = aligned(shape, dtype)
+        self.output_z = aligned((sizes[-1], batch), dtype) if network.fused_value else None
+
+    def rows(self, flat, first, last):
+        """The rows of layers `first` to `last` (from 1, inclusive), rows of ones included."""
+        return flat[self.ends[first - 1] : self.ends[last]]
+
+
+class Program:
+    """A compiled step of `network` for batches of one size: `tape(x, y)` is ready to replay.
+
+    `gradient` (parameters,) is where gradients go unless they are used up block by block; with `keep` they all do.
+    """
+
+    def __init__(self, network, updater, workspace, gradient, keep=False):
+        self.network, self.updater, self.workspace, self.keep = network, updater, workspace, keep
+        self._last = len(network.matrices)
+        self._stored = network.stored_of(network.vector)
+        self._offsets = np.cumsum([0, *(stored.size for stored in self._stored)])
+        self._streams = network.vector.nbytes > CACHE_BYTES and not updater.clip_norm
+        self._splits = self._streams and self._can_split_output()
+        largest = max(CACHE_BYTES // network.dtype.itemsize, max(network.sizes) + 1)
+        self._scratch = aligned(min(largest, network.vector.size), network.dtype)
+        self._gradient = gradient
+        self._block = None if keep or not self._streams else aligned_like(self._scratch)
+        self._scale = self._delta_scale()
+        self._gradient_function = difference if network.fused_value else network.loss.gradient
+        self.operations = self._compile()
+        self._calls = [call for operation in self.operations for call in operation.calls]
+        self._late = [index for index, call in enumerate(self._calls) if isinstance(call, Late)]
+
+    def tape(self, x, y):
+        """The calls of the step on inputs `x` (features + 1, batch) and targets `y` (outputs, batch)."""
+        tape = self._calls.copy()
+        for index in self._late:
+            tape[index] = tape[index].make(x, y)
+        return tape
+
+    @property
+    def calls(self):
+        """NumPy calls a step takes."""
+        return len(self._calls)
+
+    @property
+    def gradient(self):
+        """The flat gradient of the last step, times `gradient_scale`; whole only with `keep` or when nothing is streamed."""
+        return self._gradient
+
+    @property
+    def gradient_scale(self):
+        """The learning rate where it is folded into the gradient, else 1."""
+        return self.updater.rate if self.updater.folds else 1.0
+
+    def batch_loss(self, y):
+        """Mean loss of the last step's batch before its update, penalty left out; only with `keep`."""
+        values = self.network.loss_values(self.workspace.output_z, self._units(self.workspace.activations, self._last), y)
+        return self.network.loss.mean(values)
+
+    def first_nonfinite(self, x, y):
+        """Replay the step until a tensor is not finite; (layer, tensor), or None if all are. Leaves the step half done."""
+        for operation in self.operations:
+            for call in operation.calls:
+                function, arguments = call.make(x, y) if isinstance(call, Late) else call
+                function(*arguments)
+            if operation.result is not None and not np.isfinite(operation.result).all():
+                return operation.layer or self._layer_of(operation), operation.tensor
+        return None
+
+    def _layer_of(self, operation):
+        """The first layer that is not finite in a tensor that spans all of them."""
+        vector = self._gradient if operation.tensor == "gradient" else self.network.vector
+        return next(layer for layer, matrix in enumerate(self.network.matrices_of(vector), 1) if not np.isfinite(matrix).all())
+
+    def _compile(self):
+        operations = []
+        if self.updater.ticks:
+            operations.append(Operation("constants", 0, [(self.updater.tick, ())], None))
+        for layer in range(1, self._last + (not self._splits)):
+            operations += self._forward(layer)
+        operations += self._slopes()
+        operations += self._split_output() if self._splits else self._output_delta()
+        for layer in range(self._last, 0, -1):
+            if layer == self._last and self._splits:
+                continue
+            if layer > 1:
+                operations.append(self._delta(layer - 1))
+            operations += self._gradient_of(layer)
+        return operations if self._streams else operations + self._update_all()
+
+    def _can_split_output(self):
+        """Whether the output layer is so wide that it is worked on in blocks of units, each from forward to update."""
+        network = self.network
+        wide = network.sizes[-1] * self.workspace.batch * network.dtype.itemsize > 2 * CACHE_BYTES
+        return wide and network.activations[-1].pullback is None and not network.is_tall(*network.sizes[-2:])
+
+    def _delta_scale(self):
+        """What the output's delta is multiplied by: mean over the batch (and outputs), and the learning rate where it folds."""
+        loss, outputs = self.network.loss, self.network.sizes[-1]
+        factor = 1.0 if self.network.fused_value else loss.factor
+        return np.array(factor * self.gradient_scale / (self.workspace.batch * loss.divisor(outputs)), self.network.dtype)
+
+    def _units(self, flat, layer):
+        """A layer's rows without the row of ones."""
+        return self.workspace.rows(flat, layer, layer)[: self.network.sizes[layer]]
+
+    def _buffers(self, layer, rows=slice(None)):
+        """(pre-activation, activation, slope, delta) of some units of a layer. Where `z` is overwritten in place it is the very
+        same object as `a`: NumPy spends 200 ns on finding out that two objects share their memory."""
+        space = self.workspace
+        a, s, d = (self._units(flat, layer)[rows] for flat in (space.activations, space.slopes, space.deltas))
+        z = self._units(space.pre_activations, layer)[rows] if self.network.activations[layer - 1].needs_z else a
+        return z, a, s, d
+
+    def _incoming(self, layer):
+        """Activations of the layer before, with their row of ones; None for the first, whose input is the batch."""
+        return self.workspace.rows(self.workspace.activations, layer - 1, layer - 1) if layer > 1 else None
+
+    def _forward(self, layer):
+        z, a, _, _ = self._buffers(layer)
+        return self._forward_of(layer, self.network.matrices[layer - 1], z, a, self.workspace.output_z)
+
+    def _forward_of(self, layer, matrix, z, a, output_z):
+        """Forward through `matrix`, the layer's own or some of its rows; `output_z` keeps the output's pre-activation."""
+        incoming = self._incoming(layer)
+        calls = [(matrix.dot, (incoming, z)) if layer > 1 else Late(lambda x, y: (matrix.dot, (x, z)))]
+        if self.keep and layer == self._last and self.network.fused_value:
+            calls.append((np.copyto, (output_z, z)))
+        return [
+            Operation("pre_activation", layer, calls, z),
+            Operation("activation", layer, self.network.activations[layer - 1].value(z, a), a),
+        ]
+
+    def _slopes(self):
+        """Slopes of all layers whose delta needs them, one run of calls for neighbours with the same activation."""
+        space, operations = self.workspace, []
+        needing = range(1, self._last + (not self._splits and self._multiplies_slope(self._last)))
+        for activation, run in itertools.groupby(needing, lambda layer: self.network.activations[layer - 1]):
+            layers = list(run)
+            if activation is not ACTIVATIONS["linear"]:
+                a, s = (space.rows(flat, layers[0], layers[-1]) for flat in (space.activations, space.slopes))
+                z = space.rows(space.pre_activations, layers[0], layers[-1]) if activation.needs_z else a
+                operations.append(Operation("slope", layers[0], activation.slope(z, a, s), s))
+        return operations
+
+    def _multiplies_slope(self, layer):
+        """Whether a layer's delta is an elementwise product with its slope."""
+        activation = self.network.activations[layer - 1]
+        fused = layer == self._last and self.network.fused_value
+        return not (fused or activation.pullback or activation is ACTIVATIONS["linear"])
+
+    def _loss_gradient(self, a, d, targets):
+        """Calls that write the loss gradient at `a` into `d`; `targets(y)` picks the targets that belong to it."""
+        stand_in = aligned_like(a)
+        return [self._with_targets(call, stand_in, targets) for call in self._gradient_function(a, stand_in, d)]
+
+    @staticmethod
+    def _with_targets(call, stand_in, targets):
+        """The call with `stand_in` replaced by the batch's targets, or the call itself if it does not use them."""
+        function, arguments = call
+        if not any(argument is stand_in for argument in arguments):
+            return call
+        return Late(lambda x, y: (function, tuple(targets(y) if argument is stand_in else argument for argument in arguments)))
+
+    def _output_delta(self):
+        layer = self._last
+        _, a, s, d = self._buffers(layer)
+        calls = self._loss_gradient(a, d, lambda y: y)
+        activation = self.network.activations[-1]
+        if activation.pullback and not self.network.fused_value:
+            calls += activation.pullback(a, d)
+        calls.append((np.multiply, (d, self._scale, d)))
+        if self._multiplies_slope(layer):
+            calls.append((np.multiply, (d, s, d)))
+        return [Operation("delta", layer, calls, d)]
+
+    def _delta(self, layer):
+        """Delta of a hidden layer: the whole matrix of the next one is used, since a contiguous one is faster than all but
+        its last column; the surplus row is never read."""
+        space = self.workspace
+        d = space.rows(space.deltas, layer, layer)
+        following = self._units(space.deltas, layer + 1)
+        calls = [(self.network.matrices[layer].T.dot, (following, d))]
+        if self._multiplies_slope(layer):
+            calls.append((np.multiply, (d, space.rows(space.slopes, layer, layer), d)))
+        return Operation("delta", layer, calls, d[:-1])
+
+    def _gradient_of(self, layer):
+        """Gradient of a layer from its delta; block by block with the update where weights outgrow the cache."""
+        stored = self._stored[layer - 1]
+        incoming, d = self._incoming(layer), self._units(self.workspace.deltas, layer)
+        tall = self.network.is_tall(*self.network.sizes[layer - 1 : layer + 1])
+        operations = []
+        for rows in blocks(*self._block_shape(stored)) if self._streams else [slice(0, len(stored))]:
+            part = self._part(layer, rows)
+            g = self._gradient_buffer(part).reshape(-1, stored.shape[1])
+            operations.append(Operation("gradient", layer, [_outer_product(incoming, d, rows, tall, g)], g))
+            if self._streams:
+                operations.append(self._update(layer, part))
+        return operations
+
+    def _block_shape(self, stored):
+        return len(stored), stored.shape[1] * stored.itemsize
+
+    def _part(self, layer, rows):
+        """The slice of the flat vector that holds these stored rows of a layer."""
+        start, width = self._offsets[layer - 1], self._stored[layer - 1].shape[1]
+        return slice(start + rows.start * width, start + rows.stop * width)
+
+    def _gradient_buffer(self, part):
+        return self._gradient[part] if self._block is None else self._block[: part.stop - part.start]
+
+    def _update(self, layer, part):
+        gradient, scratch = self._gradient_buffer(part), self._scratch[: part.stop - part.start]
+        calls = self.updater.penalty_calls(part, gradient, scratch) if self._streams else []
+        return Operation("parameters", layer, calls + self.updater.update_calls(part, gradient, scratch), self.network.vector[part])
+
+    def _update_all(self):
+        """Penalty, clipping and update of all layers at once."""
+        parts = blocks(self.network.vector.size, self.network.dtype.itemsize)
+        calls = []
+        for part in parts:
+            calls += self.updater.penalty_calls(part, self._gradient[part], self._scratch[: part.stop - part.start])
+        if self.updater.clip_norm:
+            calls += self.updater.clip_calls(self._gradient)
+        return [Operation("gradient", 0, calls, self._gradient), *(self._update(0, part) for part in parts)]
+
+    def _split_output(self):
+        """The output layer in blocks of units: forward, delta, the share of the delta below, gradient, update.
+
+        The scale goes onto the small arrays, the incoming activations and the delta below, not onto the wide delta.
+        """
+        layer, space = self._last, self.workspace
+        activation, stored = self.network.activations[-1], self._stored[-1]
+        incoming = self._incoming(layer)
+        shape = (self.network.sizes[-2] + 1, space.batch)
+        scaled, share = aligned(shape, self.network.dtype), aligned(shape, self.network.dtype)
+        scale_call = (np.multiply, (incoming, self._scale, scaled))
+        if layer == 1:
+            scale_call = Late(lambda x, y: (np.multiply, (x, self._scale, scaled)))
+        below = space.rows(space.deltas, layer - 1, layer - 1) if layer > 1 else None
+        operations = [Operation("activation", layer - 1, [scale_call], scaled)]
+        for rows in blocks(len(stored), stored.itemsize * max(2 * space.batch, stored.shape[1])):
+            at = rows if self.keep else slice(0, rows.stop - rows.start)  # unless kept, every block uses the same buffers
+            z, a, s, d = self._buffers(layer, at)
+            if self._gradient_function is difference and not (self.keep or self._multiplies_slope(layer)):
+                d = a  # the outputs are not needed again: one buffer in the cache instead of two
+            operations += self._forward_of(layer, stored[rows], z, a, space.output_z[rows] if space.output_z is not None else None)
+            calls = self._loss_gradient(a, d, lambda y, rows=rows: y[rows])
+            if self._multiplies_slope(layer):
+                calls += [*activation.slope(z, a, s), (np.multiply, (d, s, d))]
+            operations.append(Operation("delta", layer, calls, d))
+            if below is not None:
+                first = rows.start == 0
+                calls = [(stored[rows].T.dot, (d, below if first else share))]
+                operations.append(Operation("delta", layer - 1, calls + ([] if first else [(np.add, (below, share, below))]), below[:-1]))
+            part = self._part(layer, rows)
+            g = self._gradient_buffer(part).reshape(-1, stored.shape[1])
+            operations.append(Operation("gradient", layer, [(d.dot, (scaled.T, g))], g))
+            operations.append(self._update(layer, part))
+        if below is not None:
+            calls = [(np.multiply, (below, self._scale, below))]
+            if self._multiplies_slope(layer - 1):
+                calls.append((np.multiply, (below, space.rows(space.slopes, layer - 1, layer - 1), below)))
+            operations.append(Operation("delta", layer - 1, calls, below[:-1]))
+        return operations

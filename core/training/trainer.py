@@ -1,0 +1,358 @@
+"""A run: data, network, optimizer and what they leave behind, moved on update by update.
+
+Most updates are replayed blind. Some are observed (telemetry.py): their rows are exact, and each is followed by a check that all
+parameters are finite. When they are not, the run goes back to the last observed state and comes again with every tensor checked,
+so the first non-finite value is found in the update in which it appeared, at no cost to healthy runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import numpy as np
+
+from core.config import ConfigError, RunConfig, check_fit
+from core.data import load
+from core.nn.buffers import aligned
+from core.nn.initializers import initial_parameters
+from core.nn.network import Network
+from core.nn.program import Program, Updater, Workspace
+from core.training.batches import TAPES, Batches
+from core.training.evaluation import Evaluation
+from core.training.probe import Probe, norm
+from core.training.telemetry import LAYER_METRICS, Event, NonFinite, Telemetry
+
+# What `change` accepts while a run lives: the sections of the configuration, and of the optimizer all but its name
+LIVE_CHANGES = ("optimizer", "penalty", "clip_norm", "batch_size")
+
+FRAMES_PER_RUN = 200  # full evaluations in a headless run
+SAMPLE_CALLS = 60  # NumPy calls that an observation costs beyond the step, per layer
+SAMPLE_PASSES = 8  # and passes over all parameters, in the same unit as the step's own six
+OBSERVED_SHARE = 0.06  # of the time may go into observations
+
+
+class Trainer:
+    """One run of a configuration. The same configuration gives the same bits, however the updates are cut into calls."""
+
+    def __init__(self, config: RunConfig):
+        """Load the data and initialise the network; raises ConfigError when they do not fit together."""
+        self.config = config
+        self.dataset = load(config.data)
+        check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, matrix=not self.dataset.labels)
+        self.network = Network(config, self.dataset.inputs)
+        self._gradient = aligned(self.network.vector.shape, self.network.dtype)
+        self._before = aligned(self.network.vector.shape, self.network.dtype)
+        self._parts = {"train": self._evaluation(self.dataset.train), "test": self._evaluation(self.dataset.test)}
+        self._probe = Probe(self.network, self.dataset.train.inputs)
+        self._start()
+
+    def _evaluation(self, part):
+        return Evaluation(self.network, self.dataset, part, self.config)
+
+    def _start(self):
+        self.step = 0
+        self._epochs_before, self._cut_at = 0.0, 0  # epochs done, and the step, when the batches were last cut
+        self.telemetry = Telemetry(len(self.network.matrices))
+        self._next_sample = 0
+        self._updater = Updater(self.network, self.config)
+        self._guarded = [np.empty_like(array) for array in self._state()]
+        self._cut_batches()
+        self._compile()
+        self.frame()
+
+    def _cut_batches(self):
+        config = self.config
+        self.batches = Batches(self.dataset.train.inputs, self._parts["train"].targets, config.batch_size, config.dtype, config.seed)
+
+    def _compile(self):
+        """Programs for the full and the last batch, each plain and observed."""
+        self._programs, self._tapes = {}, {}
+        for index in {0, len(self.batches) - 1}:
+            size = self.batches[index][1].shape[1]
+            if size not in self._programs:
+                workspace = Workspace(self.network, size)
+                self._programs[size] = [
+                    Program(self.network, self._updater, workspace, self._gradient, keep=keep) for keep in (False, True)
+                ]
+        self._interval = self._sample_interval(self._programs[self.batches.size][0])
+        self._guard()
+
+    def _sample_interval(self, program):
+        """Updates from one observation to the next, a power of two. A NumPy call counts as one, and as many
+        elements as a call's overhead buys (measured: 1,500 multiply-adds, or 500 parameters streamed through memory)."""
+        parameters, layers = self.network.vector.size, len(self.network.matrices)
+        step = program.calls + parameters * (6 * self.batches.size / 1500 / 4 + 3 / 500)
+        observation = SAMPLE_CALLS * layers + parameters * (SAMPLE_PASSES / 500 + 2 * self._probe.samples / 1500 / 4)
+        return 1 << max(0, math.ceil(math.log2(observation / (OBSERVED_SHARE * step))))
+
+    # Moving on
+
+    def advance(self, updates):
+        """Make this many updates, or fewer when a value is no longer finite: then `nonfinite` says where."""
+        end = self.step + updates
+        with np.errstate(all="ignore"):
+            while self.step < end and not self.nonfinite:
+                if self.step >= self._next_sample:
+                    self._observe()
+                else:
+                    self._replay(min(end, self._next_sample) - self.step)
+            if not self.nonfinite and not self._finite():
+                self._find_nonfinite()
+        return self
+
+    def run(self, steps):
+        """`advance`, with a full evaluation about every 200th of the way and at the end."""
+        end, every = self.step + steps, max(1, steps // FRAMES_PER_RUN)
+        while self.step < end and not self.nonfinite:
+            self.advance(min(every, end - self.step))
+            self.frame()
+        return self
+
+    def run_for(self, seconds):
+        """Advance for about this long (wall clock), with a full evaluation at the end."""
+        until, chunk = time.perf_counter() + seconds, 1
+        while not self.nonfinite and (left := until - time.perf_counter()) > 0:
+            began = time.perf_counter()
+            self.advance(chunk)
+            took = time.perf_counter() - began
+            chunk = max(1, int(chunk * min(2.0, min(left, 0.05) / max(took, 1e-9))))
+        self.frame()
+        return self
+
+    def _replay(self, updates):
+        for tape in self._upcoming(updates):
+            for function, arguments in tape:
+                function(*arguments)
+        self.step += updates
+
+    def _upcoming(self, updates):
+        """Prepared steps of the next updates."""
+        tapes = []
+        for index in self.batches.order(self.step - self._cut_at, updates):
+            tape = self._tapes.get(index)
+            if tape is None:
+                program, x, y = self._program_for(index)
+                tape = program.tape(x, y)
+                if len(self._tapes) < TAPES:
+                    self._tapes[index] = tape
+            tapes.append(tape)
+        return tapes
+
+    def _program_for(self, index, keep=False):
+        x, y = self.batches[index]
+        return self._programs[y.shape[1]][keep], x, y
+
+    def _next_batch(self):
+        return self.batches.order(self.step - self._cut_at, 1)[0]
+
+    def _observe(self):
+        """One update whose gradients, outputs and effects are recorded."""
+        if not self._finite():
+            self._find_nonfinite()
+            return
+        np.copyto(self._before, self.network.vector)
+        program, x, y = self._program_for(self._next_batch(), keep=True)
+        for function, arguments in program.tape(x, y):
+            function(*arguments)
+        loss = program.batch_loss(y) + self.penalty(self._before)
+        self.step += 1
+        if not (math.isfinite(loss) and self._finite()):
+            self._find_nonfinite()
+            return
+        self.telemetry.add_sample(self.step, loss, self._layer_metrics(program))
+        self._next_sample = self.step + min(self._interval, self.step // 16)
+        self._guard()
+
+    def _layer_metrics(self, program):
+        """(layers, LAYER_METRICS) of the update just made; leaves its difference in `_before`."""
+        vectors = zip(self.network.flat_layers(program.gradient), self.network.flat_layers(self._before))
+        metrics = np.array([(norm(gradient) / program.gradient_scale, norm(before)) for gradient, before in vectors])
+        np.subtract(self.network.vector, self._before, self._before)
+        updates = np.array([norm(change) for change in self.network.flat_layers(self._before)])
+        ratios = np.divide(updates, metrics[:, 1], out=np.full_like(updates, np.nan), where=metrics[:, 1] > 0)
+        return np.column_stack([metrics, ratios, self._probe.measure()])
+
+    # Non-finite values
+
+    @property
+    def nonfinite(self):
+        """The first non-finite value, or None."""
+        return self.telemetry.nonfinite
+
+    def _finite(self):
+        vector = self.network.vector
+        return math.isfinite(vector.dot(vector)) or bool(np.isfinite(vector).all())
+
+    def _guard(self):
+        """Remember this state: everything up to here was finite."""
+        self._guarded_step = self.step
+        for saved, now in zip(self._guarded, self._state()):
+            np.copyto(saved, now)
+
+    def _state(self):
+        return [self.network.vector, *self._updater.slots]
+
+    def _restore_guarded(self):
+        for saved, now in zip(self._guarded, self._state()):
+            np.copyto(now, saved)
+        self.step = self._updater.updates = self._guarded_step
+
+    def _find_nonfinite(self):
+        """Come again from the guarded state, checking every tensor; stop before the update that broke."""
+        end = self.step
+        self._restore_guarded()
+        while self.step < end:
+            self._guard()
+            program, x, y = self._program_for(self._next_batch(), keep=True)
+            broken = program.first_nonfinite(x, y)
+            loss = program.batch_loss(y) + self.penalty(self._guarded[0])
+            if not math.isfinite(loss) and (broken is None or broken[1] not in ("pre_activation", "activation")):
+                broken = (0, "loss")
+            if broken:
+                self.telemetry.nonfinite = NonFinite(self.step + 1, *broken)
+                self.telemetry.add_sample(self.step + 1, loss, np.full((len(self.network.matrices), len(LAYER_METRICS)), np.nan))
+                self._restore_guarded()
+                return
+            self.step += 1
+
+    # Looking
+
+    @property
+    def epoch(self):
+        """How often the training samples have been seen."""
+        return self._epochs_before + (self.step - self._cut_at) / len(self.batches)
+
+    @property
+    def batches_per_epoch(self):
+        """Updates that make one epoch."""
+        return len(self.batches)
+
+    @property
+    def learning_rate(self):
+        """The rate of the last update, schedule included."""
+        return self._updater.rate
+
+    def parameters(self):
+        """Copies of the weights and biases: {"W1": (inputs, units), "b1": (units,), ...}."""
+        return self.network.parameters()
+
+    def load_parameters(self, parameters):
+        """Take over weights and biases of the shapes of `parameters()`; ValueError names one that does not fit."""
+        self.network.load(parameters)
+        self._guard()
+
+    def penalty(self, vector=None):
+        """l1 * sum|w| + l2 * sum(w^2) over all weights, biases left out."""
+        l1, l2 = self.config.penalty.l1, self.config.penalty.l2
+        if not (l1 or l2):
+            return 0.0
+        weights = [matrix[:, :-1] for matrix in self.network.matrices_of(self.network.vector if vector is None else vector)]
+        return float(sum(l1 * np.abs(w).sum() + l2 * np.square(w).sum() for w in weights))
+
+    def evaluate(self, part="train"):
+        """(loss with penalty, metric) over all of the train or test part; (None, None) if it is empty."""
+        with np.errstate(all="ignore"):
+            loss, metric = self._parts[part].loss_and_metric()
+            return (None, None) if loss is None else (loss + self.penalty(), metric)
+
+    def loss(self, part="train"):
+        """What training makes small, over all of the part: mean loss and penalty."""
+        return self.evaluate(part)[0]
+
+    def metric(self, part="train"):
+        """Accuracy or R^2 over all of the part."""
+        return self.evaluate(part)[1]
+
+    @property
+    def metric_name(self):
+        """`accuracy` or `r2`."""
+        return self._parts["train"].metric_name
+
+    def frame(self):
+        """Evaluate both parts and record it."""
+        train, test = self.evaluate("train"), self.evaluate("test")
+        values = [math.nan if value is None else value for value in (train[0], test[0], train[1], test[1])]
+        self.telemetry.add_frame(self.step, *values)
+
+    # Changing
+
+    def reset(self):
+        """Back to step 0 with the same first weights and the settings as they are now."""
+        self.network.load(initial_parameters(self.config, self.dataset.inputs))
+        self._start()
+
+    def change(self, patch):
+        """Change settings of the living run: a patch in the configuration's shape within LIVE_CHANGES.
+
+        Raises ConfigError, and changes nothing, for other settings and for values that are not allowed.
+        """
+        config = self.config.patched(patch)
+        for name, now in self.config.to_dict().items():
+            if config.to_dict()[name] != now and name not in LIVE_CHANGES:
+                raise ConfigError(name, "must not be changed while a run lives; start a new one")
+        if config.optimizer.name != self.config.optimizer.name:
+            raise ConfigError("optimizer.name", "must not be changed while a run lives; start a new one")
+        check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, matrix=not self.dataset.labels)
+        texts = list(_differences(self.config.to_dict(), config.to_dict()))
+        recut = config.batch_size != self.config.batch_size
+        epoch, state, self.config = self.epoch, self._state(), config
+        self._updater = Updater(self.network, config)
+        for slot, value in zip(self._updater.slots, state[1:]):
+            np.copyto(slot, value)
+        self._updater.updates = self.step
+        if recut:
+            self._epochs_before, self._cut_at = epoch, self.step
+            self._cut_batches()
+        self._compile()
+        self.telemetry.events += [Event(self.step, text) for text in texts]
+
+    def edit(self, layer, unit, source, value):
+        """Set one weight (from unit or input `source` of the layer before) or, with `source` None, the bias of `unit`."""
+        matrix = self.network.matrices[layer - 1]
+        if not (
+            1 <= layer <= len(self.network.matrices) and 0 <= unit < len(matrix) and (source is None or 0 <= source < matrix.shape[1] - 1)
+        ):
+            raise ConfigError("edit", f"must name a weight of the network; was layer {layer}, unit {unit}, source {source}")
+        if not math.isfinite(value) or not np.isfinite(self.network.dtype.type(value)):
+            raise ConfigError("edit", f"must be a finite number; was {value}")
+        matrix[unit, -1 if source is None else source] = value
+        name = f"bias of unit {unit + 1}" if source is None else f"weight {source + 1} of unit {unit + 1}"
+        self.telemetry.events.append(Event(self.step, f"Layer {layer}: {name} set to {value:g}"))
+        self._guard()
+
+    # Checkpoints
+
+    def checkpoint(self):
+        """Everything that the run needs to go on bit for bit, as plain arrays for np.savez."""
+        position = np.array([self.step, self._cut_at, self._next_sample, self._epochs_before])
+        arrays = {f"slot{index}": slot.copy() for index, slot in enumerate(self._updater.slots)}
+        arrays |= {"vector": self.network.vector.copy(), "position": position, "config": np.array(json.dumps(self.config.to_dict()))}
+        return arrays | self.telemetry.to_arrays()
+
+    def restore(self, checkpoint):
+        """Become the run that `checkpoint` was taken of; its configuration must be this one's but for LIVE_CHANGES."""
+        self.config = RunConfig.from_dict(json.loads(str(checkpoint["config"])))
+        self._updater = Updater(self.network, self.config)
+        for index, now in enumerate(self._state()):
+            np.copyto(now, checkpoint[f"slot{index - 1}"] if index else checkpoint["vector"])
+        step, cut_at, next_sample, self._epochs_before = checkpoint["position"].tolist()
+        self.step, self._cut_at, self._next_sample = int(step), int(cut_at), int(next_sample)
+        self._updater.updates = self.step
+        self.telemetry.load_arrays(checkpoint)
+        self._cut_batches()
+        self._compile()
+
+
+def _differences(old, new):
+    """ "learning rate 0.1 -> 0.03" for each setting that differs."""
+    for name, value in new.items():
+        if isinstance(value, dict):
+            yield from _differences(old[name], value)
+        elif value != old[name]:
+            yield f"{name.replace('_', ' ')} {_said(old[name])} \u2192 {_said(value)}"
+
+
+def _said(value):
+    return "none" if value is None else f"{value:g}" if isinstance(value, (int, float)) else str(value)
