@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from pages.charts.curves import gradients, loss, ratio, units
+from pages.charts.histograms import histograms
+from pages.charts.network import network
+from pages.charts.output import output
+from pages.charts.style import THEMES
+from pages.charts.unit import unit_figures
+
 
 def panels(snapshot, options):
     """Name -> Plotly figure of each panel: network, output, loss, gradients, histograms, ratio, units.
 
-    With a unit picked (`snapshot.unit`), also unit_map, unit_weights and unit_activations.
+    With a unit picked (`snapshot.unit`), also unit_map (planar data only), unit_weights and unit_activations, after output.
     """
-    names = ("network", "output", "loss", "gradients", "histograms", "ratio", "units")
-    return {name: {"data": [], "layout": {"title": {"text": name}}, "alt": name} for name in names}
+    theme = THEMES[options.theme]
+    shown = {"network": network(snapshot, options, theme), "output": output(snapshot, options, theme)}
+    if snapshot.unit is not None:
+        shown |= unit_figures(snapshot, options, theme)
+    rest = {"loss": loss, "gradients": gradients, "histograms": histograms, "ratio": ratio, "units": units}
+    return shown | {name: draw(snapshot, options, theme) for name, draw in rest.items()}

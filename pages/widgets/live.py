@@ -1,11 +1,34 @@
-"""The live figures: one component that draws every panel and updates it in place."""
+"""The live figures: one component that draws every panel in a grid and updates it in place.
+
+Plotly's script is the plotly wheel's own copy, served under its package by `declare_component`: nothing is copied, nothing is
+written, and the browser loads it once.
+"""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import plotly
+import streamlit as st
+from streamlit.components.v1 import declare_component
+
+_HERE = Path(__file__).parent
+_WHEEL = Path(plotly.__file__).parent / "package_data"
+
+_served = declare_component("plotly", path=_WHEEL)
+_component = st.components.v2.component(
+    "descent_figures",
+    html='<div class="descent-figures"></div>',
+    css=(_HERE / "live.css").read_text(encoding="utf-8"),
+    js=(_HERE / "live.js").read_text(encoding="utf-8"),
+    isolate_styles=False,  # Plotly keeps its own styles in the document's head
+)
 
 
 def theme():
     """ "light" or "dark", as the browser shows the page now."""
-    return "light"
+    return st.context.theme.type or "light"
 
 
 def live_figures(figures, key, on_pick=None):
@@ -13,3 +36,25 @@ def live_figures(figures, key, on_pick=None):
 
     `on_pick(layer, index)` (layer from 1, index from 0) is called when a unit of the network diagram is clicked.
     """
+
+    def picked():
+        pick = st.session_state[key]["picked"]
+        if on_pick is not None and pick is not None:
+            on_pick(*pick)
+
+    _component(
+        key=key,
+        data={
+            # As texts, the browser can tell what has changed without reading it, and reads only what is in view
+            "figures": {name: json.dumps(figure, allow_nan=False, separators=(",", ":")) for name, figure in figures.items()},
+            "theme": theme(),
+            "plotly": _plotly_url(),
+        },
+        on_picked_change=picked,
+        on_theme_change=lambda: None,
+    )
+
+
+def _plotly_url():
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"{'/' + base if base else ''}/component/{_served.name}/plotly.min.js?v={plotly.__version__}"

@@ -1,0 +1,158 @@
+"""Curves over the steps: loss, and per layer gradient norm, update:weight ratio, dead and saturated units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pages.charts.style import axis, figure, held, layer_color, layer_name, log_axis, note, number, packed, plain, power_text, step_axis
+
+HEIGHT = 250
+LOW_HEIGHT = 196
+
+# log10 of update norm over parameter norm: what common practice calls healthy, and what to aim for
+HEALTHY_RATIO = (-4, -1)
+AIMED_RATIO = -3
+
+
+def loss(snapshot, options, theme):
+    """Loss on a log axis: batch (faint), train (solid), test (dashed); events and the first value that was not finite."""
+    curves, frames = snapshot.curves, snapshot.frames
+    values = [curves.loss, frames.train_loss, frames.test_loss]
+    y_axis, floor = log_axis(theme, "loss", np.concatenate([np.ravel(part) for part in values]))
+    x_axis = step_axis(theme, _last_step(snapshot))
+    lines = (
+        ("batch", curves.step, curves.loss, {"color": theme.faint, "width": 1}),
+        ("train", frames.step, frames.train_loss, {"color": theme.ink, "width": 2}),
+        ("test", frames.step, frames.test_loss, {"color": theme.ink, "width": 1.6, "dash": "dash"}),
+    )
+    traces = [_line(name, step, held(y, floor), line) for name, step, y, line in lines if np.isfinite(y).any()]
+    last = f"train {number(snapshot.train_loss)}" + (f", test {number(snapshot.test_loss)}" if snapshot.test_loss is not None else "")
+    return figure(
+        theme,
+        "Loss",
+        [*traces, *_marks(snapshot, y_axis["range"], theme)],
+        f"Loss after {snapshot.step:,} steps on a logarithmic axis: {last}.",
+        height=HEIGHT,
+        legend="",
+        axes={"xaxis": x_axis, "yaxis": y_axis},
+        hovermode="x unified",
+        annotations=[] if len(frames.step) > 1 or len(curves.step) else [note(theme, "Press Play to see the loss fall.")],
+    )
+
+
+def gradients(snapshot, options, theme):
+    """Norm of each layer's gradient on a log axis."""
+    values = snapshot.curves.gradient_norm
+    y_axis, floor = log_axis(theme, "gradient norm", values)
+    empty = "Press Play to see each layer's gradient."
+    return _layer_curves(snapshot, theme, "Gradient norm", held(values, floor), y_axis, empty, height=HEIGHT)
+
+
+def ratio(snapshot, options, theme):
+    """Update norm over parameter norm of each layer, with the healthy band."""
+    values = snapshot.curves.update_ratio
+    low, high = (10.0**end for end in HEALTHY_RATIO)
+    y_axis, floor = log_axis(theme, "update : weight", values, include=(low, high))
+    band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": low, "y1": high, "layer": "below", "fillcolor": theme.band}
+    aim = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 10.0**AIMED_RATIO, "y1": 10.0**AIMED_RATIO, "layer": "below"}
+    name = f"healthy {power_text(HEALTHY_RATIO[0])} to {power_text(HEALTHY_RATIO[1])}"
+    label = {"text": name, "font": {"size": 11, "color": theme.muted}, "textposition": "top right", "padding": 4}
+    shapes = [band | {"line": {"width": 0}, "label": label}, aim | {"line": {"width": 1, "dash": "dot", "color": theme.faint}}]
+    empty = "Press Play to see how far each update goes."
+    return _layer_curves(snapshot, theme, "Update : weight ratio", held(values, floor), y_axis, empty, height=LOW_HEIGHT, shapes=shapes)
+
+
+def units(snapshot, options, theme):
+    """Share of dead units (solid) and of saturated activations (dotted) of each layer."""
+    curves = snapshot.curves
+    y_axis = axis(theme, "share", range=[-2, 102], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %", hoverformat=".1f")
+    empty = "Press Play to see dead and saturated units."
+    shown = _layer_curves(snapshot, theme, "Dead and saturated units", 100 * curves.dead, y_axis, empty, height=LOW_HEIGHT, what="dead")
+    dotted = _layer_lines(curves.step, 100 * curves.saturated, theme, "saturated", {"dash": "dot"})
+    keys = [_key("dead", theme, "solid"), _key("saturated", theme, "dot")]
+    worst = f"{_worst(curves.dead)} are dead, {_worst(curves.saturated)} saturated"
+    shown["data"] += [line | {"showlegend": False} for line in dotted] + keys
+    shown["alt"] = f"Dead and saturated units after {snapshot.step:,} steps: at most, in one layer, {worst}."
+    return shown
+
+
+def _worst(shares):
+    last = shares[-1] if len(shares) else np.zeros(1)
+    return f"{np.max(last, initial=0.0, where=np.isfinite(last)):.0%}"
+
+
+def _layer_curves(snapshot, theme, title, values, y_axis, empty, *, height, what="", **layout):
+    """One line a layer of `values` (n, layers)."""
+    step = snapshot.curves.step
+    layers = values.shape[1]
+    last = ", ".join(f"layer {layer} {number(value)}" for layer, value in enumerate(values[-1], 1)) if len(values) else "nothing yet"
+    return figure(
+        theme,
+        title,
+        _layer_lines(step, values, theme, what),
+        f"{title} after {snapshot.step:,} steps: {last}.",
+        height=height,
+        legend="Layer",
+        axes={"xaxis": step_axis(theme, _last_step(snapshot)), "yaxis": y_axis},
+        hovermode="x unified",
+        annotations=[] if len(step) and layers else [note(theme, empty)],
+        **layout,
+    )
+
+
+def _layer_lines(step, values, theme, what="", line=None):
+    layers = values.shape[1]
+    return [
+        _line(
+            layer_name(layer, layers),
+            step,
+            values[:, layer - 1],
+            {"color": layer_color(theme, layer, layers), "width": 1.6, **(line or {})},
+            f"layer {layer} {what}".rstrip(),
+        )
+        for layer in range(1, layers + 1)
+    ]
+
+
+def _line(name, step, values, line, label=None):
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": packed(step, "i4"),
+        "y": packed(values),
+        "line": line,
+        "hovertemplate": f"{label or name}  %{{y}}<extra></extra>",
+    }
+
+
+def _key(name, theme, dash):
+    """An entry of the legend alone."""
+    line = {"color": theme.muted, "width": 1.6, "dash": dash}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": [None], "y": [None], "line": line, "hoverinfo": "skip"}
+
+
+def _marks(snapshot, log_range, theme):
+    """Vertical lines: dotted where something was changed, red where the first value that is not finite appeared."""
+    low, high = (10.0**end for end in log_range)
+    marks = []
+    if snapshot.events:
+        x = [step for event in snapshot.events for step in (event.step, event.step, None)]
+        y = [low, high, None] * len(snapshot.events)
+        text = [words for event in snapshot.events for words in (plain(event.text), plain(event.text), "")]
+        marks.append(_mark("change", x, y, text, {"color": theme.muted, "width": 1, "dash": "dot"}))
+    if snapshot.nonfinite is not None:
+        step = snapshot.nonfinite.step
+        text = f"{snapshot.nonfinite.tensor.replace('_', ' ')} not finite"
+        marks.append(_mark("not finite", [step, step], [low, high], [text] * 2, {"color": theme.trouble, "width": 2}))
+    return marks
+
+
+def _mark(name, x, y, text, line):
+    hover = "%{text}<extra></extra>"
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "text": text, "line": line, "hovertemplate": hover}
+
+
+def _last_step(snapshot):
+    steps = [snapshot.step, *snapshot.curves.step[-1:], *snapshot.frames.step[-1:]]
+    return max(float(step) for step in steps)

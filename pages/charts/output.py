@@ -1,0 +1,255 @@
+"""What the network has learned: the output over the plane, a confusion matrix, predictions against targets, or pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.training.snapshot import Confusion, Pictures, Plane, Predictions
+from pages.charts.images import png
+from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color, mixed, note, packed, plain, signed_color
+
+HEIGHT = 372
+FADE = 1.5  # the plane stays this much paler than the points on it
+
+
+def output(snapshot, options, theme):
+    """The output panel of a snapshot, whichever kind it has."""
+    return _KINDS[type(snapshot.output)](snapshot.output, options, theme)
+
+
+def _plane(plane, options, theme):
+    low, high = plane.extent
+    size = plane.values.shape[0]
+    grid = {"x0": low, "dx": (high - low) / (size - 1), "y0": low, "dy": (high - low) / (size - 1)}
+    heat, scale = _PLANES[plane.kind](plane, options, theme)
+    surface = {"type": "heatmap", "zsmooth": False if options.hard_edges else "fast", **grid, **heat}
+    points = [_points(plane.train, "train", scale, theme)]
+    if options.show_test and len(plane.test.xy):
+        points.append(_points(plane.test, "test", scale, theme))
+    bounds = {"range": [low, high], "zeroline": False, "showgrid": False, "nticks": 5, "constrain": "domain"}
+    return figure(
+        theme,
+        "Output",
+        [surface, *points],
+        _plane_alt(plane),
+        height=HEIGHT,
+        legend="",
+        margin={"l": 44, "r": 12, "t": 10, "b": 40},
+        axes={"xaxis": axis(theme, "x₁", **bounds), "yaxis": axis(theme, "x₂", scaleanchor="x", **bounds)},
+    )
+
+
+def _two_classes(plane, options, theme):
+    """Heatmap of class 0 against class 1, and the points' colours on the same scale."""
+    values = np.where(plane.values < 0, -1.0, 1.0) if options.hard_edges else plane.values
+    values = np.where(np.isfinite(plane.values), values, np.nan)
+    heat = {
+        "z": packed(values),
+        "zmin": -FADE,
+        "zmax": FADE,
+        "colorscale": colorscale(theme.signed),
+        "showscale": False,
+        "hovertemplate": "x₁ %{x:.2f}, x₂ %{y:.2f}<br>%{z:.2f} (−1 class 0, 1 class 1)<extra></extra>",
+    }
+    return heat, {"cmin": 0, "cmax": 1, "colorscale": colorscale((signed_color(theme, -0.9), signed_color(theme, 0.9)))}
+
+
+def class_colors(theme, classes):
+    """One colour a class: the two ends of the signed scale for two, otherwise the layers' ordered scale with its ends apart."""
+    if classes == 2:
+        return [signed_color(theme, -0.9), signed_color(theme, 0.9)]
+    return [layer_color(theme, index + 1, classes) for index in range(classes)]
+
+
+def _classes(plane, options, theme):
+    """Every class has its own stretch of one colour scale, from the background (unsure) to its colour (sure)."""
+    targets = [part.target.max() for part in (plane.train, plane.test) if len(part.target)]
+    classes = int(max([plane.winner.max(), *targets])) + 1
+    colors = class_colors(theme, classes)
+    sure = np.ones_like(plane.values) if options.hard_edges else np.clip(plane.values, 0, 1)
+    stops = []
+    for index, color in enumerate(colors):
+        stops += [[index / classes, mixed((theme.surface, color), 0.1)], [(index + 1) / classes, mixed((theme.surface, color), 1 / FADE)]]
+    detail = np.stack([plane.winner, np.nan_to_num(np.clip(plane.values, 0, 1)) * 100], axis=-1)
+    heat = {
+        "z": packed(plane.winner + 0.998 * sure + 0.001),
+        "zmin": 0,
+        "zmax": classes,
+        "zsmooth": False,  # between two classes there is no third
+        "colorscale": stops,
+        "showscale": False,
+        "customdata": packed(detail, "u1"),
+        "hovertemplate": "x₁ %{x:.2f}, x₂ %{y:.2f}<br>class %{customdata[0]}, %{customdata[1]} %<extra></extra>",
+    }
+    return heat, {"cmin": 0, "cmax": max(classes - 1, 1), "colorscale": colorscale(colors if classes > 1 else colors * 2)}
+
+
+def _surface(plane, options, theme):
+    """Predicted value, on the scale of the targets' range; the points show their own value on the same scale."""
+    scale = {"colorscale": colorscale(theme.signed)}
+    bar = {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, "nticks": 5, "x": 1.02, "xpad": 4, "len": 1}
+    heat = {
+        "z": packed(plane.values),
+        "zmin": plane.low,
+        "zmax": plane.high,
+        "colorbar": bar,
+        "hovertemplate": "x₁ %{x:.2f}, x₂ %{y:.2f}<br>predicted %{z:.3f}<extra></extra>",
+        **scale,
+    }
+    return heat, {"cmin": plane.low, "cmax": plane.high, **scale}
+
+
+_PLANES = {"two_classes": _two_classes, "classes": _classes, "surface": _surface}
+
+
+def _points(points, part, scale, theme):
+    """Training samples as filled dots, test samples as rings."""
+    filled = part == "train"
+    marker = {"size": 6 if filled else 7, "symbol": "circle" if filled else "circle-open", "color": packed(points.target), **scale}
+    marker["line"] = {"width": 0.8, "color": theme.surface} if filled else {"width": 1.6}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": part,
+        "x": packed(points.xy[:, 0]),
+        "y": packed(points.xy[:, 1]),
+        "marker": marker,
+        "hovertemplate": f"{part} sample<br>x₁ %{{x:.2f}}, x₂ %{{y:.2f}}<br>target %{{marker.color:.3~g}}<extra></extra>",
+    }
+
+
+def _plane_alt(plane):
+    finite = np.isfinite(plane.values)
+    if not finite.all():
+        return "Output over the plane; it is not finite everywhere."
+    if plane.kind == "two_classes":
+        return f"Output over the plane: class 1 takes {np.mean(plane.values > 0):.0%} of it, class 0 the rest."
+    if plane.kind == "classes":
+        shares = np.bincount(plane.winner.ravel()) / plane.winner.size
+        return "Output over the plane: " + ", ".join(f"class {index} {share:.0%}" for index, share in enumerate(shares)) + "."
+    return f"Predicted value over the plane, from {plane.values.min():.3g} to {plane.values.max():.3g}."
+
+
+def _confusion(confusion, options, theme):
+    """Counts as text, shares of each true class as colour."""
+    part = "test" if options.show_test and confusion.test.sum() else "train"
+    counts = getattr(confusion, part)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [plain(name, 12) for name in confusion.classes]
+    heat = {
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "z": packed(share),
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": colorscale([theme.signed[2], theme.signed[3], theme.signed[4]]),
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+        "text": counts.tolist(),
+        "texttemplate": "%{text:,d}",
+        "textfont": {"size": 13 if len(names) <= 6 else 11},
+        "hovertemplate": "true %{y}, predicted %{x}<br>%{text:,d} samples, %{z:.1%} of the class<extra></extra>",
+    }
+    right = np.trace(counts) / max(counts.sum(), 1)
+    sides = {"showgrid": False, "fixedrange": True, "type": "category", "linecolor": "rgba(0,0,0,0)"}
+    return figure(
+        theme,
+        f"Confusion, {part} samples",
+        [heat],
+        f"Confusion matrix of the {part} samples: {right:.1%} of {counts.sum():,} are right.",
+        height=HEIGHT,
+        margin={"l": 84, "r": 12, "t": 10, "b": 44},
+        axes={"xaxis": axis(theme, "predicted", **sides), "yaxis": axis(theme, "true", autorange="reversed", **sides)},
+        dragmode=False,
+    )
+
+
+def _predictions(predictions, options, theme):
+    """Predicted against true; a perfect network has every point on the diagonal."""
+    parts = [("train", predictions.train_true, predictions.train_predicted)]
+    if options.show_test and len(predictions.test_true):
+        parts.append(("test", predictions.test_true, predictions.test_predicted))
+    values = np.concatenate([np.ravel(true) for _, true, _ in parts] + [np.ravel(found) for _, _, found in parts])
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    margin = 0.04 * (high - low or 1.0)
+    ends = [low - margin, high + margin]
+    diagonal = {"type": "scatter", "mode": "lines", "x": ends, "y": ends, "line": {"color": theme.faint, "width": 1, "dash": "dot"}}
+    dots = [_dots(part, true, found, theme) for part, true, found in parts]
+    sides = {"range": ends, "nticks": 6, "constrain": "domain"}
+    true, found = parts[-1][1:]
+    error = float(np.mean(np.abs(found - true))) if len(true) else 0.0
+    return figure(
+        theme,
+        "Predicted against true",
+        [diagonal | {"hoverinfo": "skip", "showlegend": False}, *dots],
+        f"Predicted against true {predictions.name}: {parts[-1][0]} samples are off by {error:.3g} on average.",
+        height=HEIGHT,
+        legend="",
+        axes={
+            "xaxis": axis(theme, f"true {plain(predictions.name)}", **sides),
+            "yaxis": axis(theme, f"predicted {plain(predictions.name)}", scaleanchor="x", **sides),
+        },
+    )
+
+
+def _dots(part, true, found, theme):
+    color = signed_color(theme, 0.9)
+    line = {"width": 0.8, "color": theme.surface} if part == "train" else {"width": 1.4}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": part,
+        "x": packed(true),
+        "y": packed(found),
+        "marker": {"size": 6, "symbol": "circle" if part == "train" else "circle-open", "color": color, "line": line},
+        "hovertemplate": f"{part} sample<br>true %{{x:.4~g}}<br>predicted %{{y:.4~g}}<extra></extra>",
+    }
+
+
+SHOWN_SIDE = 192  # pixels a picture is enlarged to at least, by whole factors, so that the browser has nothing to smooth
+
+
+def _pictures(pictures, options, theme):
+    """Input, target and prediction side by side, one row a sample."""
+    rows = len(pictures.rows)
+    images, cell = [], 1 / max(rows, 1)
+    for row, triple in enumerate(pictures.rows):
+        for column, picture in enumerate(triple):
+            place = {
+                "x": column + 0.5,
+                "y": (row + 0.5) * cell,
+                "sizex": 0.94,
+                "sizey": 0.94 * cell,
+                "xanchor": "center",
+                "yanchor": "middle",
+            }
+            images.append({"source": png(_blocks(picture)), "xref": "x", "yref": "y", "sizing": "contain", **place})
+    names = [
+        {"text": name, "x": index + 0.5, "y": 1, "xref": "x", "yref": "paper", "yanchor": "bottom", "showarrow": False}
+        for index, name in enumerate(("input", "target", "prediction"))
+    ]
+    errors = [np.mean(np.abs(found.astype(float) - target)) / 255 for _, target, found in pictures.rows]
+    error = f"predictions are off by {np.mean(errors):.1%} of the full range on average" if errors else "none yet"
+    return figure(
+        theme,
+        f"Pictures, {pictures.part} samples",
+        [],
+        f"Input, target and prediction of {rows} {pictures.part} samples; {error}.",
+        height=HEIGHT,
+        margin={"l": 4, "r": 4, "t": 22, "b": 4},
+        axes={"xaxis": bare_axis(range=[0, 3]), "yaxis": bare_axis(range=[1, 0])},
+        images=images,
+        annotations=names if rows else [note(theme, "No picture to show.")],
+        dragmode=False,
+    )
+
+
+def _blocks(picture):
+    factor = max(1, SHOWN_SIDE // max(picture.shape[:2]))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+_KINDS = {Plane: _plane, Confusion: _confusion, Predictions: _predictions, Pictures: _pictures}

@@ -1,0 +1,274 @@
+// Draws Plotly figures in place. Panels keep their nodes for as long as the page has them; a panel is drawn again only when
+// its figure has changed and it is in view, one panel at a time, so that clicks and scrolling come between.
+
+const MARGIN = "200px" // panels this near to the view are kept up to date
+const boards = new WeakMap()
+let loading
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".descent-figures")
+  if (!boards.has(root)) boards.set(root, new Board(root))
+  const board = boards.get(root)
+  board.receive(data, setTriggerValue)
+  // Also called when a later call overtakes this one: only a root that has left the page is over
+  return () => root.isConnected || board.close()
+}
+
+function loadPlotly(url) {
+  loading ??= new Promise((resolve, reject) => {
+    if (window.Plotly) return resolve()
+    const script = document.createElement("script")
+    script.src = url
+    script.onload = () => resolve()
+    script.onerror = () => {
+      loading = undefined
+      reject(new Error("The charts could not be loaded. Reload the page to try again."))
+    }
+    document.head.append(script)
+  })
+  return loading
+}
+
+const rest = () => (window.scheduler?.yield ? window.scheduler.yield() : new Promise((resolve) => setTimeout(resolve)))
+
+class Board {
+  constructor(root) {
+    this.root = root
+    this.grid = element("div", "descent-grid")
+    root.replaceChildren(this.grid)
+    this.panels = new Map()
+    this.drawing = false
+    this.inView = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: MARGIN })
+    this.resized = new ResizeObserver((entries) => this.measured(entries))
+  }
+
+  receive(data, trigger) {
+    this.trigger = trigger
+    this.url = data.plotly
+    this.followTheme(data.theme)
+    for (const [name, panel] of this.panels) if (!(name in data.figures)) this.remove(name, panel)
+    let previous = null
+    for (const [name, text] of Object.entries(data.figures)) {
+      const panel = this.panels.get(name) ?? this.add(name, previous)
+      panel.receive(text)
+      previous = panel
+    }
+    this.draw()
+  }
+
+  add(name, previous) {
+    const panel = new Panel(name, (pick) => this.trigger("picked", pick), () => this.draw())
+    this.panels.set(name, panel)
+    previous ? previous.node.after(panel.node) : this.grid.prepend(panel.node)
+    this.inView.observe(panel.node)
+    this.resized.observe(panel.plot)
+    return panel
+  }
+
+  remove(name, panel) {
+    this.inView.unobserve(panel.node)
+    this.resized.unobserve(panel.plot)
+    panel.close()
+    this.panels.delete(name)
+  }
+
+  // The page learns of a changed theme with its next run: ask for one
+  followTheme(drawn) {
+    const shown = getComputedStyle(this.root).colorScheme
+    const differs = (shown === "light" || shown === "dark") && shown !== drawn
+    if (differs && this.asked !== shown) this.trigger("theme", shown)
+    this.asked = differs ? shown : undefined
+  }
+
+  seen(entries) {
+    for (const entry of entries) this.of(entry.target).visible = entry.isIntersecting
+    this.draw()
+  }
+
+  measured(entries) {
+    for (const entry of entries) this.of(entry.target.parentElement).resize(Math.round(entry.contentRect.width))
+    this.draw()
+  }
+
+  of(node) {
+    return this.panels.get(node.dataset.name) ?? {}
+  }
+
+  async draw() {
+    if (this.drawing) return
+    this.drawing = true
+    try {
+      await loadPlotly(this.url)
+      let drawn = true
+      while (drawn) {
+        drawn = false
+        for (const panel of [...this.panels.values()]) {
+          if (!panel.due) continue
+          panel.draw()
+          drawn = true
+          await rest()
+        }
+      }
+    } catch (error) {
+      if (!window.Plotly) this.root.replaceChildren(element("div", "descent-missing", error.message))
+      else throw error
+    } finally {
+      this.drawing = false
+    }
+  }
+
+  close() {
+    this.inView.disconnect()
+    this.resized.disconnect()
+    for (const [name, panel] of this.panels) this.remove(name, panel)
+    boards.delete(this.root)
+  }
+}
+
+class Panel {
+  constructor(name, pick, again) {
+    this.name = name
+    this.pick = pick
+    this.again = again
+    this.node = element("section", "descent-panel")
+    this.node.dataset.name = name
+    this.head = element("div", "descent-head")
+    this.title = element("div", "descent-title")
+    this.legend = element("div", "descent-legend")
+    this.head.append(this.title, this.legend)
+    this.plot = element("div", "descent-plot")
+    this.plot.setAttribute("role", "img")
+    this.node.append(this.head, this.plot)
+    this.hidden = new Set() // names of traces that were switched off
+    this.zoom = {} // axis -> range the viewer chose
+    this.width = 0
+    this.watchPointer()
+  }
+
+  // While a button is down on a chart it stays as it is: a drag or a click must end on what it began on
+  watchPointer() {
+    const release = () => {
+      window.removeEventListener("pointerup", release)
+      window.removeEventListener("pointercancel", release)
+      setTimeout(() => {
+        this.held = false
+        this.again()
+      })
+    }
+    this.plot.addEventListener("pointerdown", () => {
+      this.held = true
+      window.addEventListener("pointerup", release)
+      window.addEventListener("pointercancel", release)
+    })
+    this.plot.addEventListener("mousemove", (event) => (this.pointer = event), true)
+    this.plot.addEventListener("mouseleave", () => (this.pointer = undefined))
+  }
+
+  receive(text) {
+    if (text === this.text) return
+    this.text = text
+    this.dirty = true
+    if (!this.figure) this.read()
+  }
+
+  read() {
+    this.figure = JSON.parse(this.text)
+    const { layout, alt } = this.figure
+    this.title.textContent = layout.title.text
+    this.plot.style.height = `${layout.height}px`
+    this.plot.setAttribute("aria-label", alt)
+    this.showLegend()
+    this.read_text = this.text
+  }
+
+  resize(width) {
+    if (width !== this.width) this.dirty = true
+    this.width = width
+  }
+
+  get due() {
+    return this.dirty && this.visible && this.width > 0 && !this.held
+  }
+
+  draw() {
+    this.dirty = false
+    if (this.read_text !== this.text) this.read()
+    const { data, layout } = this.figure
+    const { title, legend, ...rest } = layout
+    const shown = { ...rest, width: this.width, showlegend: false, font: { ...rest.font, family: getComputedStyle(this.node).fontFamily } }
+    for (const [axis, range] of Object.entries(this.zoom)) shown[axis] = { ...shown[axis], range, autorange: false }
+    const traces = data.map((trace) => (this.hidden.has(trace.name) ? { ...trace, visible: false } : trace))
+    window.Plotly.react(this.plot, traces, shown, this.config())
+    if (!this.listening) this.listen()
+    if (this.pointer) window.Plotly.Fx.hover(this.plot, this.pointer)
+  }
+
+  config() {
+    const reset = { name: "Reset view", title: "Reset view", icon: window.Plotly.Icons.home, click: () => this.unzoom() }
+    const buttons = this.figure.layout.dragmode === false ? false : [["toImage", reset]]
+    return { displaylogo: false, doubleClick: false, displayModeBar: buttons ? "hover" : false, modeBarButtons: buttons || [] }
+  }
+
+  listen() {
+    this.listening = true
+    this.plot.on("plotly_relayout", (change) => {
+      for (const key of Object.keys(change)) {
+        const axis = key.match(/^([xy]axis\d*)\.range/)?.[1]
+        if (axis) this.zoom[axis] = [...this.plot._fullLayout[axis].range]
+      }
+    })
+    this.plot.on("plotly_doubleclick", () => this.unzoom())
+    this.plot.on("plotly_click", ({ points }) => {
+      const [layer, index] = points[0].customdata ?? []
+      if (this.name === "network" && layer > 0) this.pick([layer, index])
+    })
+  }
+
+  unzoom() {
+    this.zoom = {}
+    this.dirty = true
+    this.again()
+  }
+
+  showLegend() {
+    const { data, layout } = this.figure
+    const entries = layout.showlegend ? data.filter((trace) => trace.name && trace.showlegend !== false) : []
+    const keys = entries.map((trace) => [trace.name, trace.line?.color, trace.line?.dash, trace.marker?.symbol, trace.hoverinfo === "skip"])
+    const caption = layout.legend.title.text
+    const signature = JSON.stringify([caption, keys])
+    if (signature === this.signature) return
+    this.signature = signature
+    this.legend.replaceChildren(...(keys.length ? [element("span", "", caption)] : []), ...keys.map((key) => this.key(...key)))
+  }
+
+  key(name, color, dash, symbol, fixed) {
+    const key = element(fixed ? "span" : "button", "descent-key")
+    const mark = element("span", symbol ? "descent-dot" : "descent-line")
+    if (symbol === "circle") mark.style.background = "currentColor"
+    if (color) mark.style.borderColor = color
+    if (dash) mark.style.borderTopStyle = dash === "dot" ? "dotted" : dash === "dash" ? "dashed" : "solid"
+    key.append(mark, name)
+    if (!fixed) {
+      key.setAttribute("aria-pressed", String(!this.hidden.has(name)))
+      key.addEventListener("click", () => {
+        this.hidden.delete(name) || this.hidden.add(name)
+        key.setAttribute("aria-pressed", String(!this.hidden.has(name)))
+        this.dirty = true
+        this.again()
+      })
+    }
+    return key
+  }
+
+  close() {
+    if (this.listening) window.Plotly.purge(this.plot)
+    this.node.remove()
+  }
+}
+
+function element(tag, className, text = "") {
+  const node = document.createElement(tag)
+  node.className = className
+  node.textContent = text
+  return node
+}
