@@ -5,7 +5,7 @@ matrix, neighbouring layers of one activation share one slope call, and plain SG
 Few passes over memory: weights that outgrow the cache are updated block by block, straight after the block's gradient.
 And no copies: each mini-batch lies contiguous, and calls that touch it are made for each batch (`Late`).
 
-`keep=True` compiles the same arithmetic, bit for bit, but leaves gradients and outputs readable: the step that telemetry looks at.
+With `kept`, a vector for gradients, the same arithmetic leaves gradients and outputs readable: the step that telemetry observes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ import numpy as np
 from core.nn.activations import ACTIVATIONS
 from core.nn.buffers import aligned, aligned_like
 from core.nn.losses import difference
-from core.nn.optimizers import OPTIMIZERS
-from core.nn.schedules import SCHEDULES
 
 CACHE_BYTES = 1 << 19  # half of a usual L2 cache: what is larger is worked on in blocks of this size
 
@@ -44,74 +42,6 @@ def blocks(rows, row_bytes):
     """Slices over `rows` rows, each of about CACHE_BYTES."""
     size = max(1, CACHE_BYTES // row_bytes)
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
-
-
-class Updater:
-    """The optimizer at work on a network: its state vectors, its constants and its clock."""
-
-    def __init__(self, network, config):
-        self.optimizer = OPTIMIZERS[config.optimizer.name]
-        self.slots = [aligned_like(network.vector) for _ in range(self.optimizer.slots)]
-        self.clip_norm = config.clip_norm
-        self.updates = 0  # finished so far; only `tick` needs it, whoever moves the run sets it
-        self._hyperparameters = config.optimizer
-        self._factor = SCHEDULES[config.optimizer.schedule.name]
-        self.ticks = self.optimizer.timed or self._factor is not None
-        self._vector = network.vector
-        self._penalties = self._penalty_vectors(network, config.penalty)
-        self.folds = self.optimizer.folds and not (self.ticks or self._penalties or self.clip_norm)
-        self.constants = {name: np.array(value, network.dtype) for name, value in self._values(1).items()}
-
-    def _values(self, t):
-        schedule = self._hyperparameters.schedule
-        factor = self._factor(t - 1, schedule.steps, schedule.factor) if self._factor else 1.0
-        self.rate = self._hyperparameters.learning_rate * factor
-        return self.optimizer.constants(self._hyperparameters, self.rate, t)
-
-    def tick(self):
-        """Set the constants for the next update, and count it."""
-        self.updates += 1
-        for name, value in self._values(self.updates).items():
-            self.constants[name][()] = value
-
-    @staticmethod
-    def _penalty_vectors(network, penalty):
-        """[(weights' function, coefficient of each parameter)]: 2 * l2 * w and l1 * sign(w), nothing for biases."""
-        vectors = []
-        for strength, function in ((2 * penalty.l2, np.copyto), (penalty.l1, np.sign)):
-            if strength:
-                vector = aligned_like(network.vector)
-                for matrix in network.matrices_of(vector):
-                    matrix[:, :-1] = strength
-                vectors.append((function, vector))
-        return vectors
-
-    def penalty_calls(self, part, gradient, scratch):
-        """Calls that add the penalty's gradient to that `part` (a slice) of the gradient."""
-        calls = []
-        for function, coefficients in self._penalties:
-            w, c = self._vector[part], coefficients[part]
-            first = (np.multiply, (w, c, scratch)) if function is np.copyto else (np.sign, (w, scratch))
-            second = [] if function is np.copyto else [(np.multiply, (scratch, c, scratch))]
-            calls += [first, *second, (np.add, (gradient, scratch, gradient))]
-        return calls
-
-    def update_calls(self, part, gradient, scratch):
-        """Calls that update that `part` of the parameters with its gradient."""
-        p = self._vector[part]
-        if self.folds:
-            return [(np.subtract, (p, gradient, p))]
-        return self.optimizer.update(p, gradient, [slot[part] for slot in self.slots], scratch, self.constants)
-
-    def clip_calls(self, gradient):
-        """Calls that shorten the whole gradient to `clip_norm` (Pascanu et al. 2013)."""
-
-        def clip():
-            norm = float(gradient.dot(gradient)) ** 0.5
-            if norm > self.clip_norm:
-                np.multiply(gradient, self.clip_norm / norm, gradient)
-
-        return [(clip, ())]
 
 
 def _outer_product(incoming, d, rows, tall, g):
@@ -148,11 +78,11 @@ class Workspace:
 class Program:
     """A compiled step of `network` for batches of one size: `tape(x, y)` is ready to replay.
 
-    `gradient` (parameters,) is where gradients go unless they are used up block by block; with `keep` they all do.
+    `kept` (parameters,) receives the gradient with its penalty, before clipping: then the step can be observed.
     """
 
-    def __init__(self, network, updater, workspace, gradient, keep=False):
-        self.network, self.updater, self.workspace, self.keep = network, updater, workspace, keep
+    def __init__(self, network, updater, workspace, kept=None):
+        self.network, self.updater, self.workspace, self.kept = network, updater, workspace, kept
         self._last = len(network.matrices)
         self._stored = network.stored_of(network.vector)
         self._offsets = np.cumsum([0, *(stored.size for stored in self._stored)])
@@ -160,8 +90,8 @@ class Program:
         self._splits = self._streams and self._can_split_output()
         largest = max(CACHE_BYTES // network.dtype.itemsize, max(network.sizes) + 1)
         self._scratch = aligned(min(largest, network.vector.size), network.dtype)
-        self._gradient = gradient
-        self._block = None if keep or not self._streams else aligned_like(self._scratch)
+        self._gradient = None if self._streams else updater.gather()
+        self._block = aligned_like(self._scratch) if self._streams else None
         self._scale = self._delta_scale()
         self._gradient_function = difference if network.fused_value else network.loss.gradient
         self.operations = self._compile()
@@ -181,17 +111,12 @@ class Program:
         return len(self._calls)
 
     @property
-    def gradient(self):
-        """The flat gradient of the last step, times `gradient_scale`; whole only with `keep` or when nothing is streamed."""
-        return self._gradient
-
-    @property
     def gradient_scale(self):
-        """The learning rate where it is folded into the gradient, else 1."""
+        """What `kept` is multiplied by: the learning rate where it is folded into the gradient, else 1."""
         return self.updater.rate if self.updater.folds else 1.0
 
     def batch_loss(self, y):
-        """Mean loss of the last step's batch before its update, penalty left out; only with `keep`."""
+        """Mean loss of the last step's batch before its update, penalty left out; only with `kept`."""
         values = self.network.loss_values(self.workspace.output_z, self._units(self.workspace.activations, self._last), y)
         return self.network.loss.mean(values)
 
@@ -207,8 +132,8 @@ class Program:
 
     def _layer_of(self, operation):
         """The first layer that is not finite in a tensor that spans all of them."""
-        vector = self._gradient if operation.tensor == "gradient" else self.network.vector
-        return next(layer for layer, matrix in enumerate(self.network.matrices_of(vector), 1) if not np.isfinite(matrix).all())
+        whole = self._gradient if operation.tensor == "gradient" else self.network.vector
+        return next(layer for layer, values in enumerate(self.network.flat_layers(whole), 1) if not np.isfinite(values).all())
 
     def _compile(self):
         operations = []
@@ -262,7 +187,7 @@ class Program:
         """Forward through `matrix`, the layer's own or some of its rows; `output_z` keeps the output's pre-activation."""
         incoming = self._incoming(layer)
         calls = [(matrix.dot, (incoming, z)) if layer > 1 else Late(lambda x, y: (matrix.dot, (x, z)))]
-        if self.keep and layer == self._last and self.network.fused_value:
+        if self.kept is not None and layer == self._last and self.network.fused_value:
             calls.append((np.copyto, (output_z, z)))
         return [
             Operation("pre_activation", layer, calls, z),
@@ -334,7 +259,7 @@ class Program:
             g = self._gradient_buffer(part).reshape(-1, stored.shape[1])
             operations.append(Operation("gradient", layer, [_outer_product(incoming, d, rows, tall, g)], g))
             if self._streams:
-                operations.append(self._update(layer, part))
+                operations += [self._finish_gradient(layer, part), self._update(layer, part)]
         return operations
 
     def _block_shape(self, stored):
@@ -346,22 +271,27 @@ class Program:
         return slice(start + rows.start * width, start + rows.stop * width)
 
     def _gradient_buffer(self, part):
-        return self._gradient[part] if self._block is None else self._block[: part.stop - part.start]
+        return self._block[: part.stop - part.start] if self._streams else self._gradient[part]
+
+    def _finish_gradient(self, layer, part):
+        """Add the penalty, and keep what then is the gradient."""
+        gradient = self._gradient_buffer(part)
+        calls = self.updater.penalty_calls(part, gradient, self._scratch[: part.stop - part.start])
+        if self.kept is not None:
+            calls.append((np.copyto, (self.kept[part], gradient)))
+        return Operation("gradient", layer, calls, gradient)
 
     def _update(self, layer, part):
         gradient, scratch = self._gradient_buffer(part), self._scratch[: part.stop - part.start]
-        calls = self.updater.penalty_calls(part, gradient, scratch) if self._streams else []
-        return Operation("parameters", layer, calls + self.updater.update_calls(part, gradient, scratch), self.network.vector[part])
+        return Operation("parameters", layer, self.updater.update_calls(part, gradient, scratch), self.network.vector[part])
 
     def _update_all(self):
         """Penalty, clipping and update of all layers at once."""
         parts = blocks(self.network.vector.size, self.network.dtype.itemsize)
-        calls = []
-        for part in parts:
-            calls += self.updater.penalty_calls(part, self._gradient[part], self._scratch[: part.stop - part.start])
+        operations = [self._finish_gradient(0, part) for part in parts]
         if self.updater.clip_norm:
-            calls += self.updater.clip_calls(self._gradient)
-        return [Operation("gradient", 0, calls, self._gradient), *(self._update(0, part) for part in parts)]
+            operations.append(Operation("gradient", 0, self.updater.clip_calls(self._gradient), self._gradient))
+        return operations + [self._update(0, part) for part in parts]
 
     def _split_output(self):
         """The output layer in blocks of units: forward, delta, the share of the delta below, gradient, update.
@@ -379,9 +309,9 @@ class Program:
         below = space.rows(space.deltas, layer - 1, layer - 1) if layer > 1 else None
         operations = [Operation("activation", layer - 1, [scale_call], scaled)]
         for rows in blocks(len(stored), stored.itemsize * max(2 * space.batch, stored.shape[1])):
-            at = rows if self.keep else slice(0, rows.stop - rows.start)  # unless kept, every block uses the same buffers
+            at = rows if self.kept is not None else slice(0, rows.stop - rows.start)  # unless kept, every block uses the same buffers
             z, a, s, d = self._buffers(layer, at)
-            if self._gradient_function is difference and not (self.keep or self._multiplies_slope(layer)):
+            if self.kept is None and self._gradient_function is difference and not self._multiplies_slope(layer):
                 d = a  # the outputs are not needed again: one buffer in the cache instead of two
             operations += self._forward_of(layer, stored[rows], z, a, space.output_z[rows] if space.output_z is not None else None)
             calls = self._loss_gradient(a, d, lambda y, rows=rows: y[rows])
@@ -395,7 +325,7 @@ class Program:
             part = self._part(layer, rows)
             g = self._gradient_buffer(part).reshape(-1, stored.shape[1])
             operations.append(Operation("gradient", layer, [(d.dot, (scaled.T, g))], g))
-            operations.append(self._update(layer, part))
+            operations += [self._finish_gradient(layer, part), self._update(layer, part)]
         if below is not None:
             calls = [(np.multiply, (below, self._scale, below))]
             if self._multiplies_slope(layer - 1):

@@ -15,22 +15,21 @@ import numpy as np
 
 from core.config import ConfigError, RunConfig, check_fit
 from core.data import load
-from core.nn.buffers import aligned
+from core.nn.buffers import aligned_like
 from core.nn.initializers import initial_parameters
 from core.nn.network import Network
-from core.nn.program import Program, Updater, Workspace
+from core.nn.program import Program, Workspace
+from core.nn.updater import Updater
 from core.training.batches import TAPES, Batches
 from core.training.evaluation import Evaluation
+from core.training.pace import evaluation_interval, observation_interval, step_cost
 from core.training.probe import Probe, norm
 from core.training.telemetry import LAYER_METRICS, Event, NonFinite, Telemetry
 
 # What `change` accepts while a run lives: the sections of the configuration, and of the optimizer all but its name
 LIVE_CHANGES = ("optimizer", "penalty", "clip_norm", "batch_size")
 
-FRAMES_PER_RUN = 200  # full evaluations in a headless run
-SAMPLE_CALLS = 60  # NumPy calls that an observation costs beyond the step, per layer
-SAMPLE_PASSES = 8  # and passes over all parameters, in the same unit as the step's own six
-OBSERVED_SHARE = 0.06  # of the time may go into observations
+FRAMES_PER_RUN = 200  # full evaluations in a headless run, at the most
 
 
 class Trainer:
@@ -42,8 +41,8 @@ class Trainer:
         self.dataset = load(config.data)
         check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, matrix=not self.dataset.labels)
         self.network = Network(config, self.dataset.inputs)
-        self._gradient = aligned(self.network.vector.shape, self.network.dtype)
-        self._before = aligned(self.network.vector.shape, self.network.dtype)
+        self._gradient = aligned_like(self.network.vector)
+        self._before = aligned_like(self.network.vector)
         self._parts = {"train": self._evaluation(self.dataset.train), "test": self._evaluation(self.dataset.test)}
         self._probe = Probe(self.network, self.dataset.train.inputs)
         self._start()
@@ -73,19 +72,11 @@ class Trainer:
             size = self.batches[index][1].shape[1]
             if size not in self._programs:
                 workspace = Workspace(self.network, size)
-                self._programs[size] = [
-                    Program(self.network, self._updater, workspace, self._gradient, keep=keep) for keep in (False, True)
-                ]
-        self._interval = self._sample_interval(self._programs[self.batches.size][0])
+                self._programs[size] = [Program(self.network, self._updater, workspace, kept) for kept in (None, self._gradient)]
+        step = step_cost(self.network, self._programs[self.batches.size][0].calls, self.batches.size)
+        self._interval = observation_interval(self.network, step, self._probe.samples)
+        self._frame_interval = evaluation_interval(self.network, step, len(self.dataset.train) + len(self.dataset.test))
         self._guard()
-
-    def _sample_interval(self, program):
-        """Updates from one observation to the next, a power of two. A NumPy call counts as one, and as many
-        elements as a call's overhead buys (measured: 1,500 multiply-adds, or 500 parameters streamed through memory)."""
-        parameters, layers = self.network.vector.size, len(self.network.matrices)
-        step = program.calls + parameters * (6 * self.batches.size / 1500 / 4 + 3 / 500)
-        observation = SAMPLE_CALLS * layers + parameters * (SAMPLE_PASSES / 500 + 2 * self._probe.samples / 1500 / 4)
-        return 1 << max(0, math.ceil(math.log2(observation / (OBSERVED_SHARE * step))))
 
     # Moving on
 
@@ -103,22 +94,21 @@ class Trainer:
         return self
 
     def run(self, steps):
-        """`advance`, with a full evaluation about every 200th of the way and at the end."""
-        end, every = self.step + steps, max(1, steps // FRAMES_PER_RUN)
+        """`advance`, with full evaluations on the way (at most FRAMES_PER_RUN, and at little cost) and at the end."""
+        end, every = self.step + steps, max(self._frame_interval, steps // FRAMES_PER_RUN)
         while self.step < end and not self.nonfinite:
             self.advance(min(every, end - self.step))
             self.frame()
         return self
 
     def run_for(self, seconds):
-        """Advance for about this long (wall clock), with a full evaluation at the end."""
+        """Advance for about this long (wall clock), with full evaluations on the way and at the end."""
         until, chunk = time.perf_counter() + seconds, 1
         while not self.nonfinite and (left := until - time.perf_counter()) > 0:
             began = time.perf_counter()
-            self.advance(chunk)
+            self.run(chunk)
             took = time.perf_counter() - began
-            chunk = max(1, int(chunk * min(2.0, min(left, 0.05) / max(took, 1e-9))))
-        self.frame()
+            chunk = max(1, int(chunk * min(2.0, left / took)))
         return self
 
     def _replay(self, updates):
@@ -140,9 +130,9 @@ class Trainer:
             tapes.append(tape)
         return tapes
 
-    def _program_for(self, index, keep=False):
+    def _program_for(self, index, observed=False):
         x, y = self.batches[index]
-        return self._programs[y.shape[1]][keep], x, y
+        return self._programs[y.shape[1]][observed], x, y
 
     def _next_batch(self):
         return self.batches.order(self.step - self._cut_at, 1)[0]
@@ -153,7 +143,7 @@ class Trainer:
             self._find_nonfinite()
             return
         np.copyto(self._before, self.network.vector)
-        program, x, y = self._program_for(self._next_batch(), keep=True)
+        program, x, y = self._program_for(self._next_batch(), observed=True)
         for function, arguments in program.tape(x, y):
             function(*arguments)
         loss = program.batch_loss(y) + self.penalty(self._before)
@@ -167,7 +157,7 @@ class Trainer:
 
     def _layer_metrics(self, program):
         """(layers, LAYER_METRICS) of the update just made; leaves its difference in `_before`."""
-        vectors = zip(self.network.flat_layers(program.gradient), self.network.flat_layers(self._before))
+        vectors = zip(self.network.flat_layers(self._gradient), self.network.flat_layers(self._before))
         metrics = np.array([(norm(gradient) / program.gradient_scale, norm(before)) for gradient, before in vectors])
         np.subtract(self.network.vector, self._before, self._before)
         updates = np.array([norm(change) for change in self.network.flat_layers(self._before)])
@@ -205,7 +195,7 @@ class Trainer:
         self._restore_guarded()
         while self.step < end:
             self._guard()
-            program, x, y = self._program_for(self._next_batch(), keep=True)
+            program, x, y = self._program_for(self._next_batch(), observed=True)
             broken = program.first_nonfinite(x, y)
             loss = program.batch_loss(y) + self.penalty(self._guarded[0])
             if not math.isfinite(loss) and (broken is None or broken[1] not in ("pre_activation", "activation")):

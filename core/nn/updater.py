@@ -1,0 +1,84 @@
+"""The optimizer at work on one network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.nn.buffers import aligned_like
+from core.nn.optimizers import OPTIMIZERS
+from core.nn.schedules import SCHEDULES
+
+
+class Updater:
+    """The optimizer at work on a network: its state vectors, its constants and its clock."""
+
+    def __init__(self, network, config):
+        self.optimizer = OPTIMIZERS[config.optimizer.name]
+        self.slots = [aligned_like(network.vector) for _ in range(self.optimizer.slots)]
+        self.clip_norm = config.clip_norm
+        self.updates = 0  # finished so far; only `tick` needs it, whoever moves the run sets it
+        self._hyperparameters = config.optimizer
+        self._factor = SCHEDULES[config.optimizer.schedule.name]
+        self.ticks = self.optimizer.timed or self._factor is not None
+        self.gradient = None  # whole gradients, where they are needed at once: see `gather`
+        self._vector = network.vector
+        self._penalties = self._penalty_vectors(network, config.penalty)
+        self.folds = self.optimizer.folds and not (self.ticks or self._penalties or self.clip_norm)
+        self.constants = {name: np.array(value, network.dtype) for name, value in self._values(1).items()}
+
+    def _values(self, t):
+        schedule = self._hyperparameters.schedule
+        factor = self._factor(t - 1, schedule.steps, schedule.factor) if self._factor else 1.0
+        self.rate = self._hyperparameters.learning_rate * factor
+        return self.optimizer.constants(self._hyperparameters, self.rate, t)
+
+    def gather(self):
+        """The vector for whole gradients, one for all programs of a run."""
+        if self.gradient is None:
+            self.gradient = aligned_like(self._vector)
+        return self.gradient
+
+    def tick(self):
+        """Set the constants for the next update, and count it."""
+        self.updates += 1
+        for name, value in self._values(self.updates).items():
+            self.constants[name][()] = value
+
+    @staticmethod
+    def _penalty_vectors(network, penalty):
+        """[(weights' function, coefficient of each parameter)]: 2 * l2 * w and l1 * sign(w), nothing for biases."""
+        vectors = []
+        for strength, function in ((2 * penalty.l2, np.copyto), (penalty.l1, np.sign)):
+            if strength:
+                vector = aligned_like(network.vector)
+                for matrix in network.matrices_of(vector):
+                    matrix[:, :-1] = strength
+                vectors.append((function, vector))
+        return vectors
+
+    def penalty_calls(self, part, gradient, scratch):
+        """Calls that add the penalty's gradient to that `part` (a slice) of the gradient."""
+        calls = []
+        for function, coefficients in self._penalties:
+            w, c = self._vector[part], coefficients[part]
+            first = (np.multiply, (w, c, scratch)) if function is np.copyto else (np.sign, (w, scratch))
+            second = [] if function is np.copyto else [(np.multiply, (scratch, c, scratch))]
+            calls += [first, *second, (np.add, (gradient, scratch, gradient))]
+        return calls
+
+    def update_calls(self, part, gradient, scratch):
+        """Calls that update that `part` of the parameters with its gradient."""
+        p = self._vector[part]
+        if self.folds:
+            return [(np.subtract, (p, gradient, p))]
+        return self.optimizer.update(p, gradient, [slot[part] for slot in self.slots], scratch, self.constants)
+
+    def clip_calls(self, gradient):
+        """Calls that shorten the whole gradient to `clip_norm` (Pascanu et al. 2013)."""
+
+        def clip():
+            norm = float(gradient.dot(gradient)) ** 0.5
+            if norm > self.clip_norm:
+                np.multiply(gradient, self.clip_norm / norm, gradient)
+
+        return [(clip, ())]
