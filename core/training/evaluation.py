@@ -26,13 +26,10 @@ class Evaluation:
         cuts = [slice(start, start + size) for start in range(0, self.samples, size)]
         self._pieces = [(with_ones(part.inputs[rows], network.dtype), np.ascontiguousarray(self.targets[rows].T)) for rows in cuts]
 
-    def outputs(self):
-        """The network's outputs (samples, units)."""
-        return np.concatenate([self._network.forward(x)[-1][1].T for x, _ in self._pieces])
-
-    def loss(self):
-        """Mean loss without penalty; None without samples."""
-        return self.loss_and_metric()[0]
+    def predicted_classes(self):
+        """Class index of each sample: the largest output, or the side of the threshold of a single one."""
+        outputs = np.concatenate([self._network.forward(x)[-1][1].T for x, _ in self._pieces])
+        return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > self._threshold).astype(int)
 
     def loss_and_metric(self):
         """(mean loss without penalty, accuracy or R^2); (None, None) without samples."""

@@ -233,6 +233,14 @@ class Trainer:
         self.network.load(parameters)
         self._guard()
 
+    def last_gradient(self):
+        """The flat gradient of the last observed update (zeros before the first)."""
+        return self._gradient / self._programs[self.batches.size][1].gradient_scale
+
+    def predicted_classes(self, part="train"):
+        """Class index of each sample of a part, for classification."""
+        return self._parts[part].predicted_classes()
+
     def penalty(self, vector=None):
         """l1 * sum|w| + l2 * sum(w^2) over all weights, biases left out."""
         l1, l2 = self.config.penalty.l1, self.config.penalty.l2
