@@ -1,0 +1,45 @@
+"""What the server's owner sets: one frozen table, read from the environment."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and times of the live runs. Each is read from DESCENT_ and its name in capitals: DESCENT_MAX_RUNS=8."""
+
+    max_runs: int = 32  # live runs of one server
+    pause_after: float = 150.0  # seconds without a look until a run pauses: a hidden tab still looks about once a minute
+    exit_after: float = 900.0  # seconds without a look until its process writes a checkpoint and leaves
+    checkpoint_every: float = 5.0  # seconds: the most that is lost when a process is killed
+    reply_timeout: float = 30.0  # seconds after which a process that does not answer counts as dead
+    worker_memory_bytes: int = 4 << 30  # address space of one worker: the largest run twice (two are alive while one is exchanged)
+    checkpoint_folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"descent-{os.getuid()}")
+
+    @classmethod
+    def from_environment(cls, environment=os.environ):
+        """The defaults with what the environment says laid over them; ValueError names a variable that is no good."""
+        values = dataclasses.asdict(cls())
+        for name, default in values.items():
+            variable = f"DESCENT_{name.upper()}"
+            if variable in environment:
+                values[name] = _value(variable, environment[variable], type(default))
+        return cls(**values)
+
+
+def _value(variable, text, kind):
+    if issubclass(kind, Path):
+        return kind(text).absolute()
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError(f"{variable} must be a {'whole ' if kind is int else ''}number above 0; was {text!r}")
+    return value

@@ -1,0 +1,66 @@
+"""Checkpoints on disk: one NPZ file a run, without pickles, replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import time
+from contextlib import suppress
+
+import numpy as np
+
+KEPT_FOR = 24 * 3600  # seconds: files this old belong to servers that are gone
+
+
+def new_path(folder):
+    """Where a new run will keep its checkpoint: a name nobody can guess in `folder`, which only we may enter.
+
+    Makes the folder and clears old files out of it. PermissionError when the folder belongs to somebody else.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise PermissionError(f"The checkpoint folder {folder} must be a directory that only this user may enter")
+    for path in folder.glob("*.npz*"):
+        with suppress(FileNotFoundError):  # another server clears the same folder
+            if path.stat().st_mtime < time.time() - KEPT_FOR:
+                path.unlink()
+    return folder / f"{secrets.token_hex(16)}.npz"
+
+
+def save(path, arrays):
+    """Write `arrays` (name -> array, no objects). Whenever the process dies, `path` holds a whole checkpoint: the last or this one."""
+    temporary = _temporary(path)
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load(path):
+    """The arrays of a checkpoint. Raises OSError or ValueError; nothing in the file is ever executed."""
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def saved(path):
+    """(step, time of writing in seconds since 1970) of a checkpoint; None when there is none."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return int(file["position"][0]), path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def remove(path):
+    """Remove a run's checkpoint and what an interrupted writing may have left."""
+    path.unlink(missing_ok=True)
+    _temporary(path).unlink(missing_ok=True)
+
+
+def _temporary(path):
+    return path.with_suffix(".npz.tmp")

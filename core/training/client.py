@@ -1,0 +1,231 @@
+"""The page's handle on one live run: a worker process that trains, and the line to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from core.limits import ConfigError
+from core.settings import Settings
+from core.training import checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # must be set before NumPy is imported
+LEAVING = 2.0  # seconds that a process which has closed its connection gets to end by itself
+
+
+class TooManyRuns(RuntimeError):
+    """The server has no room for another live run; the message is for the user."""
+
+
+class WorkerDied(RuntimeError):
+    """The worker is gone. `message` is one sentence for the user, `checkpoint_step` where `recover` goes on, and `seconds_lost` how
+    many seconds of training are gone at most."""
+
+    def __init__(self, message, checkpoint_step, seconds_lost):
+        super().__init__(message)
+        self.message = message
+        self.checkpoint_step = checkpoint_step
+        self.seconds_lost = seconds_lost
+
+
+class LiveRun:
+    """A run that trains in a process of its own. Any thread may call; calls wait for each other, and for one chunk of training.
+
+    Every method but `recover` and `close` raises WorkerDied once the worker is gone. Starting, as `recover` does too, raises
+    TooManyRuns, and ConfigError when the data cannot be loaded. Closed or garbage-collected, a run leaves neither process nor file.
+    """
+
+    def __init__(self, config, settings=None):
+        self.config = config
+        self._settings = settings or Settings.from_environment()
+        self._lock = threading.RLock()
+        self._path = checkpoint.new_path(self._settings.checkpoint_folder)
+        self._worker = _Worker()
+        self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._path)
+        self._death = None  # what WorkerDied is raised with
+        self._speed = None  # as set, for the next worker
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def play(self):
+        """Train until told otherwise; after a non-finite value nothing happens."""
+        self._ask("play")
+
+    def pause(self):
+        """Stand still."""
+        self._ask("pause")
+
+    def step(self, updates=1):
+        """Make this many updates at full speed, then stand still. Waits for the first 10 ms of them only."""
+        self._ask("step", updates)
+
+    def epoch(self):
+        """Train at full speed to the end of the current epoch, then stand still. Does not wait for it."""
+        self._ask("epoch")
+
+    def reset(self):
+        """Back to step 0 with the same first weights and the current settings, paused."""
+        self._ask("reset")
+
+    def new_seed(self):
+        """Step 0 with the next seed's weights, paused. Returns the new configuration."""
+        with self._lock:
+            return self.configure(dataclasses.replace(self.config, seed=(self.config.seed + 1) % 2**31))
+
+    def configure(self, config):
+        """Step 0 of another configuration, paused, in the same process. After a ConfigError the old run is untouched."""
+        return self._reconfigure("configure", config)
+
+    def change(self, patch):
+        """Change settings (those in trainer.LIVE_CHANGES) while it runs; ConfigError for others. Returns the new configuration."""
+        return self._reconfigure("change", patch)
+
+    def edit(self, layer, unit, source, value):
+        """Set one weight, or with `source` None the bias, of a unit: layer from 1, unit and source from 0."""
+        self._ask("edit", layer, unit, source, value)
+
+    def set_speed(self, updates_per_second):
+        """Updates a second while playing, evenly spread; None is as fast as it can."""
+        if updates_per_second is not None and not 0 < updates_per_second < math.inf:
+            raise ValueError(f"updates_per_second must be a number above 0 or None; was {updates_per_second!r}")
+        with self._lock:
+            self._ask("set_speed", updates_per_second)
+            self._speed = updates_per_second
+
+    def snapshot(self, unit=None):
+        """What the page draws now, with a close look at one unit: (layer from 1, index from 0)."""
+        return self._ask("snapshot", unit)
+
+    def recover(self):
+        """After WorkerDied: a new worker, paused at the last checkpoint (at step 0 if there is none). A living one is left alone."""
+        with self._lock:
+            if self._death is not None and self._closing.alive:
+                self._start()
+                self._death = None
+
+    def close(self):
+        """End the run; its checkpoint goes too."""
+        self._worker.kill()  # whoever waits for an answer now gets WorkerDied
+        with self._lock:
+            self._closing()
+            self._death = "The run was closed.", 0, 0.0
+
+    def _start(self):
+        self._worker.start(self._settings.max_runs)
+        self._at_risk, self._started = 0.0, time.time()
+        try:
+            self.config = self._exchange((self._settings, self._path, self.config, self._speed))
+        except ConfigError:
+            self._worker.end()
+            raise
+
+    def _ask(self, command, *arguments):
+        with self._lock:
+            if self._death is not None:
+                raise WorkerDied(*self._death)
+            return self._exchange((command, arguments))
+
+    def _reconfigure(self, command, argument):
+        with self._lock:
+            self.config = self._ask(command, argument)
+            return self.config
+
+    def _exchange(self, message):
+        reply = self._worker.exchange(message, self._settings.reply_timeout)
+        kind, value, self._at_risk = reply or ("gone", self._worker.story(self._settings.reply_timeout), self._at_risk)
+        if kind == "gone":
+            self._worker.end()
+            step, saved = checkpoint.saved(self._path) or (0, self._started)
+            self._death = value, step, min(max(0.0, time.time() - saved), self._at_risk)
+            raise WorkerDied(*self._death)
+        if kind == "refused":
+            raise value
+        return value
+
+
+_workers = weakref.WeakSet()  # of all runs of this server
+_starting = threading.Lock()  # so that they are counted right
+
+
+class _Worker:
+    """The worker process of one run, as its parent sees it."""
+
+    def __init__(self):
+        self._process = None
+        self._connection = None
+
+    def start(self, limit):
+        """Start the process; TooManyRuns when `limit` others of this server live."""
+        with _starting:
+            if sum(worker.alive for worker in _workers) >= limit:
+                raise TooManyRuns(
+                    f"This server already runs {limit} networks, which is its limit; close a tab or try again in some minutes."
+                )
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._connection = Connection(ours.detach())
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "core.training.worker", str(theirs.fileno())],
+                    cwd=ROOT,
+                    env={**os.environ, **ONE_THREAD},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C in the server's terminal is meant for the server
+                )
+            _workers.add(self)
+
+    @property
+    def alive(self):
+        return self._process is not None and self._process.poll() is None
+
+    def exchange(self, message, timeout):
+        """The reply (kind, value, at_risk); None from a worker that is gone or does not answer in time."""
+        with suppress(OSError):  # a worker that is gone may have left its last words
+            self._connection.send(message)
+        try:
+            return self._connection.recv() if self._connection.poll(timeout) else None
+        except (EOFError, OSError):
+            return None
+
+    def story(self, timeout):
+        """What became of a worker that has not replied, in one sentence."""
+        try:
+            status = self._process.wait(LEAVING)
+        except subprocess.TimeoutExpired:
+            return f"The training process did not answer for {timeout:g} seconds and was stopped."
+        if status == -signal.SIGKILL:
+            return "The training process was killed (signal 9), probably because the server ran out of memory."
+        if status < 0:
+            return f"The training process was killed by signal {-status}."
+        return f"The training process ended with exit status {status}."
+
+    def kill(self):
+        if self._process is not None:
+            self._process.kill()
+
+    def end(self):
+        """Leave neither process, zombie nor connection behind."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._connection.close()
+
+
+def _leave_nothing(worker, path):
+    worker.end()
+    checkpoint.remove(path)

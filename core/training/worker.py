@@ -1,0 +1,265 @@
+"""The process that trains one live run: `python -m core.training.worker DESCRIPTOR`, started by `core.training.client`.
+
+Single-threaded: train a chunk, answer what is asked, repeat. A request is (command, arguments); a reply is (kind, value,
+at_risk): kind "ok" with the result, "refused" with the error to raise, or "gone" with the worker's last words, one sentence sent
+unasked; `at_risk` is how many seconds of training a sudden death could cost. The end of the connection means that the server is
+gone, however it went.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import resource
+import sys
+import time
+import traceback
+from collections import deque
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+from core.config import RunConfig
+from core.limits import ConfigError
+from core.training import checkpoint
+from core.training.snapshot_maker import SnapshotMaker
+from core.training.telemetry import Event
+from core.training.trainer import Trainer
+
+CHUNK = 0.010  # seconds of training between two looks at the connection
+RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
+CHECKPOINT_SHARE = 0.2  # of the time at most: a run whose checkpoint takes more than a second is saved less often
+
+
+class Worker:
+    """One run with its clock and its checkpoint. What stands below `serve` are the commands.
+
+    The run goes on from the checkpoint at `path` if there is one, otherwise begins with `config`. Raises ConfigError.
+    """
+
+    def __init__(self, connection, settings, path, config, speed):
+        self._connection = connection
+        self._settings = settings
+        self._path = path
+        self._speed = speed  # updates a second, None: as fast as it can
+        self._heard = self._saved = time.monotonic()
+        self._saving = 0.0  # seconds that the last checkpoint took
+        self._trouble = None  # why it could not be written
+        if path.exists():
+            self._begin(_resumed(checkpoint.load(path)))
+        else:
+            self._begin(_loaded(config))
+
+    def serve(self):
+        """Train and answer until the server is gone or has not asked for `exit_after` seconds."""
+        with suppress(EOFError, ConnectionError):
+            while time.monotonic() < self._heard + self._settings.exit_after:
+                if self._connection.poll(self._patience()):
+                    self._answer(*self._connection.recv())
+                if self._running:
+                    self._train()
+                elif self._unsaved and not self._connection.poll():
+                    self._save()
+        self._stand()
+        self._save()
+
+    def play(self):
+        self._go(math.inf, self._speed)
+
+    def pause(self):
+        if self._running:
+            self._stand()
+
+    def step(self, updates):
+        self._go(self.trainer.step + updates)
+        self._train()
+
+    def epoch(self):
+        whole = self.trainer.batches_per_epoch
+        left = math.ceil((1 - self.trainer.epoch % 1) * whole - 1e-3)  # epochs are fractions: rounding must not cost an update
+        self._go(self.trainer.step + (left or whole))
+
+    def reset(self):
+        self.trainer.reset()
+        self._begin_anew(self.trainer)
+
+    def configure(self, config):
+        gc.collect()  # what is left of earlier runs, so that never more than two are in memory
+        self._begin_anew(_loaded(config))
+        return self.trainer.config
+
+    def change(self, patch):
+        self.trainer.change(patch)
+        self._unsaved = True
+        self._pace = 0.0  # another batch size may take a thousand times as long
+        return self.trainer.config
+
+    def edit(self, layer, unit, source, value):
+        self.trainer.edit(layer, unit, source, value)
+        self._unsaved = True
+
+    def set_speed(self, updates_per_second):
+        self._speed = updates_per_second
+        if self._running and self._until == math.inf:
+            self.play()
+
+    def snapshot(self, unit):
+        return self._maker.make(self._status, self._steps_per_second, unit)
+
+    @property
+    def at_risk(self):
+        """Seconds of training that a sudden death could cost at most."""
+        return self._longest_age if self._running or self._unsaved else 0.0
+
+    @property
+    def _longest_age(self):
+        return max(self._settings.checkpoint_every, self._saving / CHECKPOINT_SHARE)
+
+    @property
+    def _status(self):
+        if self.trainer.nonfinite is not None:
+            return "nonfinite"
+        return "running" if self._running else "paused"
+
+    @property
+    def _steps_per_second(self):
+        if not self._running or len(self._marks) < 2:
+            return 0.0
+        (started, first), (now, step) = self._marks[0], self._marks[-1]
+        return (step - first) / (now - started)
+
+    def _begin(self, trainer):
+        self.trainer = trainer
+        self._maker = SnapshotMaker(trainer)
+        self._pace = 0.0  # updates a second at full speed, as last measured
+        self._stand()
+
+    def _begin_anew(self, trainer):
+        checkpoint.remove(self._path)  # nobody may wake up in a run that was left behind
+        self._begin(trainer)
+
+    def _stand(self):
+        self._running = False
+        self._unsaved = True
+
+    def _go(self, until, speed=None):
+        """Train up to step `until`, with `speed` updates a second."""
+        now = time.monotonic()
+        if not (self._running or self._unsaved):
+            self._saved = now  # while it stood, the checkpoint did not grow old
+        self._running = self.trainer.nonfinite is None
+        self._until = until
+        self._interval = 1 / speed if speed else 0.0
+        self._due = now
+        self._marks = deque([(now, self.trainer.step)])
+
+    def _train(self):
+        """The updates that are due, for about CHUNK seconds; then look whether to pause and whether to save."""
+        started = time.monotonic()
+        updates = min(self._updates_due(started), self._until - self.trainer.step)
+        if updates:
+            self.trainer.advance(updates)
+            self._unsaved = True
+            now = time.monotonic()
+            self._pace = updates / (now - started)
+            self._marks.append((now, self.trainer.step))
+            while self._marks[1][0] < now - RATE_WINDOW:
+                self._marks.popleft()
+        if self.trainer.nonfinite is not None or self.trainer.step >= self._until:
+            self._stand()
+        elif time.monotonic() > self._heard + self._settings.pause_after:
+            self._note(f"Paused: not looked at for {spoken(self._settings.pause_after)}")
+            self._stand()
+        elif self._unsaved and time.monotonic() >= self._next_save:
+            self._save()
+
+    def _updates_due(self, now):
+        """How many updates to make now: a chunk at most, and of what could not be made in time nothing is made up for."""
+        chunk = max(1, int(CHUNK * self._pace))
+        if not self._interval:
+            return chunk
+        if now < self._due:
+            return 0
+        updates = min(chunk, 1 + int((now - self._due) / self._interval))
+        self._due = max(self._due + updates * self._interval, now)
+        return updates
+
+    def _patience(self):
+        """Seconds to wait for a request when there is nothing else to do."""
+        now = time.monotonic()
+        if not self._running:
+            return 0.0 if self._unsaved else self._heard + self._settings.exit_after - now
+        wake = min(self._due if self._interval else now, self._heard + self._settings.pause_after)
+        return max(0.0, min(wake, self._next_save) - now if self._unsaved else wake - now)
+
+    def _answer(self, command, arguments):
+        self._heard = time.monotonic()
+        try:
+            reply = "ok", getattr(self, command)(*arguments)
+        except ConfigError as error:
+            reply = "refused", error
+        self._connection.send((*reply, self.at_risk))
+
+    @property
+    def _next_save(self):
+        """When to begin, so that the checkpoint on the disk is never older than `_longest_age`, a slow chunk included."""
+        return self._saved + 0.9 * self._longest_age - self._saving
+
+    def _save(self):
+        self._saved = time.monotonic()
+        try:
+            checkpoint.save(self._path, self.trainer.checkpoint())
+            self._trouble = None
+        except (OSError, MemoryError) as error:  # a full disk must not end the run
+            trouble = getattr(error, "strerror", None) or "out of memory"
+            if trouble != self._trouble:
+                self._note(f"The checkpoint could not be written: {trouble}")
+            self._trouble = trouble
+        self._saving = time.monotonic() - self._saved
+        self._unsaved = False
+
+    def _note(self, text):
+        """Mark something on the charts."""
+        self.trainer.telemetry.events.append(Event(self.trainer.step, text))
+
+
+def _resumed(arrays):
+    trainer = _loaded(RunConfig.from_dict(json.loads(str(arrays["config"]))))
+    trainer.restore(arrays)
+    return trainer
+
+
+def _loaded(config):
+    try:
+        return Trainer(config)
+    except MemoryError:
+        raise ConfigError("", "The run must fit into the memory that one run may take; it did not") from None
+
+
+def spoken(seconds):
+    """A time as a sentence says it."""
+    return f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} seconds"
+
+
+def main(descriptor):
+    """Serve the server at the other end of this socket; it begins with (settings, checkpoint path, configuration, speed)."""
+    connection = Connection(descriptor)
+    settings, path, config, speed = connection.recv()
+    resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes,) * 2)
+    worker = None
+    try:
+        worker = Worker(connection, settings, path, config, speed)
+        connection.send(("ok", worker.trainer.config, worker.at_risk))
+        worker.serve()
+        last = "gone", f"The run was not looked at for {spoken(settings.exit_after)} and was put away."
+    except ConfigError as error:
+        last = "refused", error
+    except Exception as error:
+        traceback.print_exc()
+        last = "gone", f"The training process failed: {traceback.format_exception_only(error)[-1].strip()}."
+    with suppress(ConnectionError):
+        connection.send((*last, worker.at_risk if worker else 0.0))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
