@@ -31,3 +31,10 @@ def shown(value) -> str:
     """A value as an error message quotes it: short, whatever was sent."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def listed(names) -> str:
+    """Names as an error message lists them: quoted, the first three and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return ", ".join(shown(name) for name in names[:3]) + more

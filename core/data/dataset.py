@@ -55,6 +55,34 @@ class Dataset:
         return len(self.target_names)
 
 
+@dataclass(frozen=True)
+class Samples:
+    """What the maker of a source gives: all its rows as they are, before features, split and scaling.
+
+    `inputs` (m, n), the coordinates of a planar source; `targets` (m,) int class labels or (m, k) values; `held_back` (m,) bool,
+    the rows for testing where they cannot be chosen freely. The other fields are the Dataset's.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    input_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    image: tuple[int, int, int] | None = None
+    target_image: tuple[int, int, int] | None = None
+    held_back: np.ndarray | None = None
+
+
+def spread(rows, share, rng, labels=None):
+    """Indices of this share of the rows, at random but never all; with `labels` (m,) each class gives its share, give or take
+    one row. In NumPy because scikit-learn's split takes a second and 150 MB to import, which every worker would pay.
+    """
+    count = min(round(rows * share), rows - 1)
+    order = rng.permutation(rows)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+    return order[(2 * np.arange(count) + 1) * rows // (2 * count)] if count else order[:0]
+
+
 def encoded_targets(dataset, part, units, activation, loss):
     """Targets as the network is asked for them: (m, units) float64.
 

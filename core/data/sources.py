@@ -1,10 +1,15 @@
-"""The catalogue of data sources: one entry each, with what the configuration and the page must know before loading."""
+"""The catalogue of data sources: one entry each, with all that is known of a source before loading it, and its maker."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+
+from core.data import files, photos, planar, tables
+from core.limits import LIMITS
 
 # TensorFlow Playground's seven functions of the two coordinates: name -> f(x1, x2)
 FEATURES = {
@@ -22,8 +27,11 @@ SCALINGS = ("none", "standard", "minmax")
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of a source without loading it. `inputs` None: as many as features are chosen; `outputs` is the
-    number of classes or of target columns, None when only the file knows."""
+    """What is known of a source without loading it, and how it is made. `inputs` None: as many as features are chosen;
+    `outputs` is the number of classes or of target columns, None when only the file knows.
+
+    `make(data, rng)` gives the Samples of a DataConfig, drawing from a NumPy generator; it raises ConfigError.
+    """
 
     title: str
     kind: str  # planar | table | image | file
@@ -32,25 +40,44 @@ class Source:
     outputs: int | None
     samples: int  # the source's own number: what a configuration without `samples` gets
     about: str
+    make: Callable
+
+
+def _planar(title, make, about, outputs=2, task="classification", samples=500):
+    return Source(title, "planar", task, None, outputs, samples, about, partial(planar.planar, make, outputs, task))
+
+
+def _surface(title, make, about):
+    return _planar(title, make, about, outputs=1, task="regression")
+
+
+def _table(title, loader, task, inputs, outputs, samples, about):
+    return Source(title, "table", task, inputs, outputs, samples, about, partial(tables.table, loader))
 
 
 SOURCES = {
-    "circle": Source("Circle", "planar", "classification", None, 2, 500, "A disc inside a ring."),
-    "xor": Source("Exclusive or", "planar", "classification", None, 2, 500, "Opposite quadrants share a class."),
-    "gaussian": Source("Two clouds", "planar", "classification", None, 2, 500, "Two round clouds; a straight line will do."),
-    "spiral": Source("Spiral", "planar", "classification", None, 2, 500, "Two arms wound into each other: the hard one."),
-    "moons": Source("Moons", "planar", "classification", None, 2, 500, "Two half-moons, interlocked."),
-    "flower": Source("Flower", "planar", "classification", None, 2, 400, "Petals of two classes around one centre."),
-    "blobs": Source("Blobs", "planar", "classification", None, 3, 500, "Three clouds, three classes."),
-    "plane": Source("Plane", "planar", "regression", None, 1, 500, "A tilted plane: the value grows along one direction."),
-    "hills": Source("Hills", "planar", "regression", None, 1, 500, "Smooth bumps, up and down."),
-    "sine": Source("Sine", "planar", "regression", None, 1, 500, "A wave along one direction."),
-    "iris": Source("Iris", "table", "classification", 4, 3, 150, "150 flowers, 4 measures, 3 species."),
-    "wine": Source("Wine", "table", "classification", 13, 3, 178, "178 wines, 13 analyses in unlike units, 3 growers."),
-    "breast_cancer": Source("Breast cancer", "table", "classification", 30, 2, 569, "569 biopsies, 30 measures, 2 diagnoses."),
-    "digits": Source("Digits", "table", "classification", 64, 10, 1797, "1,797 handwritten digits of 8x8 pixels."),
-    "diabetes": Source("Diabetes", "table", "regression", 10, 1, 442, "442 patients, 10 measures, progression after a year."),
-    "photo_upscale": Source("Photo upscaling", "image", "regression", 768, 12288, 400, "16x16 colour patches to 64x64."),
-    "photo_ten": Source("Ten photo patches", "image", "classification", 12288, 2, 10, "Ten 64x64 colour patches of two photographs."),
-    "file": Source("Your own file", "file", None, None, None, 100_000, "A CSV with a header, or an NPZ with X and y."),
-}
+    "circle": _planar("Circle", planar.circle, "A disc inside a ring."),
+    "xor": _planar("Exclusive or", planar.xor, "Opposite quadrants share a class."),
+    "gaussian": _planar("Two clouds", planar.gaussian, "Two round clouds; a straight line will do."),
+    "spiral": _planar("Spiral", planar.spiral, "Two arms wound into each other: the hard one."),
+    "moons": _planar("Moons", planar.moons, "Two half-moons, interlocked."),
+    "flower": _planar("Flower", planar.flower, "Petals of two classes around one centre.", samples=400),
+    "blobs": _planar("Blobs", planar.blobs, "Three clouds, three classes.", outputs=3),
+    "plane": _surface("Plane", planar.plane, "A tilted plane: the value grows along one direction."),
+    "hills": _surface("Hills", planar.hills, "Smooth bumps, up and down."),
+    "sine": _surface("Sine", planar.sine, "A wave along one direction."),
+    "iris": _table("Iris", "load_iris", "classification", 4, 3, 150, "150 flowers, 4 measures, 3 species."),
+    "wine": _table("Wine", "load_wine", "classification", 13, 3, 178, "178 wines, 13 analyses in unlike units, 3 growers."),
+    "breast_cancer": _table("Breast cancer", "load_breast_cancer", "classification", 30, 2, 569, "569 biopsies, 30 measures, 2 diagnoses."),
+    "digits": _table("Digits", "load_digits", "classification", 64, 10, 1797, "1,797 handwritten digits of 8x8 pixels."),
+    "diabetes": _table("Diabetes", "load_diabetes", "regression", 10, 1, 442, "442 patients, 10 measures, progression after a year."),
+    "photo_upscale": Source(
+        "Photo upscaling", "image", "regression", 768, 12288, 400, "16x16 colour patches to 64x64.", photos.upscale
+    ),
+    "photo_ten": Source(
+        "Ten photo patches", "image", "classification", 12288, 2, 10, "Ten 64x64 colour patches of two photographs.", photos.ten
+    ),
+    "file": Source(
+        "Your own file", "file", None, None, None, LIMITS["samples"], "A CSV with a header, or an NPZ with X and y.", files.read
+    ),
+}  # fmt: skip

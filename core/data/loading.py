@@ -1,0 +1,118 @@
+"""From a DataConfig to a Dataset: make the samples, pick, split, expand into features, scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.data.dataset import Dataset, Part, spread
+from core.data.sources import FEATURES, SOURCES
+from core.limits import LIMITS, ConfigError
+
+EXTENT = 6.0  # half the side of the square that planar sources are drawn in, as in TensorFlow Playground
+
+
+def load(data):
+    """The Dataset of this DataConfig; the same configuration gives the same bits.
+
+    Training rows come shuffled. `test_fraction` 0 gives a test part of 0 rows. Raises ConfigError: for a file that cannot be
+    used, for a target scaling of class labels, for samples that would not fit into memory.
+    """
+    source = SOURCES[data.source]
+    task = source.task or data.task
+    if task == "classification" and data.target_scaling != "none":
+        raise ConfigError("data.target_scaling", f"must be none for classification; was {data.target_scaling}")
+    _check_memory(source, data.samples)
+    rng = np.random.default_rng(data.seed)
+    samples = source.make(data, rng)
+    train, test = _split(samples, data, rng)
+
+    targets = np.ascontiguousarray(samples.targets, np.int64 if samples.targets.ndim == 1 else float)
+    target_scale = _fitted(data.target_scaling, targets[train])
+    is_planar = source.kind == "planar"
+    features = data.features if is_planar else None
+    encode = Encoder(features, *_fitted(data.scaling, Encoder(features)(samples.inputs[train])))
+
+    def part(rows):
+        scaled = targets[rows] if data.target_scaling == "none" else (targets[rows] - target_scale[0]) / target_scale[1]
+        return Part(encode(samples.inputs[rows]), scaled, samples.inputs[rows] if is_planar else None)
+
+    return Dataset(
+        task=task,
+        train=part(train),
+        test=part(test),
+        input_names=features or samples.input_names,
+        target_names=samples.target_names,
+        labels=samples.targets.ndim == 1,
+        encode=encode if is_planar else None,
+        extent=_extent(samples.inputs) if is_planar else None,
+        image=samples.image,
+        target_image=samples.target_image,
+        target_offset=target_scale[0],
+        target_factor=target_scale[1],
+    )
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Raw inputs (m, n) to network inputs: the chosen features of the plane, or all columns, then scaling."""
+
+    features: tuple[str, ...] | None
+    offset: np.ndarray | float = 0.0
+    factor: np.ndarray | float = 1.0
+
+    def __call__(self, raw):
+        if self.features is None:
+            encoded = np.array(raw, float, order="C")
+        else:
+            x1, x2 = np.asarray(raw, float).T
+            encoded = np.column_stack([FEATURES[name](x1, x2) for name in self.features])
+        encoded -= self.offset
+        encoded /= self.factor
+        return encoded
+
+
+def _check_memory(source, samples):
+    """Refuse sources of wide rows (pictures) before they are made: all rows and their split copies are held at once."""
+    if source.inputs is None:
+        return
+    width = source.inputs + (source.outputs if source.task == "regression" else 1)
+    most = LIMITS["memory_bytes"] // (2 * 8 * width)
+    if samples > most:
+        raise ConfigError("data.samples", f"must be at most {most:,} for {source.title.lower()}, to fit into memory; was {samples:,}")
+
+
+def _split(samples, data, rng):
+    """Indices of the training rows and of the test rows, shuffled; of a table with too many rows only `data.samples`."""
+    labels = samples.targets if samples.targets.ndim == 1 else None
+    rows = np.arange(len(samples.inputs))
+    if len(rows) > data.samples:
+        rows = spread(len(rows), data.samples / len(rows), rng, labels)
+    if samples.held_back is None:
+        test = rows[spread(len(rows), data.test_fraction, rng, None if labels is None else labels[rows])]
+    else:
+        test = rows[samples.held_back[rows]]
+    return rng.permutation(np.setdiff1d(rows, test)), rng.permutation(test)
+
+
+def _fitted(scaling, values):
+    """(offset, factor) for each column of `values` (m, n), such that (values - offset) / factor is scaled.
+
+    A column without spread keeps the factor 1, as scikit-learn has it.
+    """
+    if scaling == "none":
+        return 0.0, 1.0
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+    if scaling == "standard":
+        scaler = StandardScaler().fit(values)
+        return scaler.mean_, scaler.scale_
+    scaler = MinMaxScaler().fit(values)
+    return scaler.data_min_, 1 / scaler.scale_
+
+
+def _extent(points):
+    """The square around the centre that holds every point, at least the usual one."""
+    half = max(EXTENT, float(np.ceil(np.abs(points).max())))
+    return -half, half

@@ -1,0 +1,16 @@
+"""The real tables that come with scikit-learn."""
+
+from __future__ import annotations
+
+from core.data.dataset import Samples
+
+
+def table(loader, data, rng):
+    """Samples of scikit-learn's `load_...` of this name, in the units in which it gives them."""
+    from sklearn import datasets
+
+    bunch = getattr(datasets, loader)()
+    names = tuple(map(str, bunch.feature_names))
+    if "target_names" in bunch:
+        return Samples(bunch.data, bunch.target, names, tuple(map(str, bunch.target_names)))
+    return Samples(bunch.data, bunch.target[:, None], names, ("target",))
