@@ -68,13 +68,10 @@ def _scaled_step(p, direction, squares, scratch, c):
 
 
 def _adam_constants(h, rate, t):
-    root = ((1 - h.beta2**t) / (1 - h.beta2)) ** 0.5  # sqrt(v) = root * sqrt(v_hat)
-    return {
-        "beta1": h.beta1,
-        "beta2": h.beta2,
-        "epsilon": h.epsilon * root,
-        "rate": rate * root * (1 - h.beta1) / (1 - h.beta1**t),
-    }
+    """The form with epsilon outside the bias correction (end of section 2 of the paper), as scikit-learn and Keras have it."""
+    root = (1 - h.beta2) ** 0.5  # sqrt(v) = root * sqrt(sum of squares)
+    corrected = rate * (1 - h.beta2**t) ** 0.5 / (1 - h.beta1**t)
+    return {"beta1": h.beta1, "beta2": h.beta2, "epsilon": h.epsilon / root, "rate": corrected * (1 - h.beta1) / root}
 
 
 @dataclass(frozen=True)

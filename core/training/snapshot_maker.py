@@ -20,7 +20,7 @@ from core.training.snapshot import (
     Snapshot,
     UnitView,
 )
-from core.training.telemetry import LAYER_METRICS, peaks_of_groups
+from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, standing_out
 
 SHOWN_UNITS = 8  # of a layer, in the network diagram
 UNIT_MAP, PLANE_MAP = 24, 60  # sides of a unit's map and of the decision boundary
@@ -239,24 +239,18 @@ def plane_points(extent, side):
 
 def curves(telemetry):
     """The sampled steps, thinned to what a chart can show; spikes stay."""
-    rows = np.arange(len(telemetry.step))
     limit = min(CURVE_POINTS, CURVE_VALUES // (telemetry.layers * len(LAYER_METRICS)))
-    table = np.column_stack([telemetry.loss, telemetry.metric("gradient_norm")])
-    while len(rows) > limit:
-        rows = rows[peaks_of_groups(table[rows], list(range(table.shape[1])), 4)]
-    layers = {name: telemetry.metric(name)[rows].astype(np.float32) for name in LAYER_METRICS}
-    return Curves(telemetry.step[rows].astype(np.float32), _float32(telemetry.loss[rows]), **layers)
+    table = np.column_stack([telemetry.step, telemetry.loss, telemetry.metric("gradient_norm")])
+    rows = standing_out(table, list(range(1, table.shape[1])), limit)
+    layers = {name: _float32(telemetry.metric(name)[rows]) for name in LAYER_METRICS}
+    return Curves(_float32(telemetry.step[rows]), _float32(telemetry.loss[rows]), **layers)
 
 
 def frame_curves(telemetry):
     """The full evaluations, thinned alike; the newest is always there."""
-    names = ("step", "train_loss", "test_loss", "train_metric", "test_metric")
-    table = np.column_stack([telemetry.frames(name) for name in names])
-    rows = np.arange(len(table))
-    while len(rows) > CURVE_POINTS:
-        rows = rows[peaks_of_groups(table[rows], [1], 4)]
-    rows = np.union1d(rows, [len(table) - 1])
-    return FrameCurves(*(_float32(table[rows, column]) for column in range(len(names))))
+    table = np.column_stack([telemetry.frames(name) for name in FRAME_COLUMNS])
+    rows = np.union1d(standing_out(table, [1], CURVE_POINTS), [len(table) - 1])
+    return FrameCurves(*(_float32(column) for column in table[rows].T))
 
 
 def _float32(values):

@@ -1,8 +1,7 @@
 """What a run leaves behind: thinned histories in a fixed amount of memory.
 
-`Telemetry.samples` has one row for each sampled step, `Telemetry.frames` one for each full evaluation. Rows are never
-averaged: when a table is full, every second row of the older part goes, the higher peaks stay, so that a spike survives
-a million steps.
+`Telemetry` has one row for each sampled step and one frame for each full evaluation. Rows are never averaged: when a
+table is full, crowded stretches keep their first row and their highest peak, so that a spike survives a million steps.
 """
 
 from __future__ import annotations
@@ -62,24 +61,29 @@ class ThinnedTable:
         self._rows[: self._count] = rows
 
     def _thin(self):
-        keep = peaks_of_groups(self.rows, self._peaks, 4)
+        keep = standing_out(self.rows, self._peaks, len(self._rows) // 2)
         self._count = len(keep)
         self._rows[: self._count] = self._rows[keep]
 
 
-def peaks_of_groups(rows, columns, size):
-    """Indices that halve a table: of each `size` neighbouring rows the first, and the one that stands out most.
+def standing_out(rows, columns, limit):
+    """Indices of at most `limit` of the rows (column 0 is the step): of each stretch of the run the first, and the highest.
 
-    A row stands out where any of `columns` is high (or not finite) against the same column's median over all rows.
+    A row is high where any of `columns` is large (or not finite) against that column's median. Stretches are equally long on
+    an axis halfway between the step and its logarithm: the beginning of a run is kept in more detail than its middle.
     """
-    count = len(rows) // size * size
+    if len(rows) <= limit:
+        return np.arange(len(rows))
     with np.errstate(all="ignore"):
-        values = np.abs(rows[:count, columns])
+        values = np.abs(rows[:, columns])
         values = np.where(np.isfinite(values), values, np.finfo(float).max)
-        height = (values / (np.median(values, axis=0) + np.finfo(float).tiny)).max(axis=1).reshape(-1, size)
-    first = np.arange(0, count, size)
-    highest = first + height[:, 1:].argmax(axis=1) + 1 if size > 1 else first
-    return np.sort(np.concatenate([first, highest, np.arange(count, len(rows))]))
+        height = (values / (np.median(values, axis=0) + np.finfo(float).tiny)).max(axis=1)
+    step, last = rows[:, 0], rows[-1, 0]
+    stretch = np.floor((step / last + np.log1p(step) / np.log1p(last)) / 2 * (limit // 2 - 1))
+    firsts = np.flatnonzero(np.diff(stretch, prepend=-1))
+    by_height = np.lexsort((height, stretch))
+    highest = by_height[np.append(firsts[1:], len(rows)) - 1]
+    return np.union1d(firsts, highest)
 
 
 @dataclass(frozen=True)

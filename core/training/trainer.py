@@ -308,14 +308,12 @@ class Trainer:
 
     def edit(self, layer, unit, source, value):
         """Set one weight (from unit or input `source` of the layer before) or, with `source` None, the bias of `unit`."""
-        matrix = self.network.matrices[layer - 1]
-        if not (
-            1 <= layer <= len(self.network.matrices) and 0 <= unit < len(matrix) and (source is None or 0 <= source < matrix.shape[1] - 1)
-        ):
+        sizes = self.network.sizes
+        if not (1 <= layer < len(sizes) and 0 <= unit < sizes[layer] and (source is None or 0 <= source < sizes[layer - 1])):
             raise ConfigError("edit", f"must name a weight of the network; was layer {layer}, unit {unit}, source {source}")
         if not math.isfinite(value) or not np.isfinite(self.network.dtype.type(value)):
             raise ConfigError("edit", f"must be a finite number; was {value}")
-        matrix[unit, -1 if source is None else source] = value
+        self.network.matrices[layer - 1][unit, -1 if source is None else source] = value
         name = f"bias of unit {unit + 1}" if source is None else f"weight {source + 1} of unit {unit + 1}"
         self.telemetry.events.append(Event(self.step, f"Layer {layer}: {name} set to {value:g}"))
         self._guard()
