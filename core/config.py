@@ -316,10 +316,11 @@ def suggested_output(data, outputs=None, task=None):
     return LayerConfig(outputs, "softmax"), "categorical_cross_entropy"
 
 
-def check_fit(config, inputs, outputs, task, matrix=False):
+def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
     """Raise ConfigError unless the network fits data of `inputs` columns and `outputs` classes or target columns.
 
-    `matrix` says that the targets are columns used as they are (an (m, k) array), not class labels.
+    `matrix` says that the targets are columns used as they are (an (m, k) array), not class labels; `rows` is how many rows
+    were loaded, where that is known: a file mostly has fewer than `data.samples` allows.
     """
     units = config.layers[-1].units
     where = f"layers[{len(config.layers) - 1}].units"
@@ -335,7 +336,7 @@ def check_fit(config, inputs, outputs, task, matrix=False):
     parameters = parameter_count(config, inputs)
     if parameters > LIMITS["parameters"]:
         raise ConfigError("layers", f"must have at most {LIMITS['parameters']:,} parameters in all; had {parameters:,}")
-    needed = memory_estimate(config, inputs)
+    needed = memory_estimate(config, inputs, rows or config.data.samples)
     if needed > LIMITS["memory_bytes"]:
         limit = LIMITS["memory_bytes"]
         raise ConfigError("data.samples", f"must keep the run under {limit >> 20:,} MiB of memory; would take about {needed >> 20:,} MiB")
@@ -347,11 +348,11 @@ def parameter_count(config, inputs):
     return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
 
 
-def memory_estimate(config, inputs):
+def memory_estimate(config, inputs, rows):
     """Bytes a run will take, from above: parameters in all their copies, the data twice, and one batch's buffers."""
     width = 4 if config.dtype == "float32" else 8
     units = sum(layer.units for layer in config.layers)
-    batch = min(config.batch_size or config.data.samples, config.data.samples)
+    batch = min(config.batch_size or rows, rows)
     copies = 5 + 2 * OPTIMIZERS[config.optimizer.name].slots
-    samples = 2 * config.data.samples * (inputs + config.layers[-1].units)
+    samples = 2 * rows * (inputs + config.layers[-1].units)
     return width * (copies * parameter_count(config, inputs) + samples + 4 * batch * (units + inputs))

@@ -45,6 +45,11 @@ class Dataset:
     target_factor: np.ndarray | float = 1.0
 
     @property
+    def rows(self):
+        """Number of rows, training and test together."""
+        return len(self.train) + len(self.test)
+
+    @property
     def inputs(self):
         """Number of input columns."""
         return self.train.inputs.shape[1]

@@ -39,7 +39,7 @@ class Trainer:
         """Load the data and initialise the network; raises ConfigError when they do not fit together."""
         self.config = config
         self.dataset = load(config.data)
-        check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, matrix=not self.dataset.labels)
+        check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
         self.network = Network(config, self.dataset.inputs)
         self._gradient = aligned_like(self.network.vector)
         self._before = aligned_like(self.network.vector)
@@ -292,7 +292,7 @@ class Trainer:
                 raise ConfigError(name, "must not be changed while a run lives; start a new one")
         if config.optimizer.name != self.config.optimizer.name:
             raise ConfigError("optimizer.name", "must not be changed while a run lives; start a new one")
-        check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, matrix=not self.dataset.labels)
+        check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
         texts = list(_differences(self.config.to_dict(), config.to_dict()))
         recut = config.batch_size != self.config.batch_size
         epoch, state, self.config = self.epoch, self._state(), config

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.config import LIMITS, ConfigError, DataConfig
+from core.config import LIMITS, ConfigError, DataConfig, RunConfig
 from core.data import columns, load
+from core.training.trainer import Trainer
 
 TABLE = "age,size,kind\n1,0.5,cat\n2,0.25,dog\n3,0.5,cat\n4,1.5,dog\n5,2.5,cat\n"
 
@@ -400,3 +401,10 @@ def test_nothing_but_config_error_comes_out(tmp_path_factory, content, task, tar
             assert error.field in ("data.path", "data.target") and error.message
         else:
             assert not hasattr(result, "train") or np.isfinite(result.train.inputs).all()
+
+
+def test_a_run_is_measured_by_the_rows_of_its_file(written):
+    wide = written(npz(X=rng.random((20, 2000)), y=Y))
+    layers = [{"units": 1, "activation": "sigmoid"}]
+    trainer = Trainer(RunConfig.from_dict({"data": {"source": "file", "path": wide}, "layers": layers}))
+    assert trainer.dataset.rows == 20
