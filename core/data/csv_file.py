@@ -21,7 +21,8 @@ def read(raw, data):
     NaN where a value is missing. Raises ConfigError."""
     names, rows = _structure(raw)
     targets = _target_names(names, data.target)
-    inputs = [name for name in names if name not in targets]
+    taken = set(targets)
+    inputs = [name for name in names if name not in taken]
     if not inputs:
         raise ConfigError("data.target", f"must leave at least one column as input; was {listed(targets)}")
     is_label = data.task == "classification" and len(targets) == 1
@@ -128,7 +129,8 @@ def _target_names(names, target):
     if target is None:
         return names[-1:]
     wanted = [target] if isinstance(target, str) else list(target)
-    absent = [name for name in wanted if name not in names]
+    known = set(names)
+    absent = [name for name in wanted if name not in known]
     if absent:
         raise ConfigError("data.target", f"must name columns of the file ({listed(names)}); was {listed(absent)}")
     if len(set(wanted)) < len(wanted):
