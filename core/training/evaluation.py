@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.data.dataset import encoded_targets
+from core.data.dataset import encoded_targets, signed_coding
 from core.nn.network import with_ones
 
 PIECE_ELEMENTS = 1 << 20  # evaluated in pieces, so that the widest layer's activations stay at 8 MB
@@ -20,8 +20,9 @@ class Evaluation:
         self.targets = encoded_targets(dataset, part, output.units, output.activation, config.loss)
         self.metric_name = "r2" if dataset.task == "regression" else "accuracy"
         self._exclusive = output.units > 1 and (dataset.labels or output.activation == "softmax")
-        low, high = (self.targets.min(), self.targets.max()) if self.samples else (0.0, 1.0)
-        self._threshold = 0.0 if low < 0 <= high else 0.5
+        signed = signed_coding(output.activation, config.loss) if dataset.labels else bool((self.targets < 0).any())
+        self._threshold = 0.0 if signed else 0.5
+        self._spread = ((self.targets - self.targets.mean(axis=0)) ** 2).sum(axis=0) if self.samples else None
         size = max(1, PIECE_ELEMENTS // max(network.sizes))
         cuts = [slice(start, start + size) for start in range(0, self.samples, size)]
         self._pieces = [(with_ones(part.inputs[rows], network.dtype), np.ascontiguousarray(self.targets[rows].T)) for rows in cuts]
@@ -35,28 +36,29 @@ class Evaluation:
         """(mean loss without penalty, accuracy or R^2); (None, None) without samples."""
         if not self.samples:
             return None, None
-        total, outputs = 0.0, []
+        total, score = 0.0, 0.0
         for x, y in self._pieces:
             z, a = self._network.forward(x)[-1]
             total += float(self._network.loss_values(z, a, y).sum(dtype=float)) / self._network.loss.divisor(len(a))
-            outputs.append(a.T)
-        return total / self.samples, self._metric(np.concatenate(outputs))
+            score = score + self._score(a, y)
+        return total / self.samples, self._metric(score)
 
-    def _metric(self, outputs):
-        return r2(self.targets, outputs) if self.metric_name == "r2" else self._accuracy(outputs)
-
-    def _accuracy(self, outputs):
-        """Share of samples whose largest output is the right class, or of elements on the right side of the threshold."""
+    def _score(self, a, y):
+        """What the metric adds up over samples: squared errors of each output, or right answers."""
+        if self.metric_name == "r2":
+            return np.square(y - a).sum(axis=1, dtype=float)
         if self._exclusive:
-            return float((outputs.argmax(axis=1) == self.targets.argmax(axis=1)).mean())
-        return float(((outputs > self._threshold) == (self.targets > self._threshold)).mean())
+            return np.count_nonzero(a.argmax(axis=0) == y.argmax(axis=0))
+        return np.count_nonzero((a > self._threshold) == (y > self._threshold)) / len(a)
+
+    def _metric(self, score):
+        return r2(score, self._spread, self.samples) if self.metric_name == "r2" else score / self.samples
 
 
-def r2(targets, outputs):
-    """Coefficient of determination, averaged over target columns as scikit-learn's r2_score does; NaN for one sample."""
-    residual = ((targets - outputs) ** 2).sum(axis=0, dtype=float)
-    total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0, dtype=float)
-    if len(targets) < 2:
+def r2(residual, spread, samples):
+    """Coefficient of determination from each output's sum of squared errors and sum of squared deviations of its targets,
+    averaged over outputs as scikit-learn's r2_score does; NaN for one sample."""
+    if samples < 2:
         return float("nan")
-    perfect = np.where(residual == 0, 1.0, 0.0)  # of a constant column
-    return float(np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), perfect).mean())
+    constant = np.where(residual == 0, 1.0, 0.0)
+    return float(np.where(spread > 0, 1 - residual / np.where(spread > 0, spread, 1), constant).mean())

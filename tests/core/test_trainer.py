@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import r2_score
+from sklearn.metrics import accuracy_score, r2_score
 
 from core.config import ConfigError, RunConfig
 from core.data.sources import SOURCES
@@ -15,7 +15,6 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
-from core.training.evaluation import r2
 from core.training.telemetry import LAYER_METRICS, SAMPLE_ROWS, Telemetry
 from core.training.trainer import LIVE_CHANGES, Trainer
 
@@ -135,11 +134,24 @@ def test_penalty_is_part_of_the_loss():
     assert bound.loss("test") - free.loss("test") == pytest.approx(expected)
 
 
-def test_r2_is_scikit_learns():
+def test_metrics_are_scikit_learns(tmp_path):
+    """R^2 over several outputs, one of them constant, and accuracy elementwise for multi-label targets."""
     rng = np.random.default_rng(1)
-    targets, outputs = rng.normal(size=(30, 4)), rng.normal(size=(30, 4))
+    targets = rng.normal(size=(30, 4))
     targets[:, 2] = 5.0
-    assert r2(targets, outputs) == pytest.approx(np.mean([r2_score(targets[:, k], outputs[:, k]) for k in range(4)]))
+    inputs = rng.normal(size=(30, 3))
+    for task, y, metric in (("regression", targets, r2_score), ("classification", (targets > 0).astype(float), accuracy_by_element)):
+        np.savez(tmp_path / f"{task}.npz", X=inputs, y=y)
+        data = {"source": "file", "path": str(tmp_path / f"{task}.npz"), "task": task, "test_fraction": 0.3}
+        run = trainer(data=data, layers=[{"units": 4, "activation": "sigmoid"}], loss="mse").run(20)
+        for part in ("train", "test"):
+            x, y = getattr(run.dataset, part).inputs, getattr(run.dataset, part).targets
+            outputs = 1 / (1 + np.exp(-(x @ run.parameters()["W1"] + run.parameters()["b1"])))
+            assert run.metric(part) == pytest.approx(metric(y, outputs))
+
+
+def accuracy_by_element(targets, outputs):
+    return np.mean([accuracy_score(targets[:, k] > 0.5, outputs[:, k] > 0.5) for k in range(targets.shape[1])])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
