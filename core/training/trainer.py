@@ -67,12 +67,13 @@ class Trainer:
 
     def _compile(self):
         """Programs for the full and the last batch, each plain and observed."""
-        self._programs, self._tapes = {}, {}
+        self._programs = {}
         for index in {0, len(self.batches) - 1}:
             size = self.batches[index][1].shape[1]
             if size not in self._programs:
                 workspace = Workspace(self.network, size)
                 self._programs[size] = [Program(self.network, self._updater, workspace, kept) for kept in (None, self._gradient)]
+        self._tapes = [self._tape(index) for index in range(len(self.batches))] if len(self.batches) <= TAPES else None
         step = step_cost(self.network, self._programs[self.batches.size][0].calls, self.batches.size)
         self._interval = observation_interval(self.network, step, self._probe.samples)
         self._frame_interval = evaluation_interval(self.network, step, len(self.dataset.train) + len(self.dataset.test))
@@ -119,16 +120,12 @@ class Trainer:
 
     def _upcoming(self, updates):
         """Prepared steps of the next updates."""
-        tapes = []
-        for index in self.batches.order(self.step - self._cut_at, updates):
-            tape = self._tapes.get(index)
-            if tape is None:
-                program, x, y = self._program_for(index)
-                tape = program.tape(x, y)
-                if len(self._tapes) < TAPES:
-                    self._tapes[index] = tape
-            tapes.append(tape)
-        return tapes
+        order = self.batches.order(self.step - self._cut_at, updates)
+        return [self._tapes[index] for index in order] if self._tapes else [self._tape(index) for index in order]
+
+    def _tape(self, index):
+        program, x, y = self._program_for(index)
+        return program.tape(x, y)
 
     def _program_for(self, index, observed=False):
         x, y = self.batches[index]
