@@ -1,0 +1,46 @@
+# Descent: `make run` sets up and starts the app, `make test` sets up and runs every check.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: run test setup setup-test lint bench bench-live screenshot clean
+
+run: setup
+	$(BIN)/streamlit run app.py
+
+test: setup-test lint
+	$(BIN)/python -m pytest
+
+setup: .venv/installed
+
+setup-test: .venv/installed-test
+	@command -v chromium >/dev/null || { $(ROOT) apt-get update && $(ROOT) apt-get install -y --no-install-recommends chromium; }
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: setup
+	$(BIN)/python -m core bench
+
+bench-live: setup-test
+	$(BIN)/python -m benchmarks.live
+
+screenshot: setup-test
+	$(BIN)/python -m benchmarks.screenshot
+
+clean:
+	rm -rf .venv
+
+# Debian ships venv apart from Python: install it where it is missing.
+$(BIN)/python:
+	$(PYTHON) -m venv .venv || { rm -rf .venv; $(ROOT) apt-get update && $(ROOT) apt-get install -y python3-venv && $(PYTHON) -m venv .venv; }
+
+.venv/installed: requirements.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/installed-test: requirements-test.txt requirements.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	touch $@ .venv/installed
