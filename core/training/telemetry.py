@@ -130,7 +130,7 @@ class Telemetry:
         """Forget everything behind `step`."""
         self._samples.drop_after(step)
         self._frames.drop_after(step)
-        self.events = [event for event in self.events if event.step <= step]
+        self.events = [event for event in self.events if event.step < step]
         self.nonfinite = None
 
     def to_arrays(self):

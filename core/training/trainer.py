@@ -317,23 +317,31 @@ class Trainer:
 
     # Checkpoints
 
-    def checkpoint(self):
-        """Everything that the run needs to go on bit for bit, as plain arrays for np.savez."""
+    def state(self):
+        """What the run needs to go on bit for bit from here, as plain arrays: no histories."""
         position = np.array([self.step, self._cut_at, self._next_sample, self._epochs_before])
-        arrays = {f"slot{index}": slot.copy() for index, slot in enumerate(self._updater.slots)}
-        arrays |= {"vector": self.network.vector.copy(), "position": position, "config": np.array(json.dumps(self.config.to_dict()))}
-        return arrays | self.telemetry.to_arrays()
+        slots = {f"slot{index}": slot.copy() for index, slot in enumerate(self._updater.slots)}
+        config = np.array(json.dumps(self.config.to_dict()))
+        return {"vector": self.network.vector.copy(), **slots, "position": position, "config": config}
 
-    def restore(self, checkpoint):
-        """Become the run that `checkpoint` was taken of; its configuration must be this one's but for LIVE_CHANGES."""
-        self.config = RunConfig.from_dict(json.loads(str(checkpoint["config"])))
+    def checkpoint(self):
+        """The state and all histories, for np.savez."""
+        return self.state() | self.telemetry.to_arrays()
+
+    def restore(self, state):
+        """Become the run that this `state` or `checkpoint` was taken of; its configuration must be this one's but for
+        LIVE_CHANGES. Of a state without histories, the run's own are kept up to its step."""
+        self.config = RunConfig.from_dict(json.loads(str(state["config"])))
         self._updater = Updater(self.network, self.config)
         for index, now in enumerate(self._state()):
-            np.copyto(now, checkpoint[f"slot{index - 1}"] if index else checkpoint["vector"])
-        step, cut_at, next_sample, self._epochs_before = checkpoint["position"].tolist()
+            np.copyto(now, state[f"slot{index - 1}"] if index else state["vector"])
+        step, cut_at, next_sample, self._epochs_before = state["position"].tolist()
         self.step, self._cut_at, self._next_sample = int(step), int(cut_at), int(next_sample)
         self._updater.updates = self.step
-        self.telemetry.load_arrays(checkpoint)
+        if "samples" in state:
+            self.telemetry.load_arrays(state)
+        else:
+            self.telemetry.drop_after(self.step)
         self._cut_batches()
         self._compile()
 
