@@ -8,6 +8,7 @@ gone, however it went.
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 import math
@@ -29,6 +30,7 @@ from core.training.trainer import Trainer
 CHUNK = 0.010  # seconds of training between two looks at the connection
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
 CHECKPOINT_SHARE = 0.2  # of the time at most: a run whose checkpoint takes more than a second is saved less often
+SNAPSHOT_SHARE = 0.3  # of the time at most, while training: of a large network not every look brings a new picture
 
 
 class Worker:
@@ -45,6 +47,7 @@ class Worker:
         self._heard = self._saved = time.monotonic()
         self._saving = 0.0  # seconds that the last checkpoint took
         self._trouble = None  # why it could not be written
+        self._next_picture = self._heard  # no new one before this time, while training
         if path.exists():
             self._begin(_resumed(checkpoint.load(path)))
         else:
@@ -104,7 +107,12 @@ class Worker:
             self.play()
 
     def snapshot(self, unit):
-        return self._maker.make(self._status, self._steps_per_second, unit)
+        rate, started = self._steps_per_second, time.monotonic()
+        if self._running and started < self._next_picture and unit == self._unit:
+            return dataclasses.replace(self._picture, step=self.trainer.step, epoch=self.trainer.epoch, steps_per_second=rate)
+        self._picture, self._unit = self._maker.make(self._status, rate, unit), unit
+        self._next_picture = started + (time.monotonic() - started) / SNAPSHOT_SHARE
+        return self._picture
 
     @property
     def at_risk(self):
@@ -194,6 +202,8 @@ class Worker:
 
     def _answer(self, command, arguments):
         self._heard = time.monotonic()
+        if command != "snapshot":
+            self._next_picture = self._heard  # what was done must be seen
         try:
             reply = "ok", getattr(self, command)(*arguments)
         except ConfigError as error:
@@ -233,7 +243,7 @@ def _loaded(config):
     try:
         return Trainer(config)
     except MemoryError:
-        raise ConfigError("", "The run must fit into the memory that one run may take; it did not") from None
+        raise ConfigError("", "This run needs more memory than one run may take here") from None
 
 
 def spoken(seconds):

@@ -1,30 +1,24 @@
-"""The live run: a worker process trains, a client asks. Everything here runs real processes."""
+"""The live run: what can be done with it. Everything here runs real processes."""
 
 import dataclasses
-import gc
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
+import live_runs
 import pytest
+from live_runs import ADAM, PATIENCE, checkpoints, children, restored, same_bits, until
 
 from core.config import RunConfig
 from core.limits import ConfigError
-from core.settings import Settings
-from core.training import checkpoint
-from core.training.client import LiveRun, TooManyRuns, WorkerDied
+from core.training.client import LiveRun, WorkerDied
 from core.training.trainer import Trainer
 
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30.0  # seconds after which something that must happen counts as not happening
+settings = pytest.fixture(live_runs.settings)
+start = pytest.fixture(live_runs.start)
+pid = pytest.fixture(live_runs.pid)
 
-ADAM = RunConfig.from_dict(
-    {"layers": [{"units": 6, "activation": "relu"}, {"units": 1, "activation": "sigmoid"}], "optimizer": {"name": "adam"}, "batch_size": 32}
-)
 EXPLODING = RunConfig.from_dict(
     {
         "data": {"source": "plane", "samples": 100},
@@ -33,80 +27,6 @@ EXPLODING = RunConfig.from_dict(
         "optimizer": {"learning_rate": 1e6},
     }
 )
-
-
-def until(condition):
-    """What `condition` returns as soon as it is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-    return value
-
-
-def state(pid):
-    """The process' state letter ("Z": a zombie), None when there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def children(parent="self"):
-    """Process numbers of a process' children, zombies too."""
-    return {int(pid) for listed in Path(f"/proc/{parent}/task").glob("*/children") for pid in listed.read_text().split()}
-
-
-def checkpoints(settings):
-    return list(settings.checkpoint_folder.glob("*"))
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(checkpoint_folder=tmp_path / "runs")
-
-
-@pytest.fixture
-def start(settings):
-    """Starts a run with these changes of the settings; all are closed in the end."""
-    runs = []
-
-    def started(config=None, **changes):
-        runs.append(LiveRun(config or RunConfig(), dataclasses.replace(settings, **changes)))
-        return runs[-1]
-
-    before = children()
-    yield started
-    for run in runs:
-        run.close()
-    assert children() == before
-    assert checkpoints(settings) == []
-
-
-@pytest.fixture
-def pid(start):
-    """The process number of the only worker there is."""
-
-    def only():
-        (number,) = children()
-        return number
-
-    return only
-
-
-def restored(settings, config, step):
-    """A Trainer as the only checkpoint has it, once that is of this step."""
-    path = until(lambda: [path for path in settings.checkpoint_folder.glob("*.npz") if checkpoint.saved(path)[0] == step])[0]
-    trainer = Trainer(config)
-    trainer.restore(checkpoint.load(path))
-    return trainer
-
-
-def dead(run):
-    """The WorkerDied that a run whose worker was killed raises at a poll."""
-    with pytest.raises(WorkerDied) as death:
-        until(lambda: run.snapshot() and None)
-    return death.value
 
 
 def test_a_run_starts_paused_plays_and_pauses(start):
@@ -253,12 +173,6 @@ def test_playing_gives_the_bits_of_the_trainer_alone(start, settings):
     same_bits(restored(settings, ADAM, step).parameters(), Trainer(ADAM).run(step).parameters())
 
 
-def same_bits(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    for name, values in ours.items():
-        assert np.array_equal(values, theirs[name]), name
-
-
 def test_speed_is_not_exceeded(start):
     run = start()
     run.set_speed(50.0)
@@ -290,179 +204,40 @@ def test_a_nonfinite_value_pauses_and_play_does_no_harm(start):
     assert run.snapshot().status == "paused"
 
 
-def test_a_killed_worker_is_noticed_and_recovered(start, settings, pid):
-    run = start(checkpoint_every=1.0)
-    run.set_speed(200.0)
-    run.play()
-    looks = []
-    began = time.monotonic()
-    while time.monotonic() < began + 3.0:
-        looks.append((time.monotonic(), run.snapshot().step))
-    killed = time.monotonic()
-    os.kill(pid(), signal.SIGKILL)
-    death = dead(run)
-    assert "signal 9" in death.message
-    old_enough = [step for when, step in looks if when < killed - 1.5]  # the setting, and half a second for a busy machine
-    assert 0 < old_enough[-1] <= death.checkpoint_step <= looks[-1][1] + 200
-    assert 0 <= death.seconds_lost <= 1.0
-    with pytest.raises(WorkerDied, match="signal 9"):
-        run.play()
-    run.recover()
-    now = run.snapshot()
-    assert (now.step, now.status) == (death.checkpoint_step, "paused")
-    run.step()
-    assert run.snapshot().step == now.step + 1
-    same_bits(restored(settings, RunConfig(), now.step + 1).parameters(), Trainer(RunConfig()).run(now.step + 1).parameters())
-
-
-def test_a_worker_killed_after_configure_does_not_wake_up_in_the_old_run(start, pid):
-    run = start()
-    run.step(3)
-    run.configure(ADAM)
-    os.kill(pid(), signal.SIGKILL)
-    assert dead(run).checkpoint_step == 0
-    run.recover()
-    assert run.config == ADAM
-    assert run.snapshot().config == ADAM.to_dict()
-
-
-def test_recover_leaves_a_living_worker_alone(start, pid):
-    run = start()
-    worker = pid()
-    run.step()
-    run.recover()
-    assert pid() == worker
-    assert run.snapshot().step == 1
-
-
-def test_a_worker_that_hangs_counts_as_dead(start, pid):
-    run = start(reply_timeout=0.5)
-    os.kill(pid(), signal.SIGSTOP)
-    with pytest.raises(WorkerDied, match=r"did not answer for 0[.]5 seconds"):
-        run.snapshot()
-    assert children() == set()
-    run.recover()
-    assert run.snapshot().step == 0
-
-
-def test_an_error_in_the_worker_is_reported_as_such(start):
-    run = start()
-    run.step(3)
-    with pytest.raises(WorkerDied, match=r"failed: .*Error") as death:
-        run.edit(None, None, None, None)
-    assert "\n" not in death.value.message
-    run.recover()
-    assert run.snapshot().step == death.value.checkpoint_step
-
-
-def test_memory_is_capped_and_the_old_run_survives(start):
-    run = start(worker_memory_bytes=600 << 20)
-    run.step(3)
-    with pytest.raises(ConfigError, match="memory"):
-        run.configure(
-            RunConfig.from_dict({"layers": [{"units": 4000, "activation": "relu"}] * 2 + [{"units": 1, "activation": "sigmoid"}]})
-        )
-    run.step()
-    assert run.snapshot().step == 4
-
-
-def test_a_run_nobody_looks_at_pauses(start, settings):
-    run = start(pause_after=0.3, checkpoint_every=60.0)
-    run.play()
-    until(lambda: any(checkpoint.saved(path)[0] for path in checkpoints(settings)))  # nobody asks the worker anything meanwhile
-    now = run.snapshot()
-    assert now.status == "paused"
-    assert [event.text for event in now.events] == ["Paused: not looked at for 0.3 seconds"]
-    assert now.events[0].step == now.step
-    run.play()
+def test_a_long_epoch_does_not_keep_anybody_waiting(start):
+    run = start(RunConfig.from_dict({"data": {"samples": 100_000, "test_fraction": 0.0}, "batch_size": 1}))
+    run.epoch()
     assert run.snapshot().status == "running"
+    run.pause()
+    assert 0 < run.snapshot().step < 100_000
 
 
-def test_a_run_nobody_looks_at_leaves_and_can_be_fetched_back(start, pid):
-    run = start(pause_after=0.2, exit_after=0.6)
+def test_a_large_network_trains_on_between_pictures(start):
+    wide = {"units": 1500, "activation": "relu"}
+    run = start(RunConfig.from_dict({"layers": [wide, wide, {"units": 1, "activation": "sigmoid"}]}))
     run.play()
-    worker = pid()
-    until(lambda: state(worker) == "Z")
-    with pytest.raises(WorkerDied, match=r"not looked at for 0[.]6 seconds and was put away") as death:
-        run.snapshot()
-    assert state(worker) is None
-    assert death.value.seconds_lost == 0
-    assert death.value.checkpoint_step > 0
-    run.recover()
-    now = run.snapshot()
-    assert (now.step, now.status) == (death.value.checkpoint_step, "paused")
+    between = until(lambda: (now := run.snapshot()).step > now.frames.step[-1] and now)
+    assert between.status == "running"
+    run.pause()
+    still = run.snapshot()
+    assert still.step == still.frames.step[-1] >= between.step
 
 
-def test_too_many_runs(start):
-    run = start(max_runs=1)
-    with pytest.raises(TooManyRuns, match="already runs 1 networks"):
-        start(max_runs=1)
-    run.close()
-    start(max_runs=1)
+def test_many_threads_share_one_run(start):
+    with ThreadPoolExecutor(4) as threads:
+        run = threads.submit(start).result()
+        for done in [threads.submit(run.step) for _ in range(20)]:
+            done.result()
+        looks = [threads.submit(run.snapshot, (1, unit % 8)) for unit in range(20)]
+        assert [look.result().unit.index for look in looks] == [unit % 8 for unit in range(20)]
+    assert run.snapshot().step == 20
 
 
-def test_a_dead_worker_takes_no_place(start, pid):
-    run = start(max_runs=1)
-    os.kill(pid(), signal.SIGKILL)
-    dead(run)
-    other = start(max_runs=1)
-    with pytest.raises(TooManyRuns):
-        run.recover()
-    with pytest.raises(WorkerDied, match="signal 9"):
-        run.snapshot()
-    other.close()
-    run.recover()
-    assert run.snapshot().step == 0
-
-
-def test_close_leaves_nothing(start, settings, pid):
+def test_close_does_not_wait_for_those_who_ask(start, pid):
     run = start()
-    run.play()
-    worker = pid()
-    run.close()
-    assert state(worker) is None
-    assert checkpoints(settings) == []
-    with pytest.raises(WorkerDied, match="closed"):
-        run.snapshot()
-    run.recover()
-    assert children() == set()
-
-
-def test_a_forgotten_run_leaves_nothing(settings):
-    run = LiveRun(RunConfig(), settings)
-    run.play()
-    (worker,) = children()
-    del run
-    gc.collect()
-    assert state(worker) is None
-    assert checkpoints(settings) == []
-
-
-SERVER = """
-import sys, time
-from pathlib import Path
-from core.config import RunConfig
-from core.settings import Settings
-from core.training.client import LiveRun
-runs = [LiveRun(RunConfig(), Settings(checkpoint_folder=Path(sys.argv[1]))) for _ in range(2)]
-for run in runs:
-    run.play()
-while any(run.snapshot().step == 0 for run in runs):
-    pass
-print("playing", flush=True)
-time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_no_worker_outlives_its_server(tmp_path, way):
-    folder = tmp_path / "runs"
-    with subprocess.Popen([sys.executable, "-c", SERVER, folder], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
-        assert server.stdout.readline() == b"playing\n"
-        workers = children(server.pid)
-        assert len(workers) == 2
-        server.send_signal(way)
-    for worker in workers:
-        until(lambda worker=worker: state(worker) in (None, "Z"))
-    if way == signal.SIGKILL:
-        assert [checkpoint.saved(path)[0] > 0 for path in folder.glob("*")] == [True, True]
+    os.kill(pid(), signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(run.snapshot)
+        run.close()
+        with pytest.raises(WorkerDied):
+            asked.result(PATIENCE / 2)
