@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.training.telemetry import standing_out
 from pages.charts.style import axis, figure, held, layer_color, layer_name, log_axis, note, number, packed, plain, power_text, step_axis
 
 HEIGHT = 250
 LOW_HEIGHT = 196
+
+CHART_POINTS = 1500  # points of all lines of a chart together
 
 # log10 of update norm over parameter norm: what common practice calls healthy, and what to aim for
 HEALTHY_RATIO = (-4, -1)
@@ -69,9 +72,9 @@ def units(snapshot, options, theme):
     empty = "Press Play to see dead and saturated units."
     shown = _layer_curves(snapshot, theme, "Dead and saturated units", 100 * curves.dead, y_axis, empty, height=LOW_HEIGHT, what="dead")
     dotted = _layer_lines(curves.step, 100 * curves.saturated, theme, "saturated", {"dash": "dot"})
-    keys = [_key("dead", theme, "solid"), _key("saturated", theme, "dot")]
     worst = f"{_worst(curves.dead)} are dead, {_worst(curves.saturated)} saturated"
-    shown["data"] += [line | {"showlegend": False} for line in dotted] + keys
+    shown["data"] += [line | {"showlegend": False} for line in dotted]
+    shown["layout"]["legend"]["title"]["text"] = "solid dead, dotted saturated; layer"
     shown["alt"] = f"Dead and saturated units after {snapshot.step:,} steps: at most, in one layer, {worst}."
     return shown
 
@@ -102,6 +105,8 @@ def _layer_curves(snapshot, theme, title, values, y_axis, empty, *, height, what
 
 def _layer_lines(step, values, theme, what="", line=None):
     layers = values.shape[1]
+    kept = standing_out(np.column_stack([step, values]), range(1, layers + 1), CHART_POINTS // max(layers, 1))
+    step, values = step[kept], values[kept]
     return [
         _line(
             layer_name(layer, layers),
@@ -124,12 +129,6 @@ def _line(name, step, values, line, label=None):
         "line": line,
         "hovertemplate": f"{label or name}  %{{y}}<extra></extra>",
     }
-
-
-def _key(name, theme, dash):
-    """An entry of the legend alone."""
-    line = {"color": theme.muted, "width": 1.6, "dash": dash}
-    return {"type": "scatter", "mode": "lines", "name": name, "x": [None], "y": [None], "line": line, "hoverinfo": "skip"}
 
 
 def _marks(snapshot, log_range, theme):

@@ -23,10 +23,10 @@ def histograms(snapshot, options, theme):
     shown = any(np.sum(one.counts) for one in layers)
     history = layers[chosen - 1]
     axes = {
-        "xaxis": axis(theme, title, domain=[0, 0.44], range=[low, high], nticks=5),
+        "xaxis": axis(theme, f"{title}, now", domain=[0, 0.44], range=[low, high], nticks=5),
         "yaxis": axis(theme, "layer", range=[-0.05, len(layers) + 0.05], tickvals=list(range(len(layers))), ticktext=names),
         "xaxis2": axis(theme, "step", domain=[0.58, 1], anchor="y2", nticks=5, tickformat="~s", range=[0, _last(history)]),
-        "yaxis2": axis(theme, title, anchor="x2", range=[history.low, history.high], nticks=6),
+        "yaxis2": axis(theme, f"{title}, layer {chosen}", anchor="x2", range=[history.low, history.high], nticks=6),
     }
     return figure(
         theme,
@@ -38,15 +38,9 @@ def histograms(snapshot, options, theme):
         f"Histograms of {kind} in {len(layers)} layers, from {low:.3g} to {high:.3g}, now and over time for layer {chosen}.",
         height=HEIGHT,
         axes=axes,
-        annotations=[_caption("now", 0, theme), _caption(f"layer {chosen} over time", 0.58, theme)]
-        + ([] if shown else [note(theme, f"Press Play to see {kind}.")]),
-        margin={"l": 60, "r": 12, "t": 26, "b": 40},
+        annotations=[] if shown else [note(theme, f"Press Play to see {kind}.")],
+        margin={"l": 60, "r": 12, "t": 10, "b": 40},
     )
-
-
-def _caption(text, x, theme):
-    place = {"xref": "paper", "yref": "paper", "x": x, "y": 1, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
-    return {"text": text, "font": {"size": 12, "color": theme.muted}, **place}
 
 
 def steps_outline(low, high, counts):
@@ -83,7 +77,7 @@ def _over_time(histogram, layer, layers, theme):
     x = np.linspace(0, _last(histogram), TIMES + 1)[1:]
     recorded = np.searchsorted(histogram.steps, x, side="right") - 1
     known = (recorded >= 0) & (x <= histogram.steps[-1] + x[0])
-    shares = histogram.over_time[:, np.maximum(recorded, 0)][:, known]
+    shares = np.where(known, histogram.over_time[:, np.maximum(recorded, 0)], 0)
     bins = len(histogram.counts)
     height = (histogram.high - histogram.low) / bins
     color = layer_color(theme, layer, layers)

@@ -5,18 +5,20 @@ Columns are spread over the width and units placed in pixels of the fixed height
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from pages.charts.images import enlarged, png
-from pages.charts.style import bare_axis, figure, packed, plain, signed_color
+from pages.charts.style import bare_axis, figure, number, packed, plain, signed_color
 
 HEIGHT = 372
 TOP, BOTTOM = 30, 24  # pixels for the column's name, and for what is not shown
 LARGEST_TILE = 44
-EDGE_WIDTHS = (0.6, 1.3, 2.4, 4.0)  # pixels, for the quarters of the largest weight
+LARGEST_CIRCLE = 26
+EDGES = ((0.7, 0.4), (1.8, 0.7), (3.6, 1.0))  # (pixels, place on the diverging scale) for the thirds of the largest weight
 
 # Palette of the pictures: 0 clear, 1 frame, 2 the picked unit's frame, 3..67 the diverging scale (more shades than 65 are not
 # told apart, and cost twice the bytes)
@@ -58,14 +60,14 @@ def network(snapshot, options, theme):
         theme,
         "Network",
         [
-            *_edges(snapshot.layers, columns, theme),
-            *_markers(columns, tile, options.picked, snapshot.input_names, theme),
-            _texts(columns, tile, theme),
+            _markers(columns, tile, options.picked, snapshot.input_names, theme),
+            _texts(columns, theme),
         ],
         _alt(snapshot, columns),
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         axes={"xaxis": bare_axis(range=[0, 1]), "yaxis": bare_axis(range=[HEIGHT, 0])},
+        shapes=_edges(snapshot.layers, columns, theme),
         images=pictures,
         dragmode=False,
     )
@@ -80,10 +82,10 @@ def _columns(snapshot):
     places = np.linspace(0.12 if planar else 0.16, 0.95, len(layers) + 1)
     maps = snapshot.input_maps[:shown] / 127.0 if planar else None
     columns = [Column(0, "Inputs", len(names), maps, none, none, none, places[0], _rows(shown))]
-    for number, layer in enumerate(layers, 1):
+    for position, layer in enumerate(layers, 1):
         maps = layer.maps / 127.0 if layer.maps is not None else None
-        place = places[number], _rows(len(layer.mean))
-        columns.append(Column(number, layer.activation, layer.units, maps, layer.mean / scale, layer.biases, layer.mean, *place))
+        place = places[position], _rows(len(layer.mean))
+        columns.append(Column(position, layer.activation, layer.units, maps, layer.mean / scale, layer.biases, layer.mean, *place))
     return columns
 
 
@@ -122,75 +124,68 @@ def _palette(theme):
 
 
 def _edges(layers, columns, theme):
-    """Lines between the columns in a few traces: one for each sign and quarter of the largest weight."""
-    ends = [_ends(layer.weights, left, right) for layer, left, right in zip(layers, columns, columns[1:])]
-    x, y, weights = (np.concatenate(parts) for parts in zip(*ends))
+    """All weights as six paths: one for each sign and third of the largest weight."""
+    weights = np.concatenate([np.ravel(layer.weights) for layer in layers])
+    lines = np.array([line for left, right in itertools.pairwise(columns) for line in _lines(left, right)], dtype=object)
     keep = np.isfinite(weights)
     largest = np.max(np.abs(weights), initial=0.0, where=keep) or 1.0
-    quarter = np.minimum(np.abs(np.where(keep, weights, 0.0)) / largest * 4, 3).astype(int)
-    traces = []
-    for size, width in enumerate(EDGE_WIDTHS):
+    third = np.minimum(np.abs(np.where(keep, weights, 0.0)) / largest * len(EDGES), len(EDGES) - 1).astype(int)
+    shapes = []
+    for size, (width, shade) in enumerate(EDGES):
         for sign in (-1, 1):
-            chosen = keep & (quarter == size) & (np.sign(weights) == sign)
-            line = {"color": signed_color(theme, sign * (0.35, 0.6, 0.8, 1.0)[size]), "width": width, "simplify": False}
-            place = {"x": packed(x[chosen].ravel()), "y": packed(y[chosen].ravel())}
-            traces.append({"type": "scatter", "mode": "lines", **place, "line": line, "hoverinfo": "skip", "showlegend": False})
-    return traces
+            path = "".join(lines[keep & (third == size) & (np.sign(weights) == sign)]) or "M0,0"
+            line = {"color": signed_color(theme, sign * shade), "width": width}
+            shapes.append({"type": "path", "path": path, "line": line, "layer": "below", "xref": "x", "yref": "y"})
+    return shapes
 
 
-def _ends(weights, left, right):
-    """x and y (edges, 3) of the lines of one layer, each closed by a gap, and their weights (edges,)."""
-    sources, targets = np.indices(weights.shape).reshape(2, -1)
-    gap = np.full(sources.size, np.nan)
-    x = np.stack([np.full(sources.size, left.x), np.full(sources.size, right.x), gap], axis=1)
-    return x, np.stack([left.y[sources], right.y[targets], gap], axis=1), np.ravel(weights)
+def _lines(left, right):
+    """The lines from every unit of one column to every unit of the next, as parts of a path."""
+    starts = [f"M{left.x:.4f},{y:.1f}" for y in left.y]
+    ends = [f"L{right.x:.4f},{y:.1f}" for y in right.y]
+    return [start + end for start in starts for end in ends]
 
 
 def _markers(columns, tile, picked, names, theme):
     """One marker a unit, to hover over and to click: clear over a map, otherwise a circle coloured by the mean activation."""
-    traces = []
-    for column in columns:
-        mapped = column.maps is not None
-        outline = [picked == (column.layer, index) for index in range(len(column.y))]
-        marker = {"symbol": "square" if mapped else "circle", "size": tile, "opacity": 1}
-        if mapped:
-            marker |= {"color": "rgba(0,0,0,0)", "line": {"width": 0}}
-        else:
-            frame = {"color": [theme.ink if on else theme.faint for on in outline], "width": [3 if on else 1 for on in outline]}
-            colors = [signed_color(theme, float(value)) if np.isfinite(value) else theme.trouble for value in column.color]
-            marker |= {"color": colors, "size": min(tile, 26), "line": frame}
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": packed(np.full(len(column.y), column.x)),
-                "y": packed(column.y),
-                "marker": marker,
-                "customdata": _custom(column),
-                "hovertemplate": _hover(column),
-                "showlegend": False,
-            }
-        )
-    # Beside a marker, text keeps clear of it by the marker's size in pixels, whatever the panel's width
-    labels = {"text": [plain(name, 10) for name in names[: len(columns[0].y)]], "textposition": "middle left"}
-    full = {"hovertext": [plain(name) for name in names[: len(columns[0].y)]]}
-    traces[0] |= {"mode": "markers+text", "textfont": {"size": 12, "color": theme.muted}, **labels, **full}
-    return traces
+    shown = len(columns[0].y)
+    marker = {"symbol": "square", "size": tile, "color": "rgba(0,0,0,0)", "line": {"width": 0}}
+    if columns[0].maps is None:
+        outlined = [picked == (column.layer, index) for column in columns for index in range(len(column.y))]
+        line = {"color": [theme.ink if on else theme.faint for on in outlined], "width": [3 if on else 1 for on in outlined]}
+        colors = [_unit_color(theme, value) for column in columns for value in column.color]
+        marker = {"symbol": "circle", "size": min(tile, LARGEST_CIRCLE), "color": colors, "line": line}
+    return {
+        "type": "scatter",
+        # Text beside a marker keeps clear of it by the marker's size in pixels, whatever the panel's width
+        "mode": "markers+text",
+        "text": [plain(name, 10) for name in names[:shown]],
+        "textposition": "middle left",
+        "textfont": {"size": 12, "color": theme.muted},
+        "x": packed(np.concatenate([np.full(len(column.y), column.x) for column in columns])),
+        "y": packed(np.concatenate([column.y for column in columns])),
+        "marker": marker,
+        "customdata": packed([(column.layer, index) for column in columns for index in range(len(column.y))], "i4"),
+        "hovertext": [text for column in columns for text in _hover(column, names)],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
 
 
-def _custom(column):
-    index = np.arange(len(column.y))
-    return packed(np.stack([np.full(len(index), column.layer), index, index + 1, column.bias, column.mean], axis=1), "f8")
+def _unit_color(theme, value):
+    return signed_color(theme, float(value)) if np.isfinite(value) else theme.trouble
 
 
-def _hover(column):
+def _hover(column, names):
     if column.layer == 0:
-        return "input %{hovertext}<extra></extra>"
-    values = "bias %{customdata[3]:.4f}<br>mean activation %{customdata[4]:.4f}"
-    return f"<b>layer {column.layer}, unit %{{customdata[2]}}</b><br>{values}<extra></extra>"
+        return [f"input {plain(name)}" for name, _ in zip(names, column.y)]
+    values = zip(column.bias.tolist(), column.mean.tolist())
+    return [
+        f"<b>layer {column.layer}, unit {index}</b><br>bias {number(bias)}<br>mean activation {number(mean)}"
+        for index, (bias, mean) in enumerate(values, 1)
+    ]
 
 
-def _texts(columns, tile, theme):
+def _texts(columns, theme):
     """Names over the columns, and under them how many units are not shown."""
     x, y, text = [], [], []
     for column in columns:
@@ -201,7 +196,7 @@ def _texts(columns, tile, theme):
                 y.append(place)
                 text.append(words)
     font = {"size": 12, "color": theme.muted}
-    return {"type": "scatter", "mode": "text", "x": x, "y": y, "text": text, "textfont": font, "hoverinfo": "skip", "showlegend": False}
+    return {"type": "scatter", "mode": "text", "x": x, "y": y, "text": text, "textfont": font, "hoverinfo": "skip"}
 
 
 def _alt(snapshot, columns):

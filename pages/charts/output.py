@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.training.snapshot import Confusion, Pictures, Plane, Predictions
-from pages.charts.images import png
+from pages.charts.images import png, points_png
 from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color, mixed, note, packed, plain, signed_color
 
 HEIGHT = 372
@@ -18,29 +18,31 @@ def output(snapshot, options, theme):
 
 
 def _plane(plane, options, theme):
+    """The output as a heatmap, and on it the samples as one picture: it stands still, so a frame does not pay for it."""
     low, high = plane.extent
-    size = plane.values.shape[0]
-    grid = {"x0": low, "dx": (high - low) / (size - 1), "y0": low, "dy": (high - low) / (size - 1)}
-    heat, scale = _PLANES[plane.kind](plane, options, theme)
-    surface = {"type": "heatmap", "zsmooth": False if options.hard_edges else "fast", **grid, **heat}
-    points = [_points(plane.train, "train", scale, theme)]
-    if options.show_test and len(plane.test.xy):
-        points.append(_points(plane.test, "test", scale, theme))
+    step = (high - low) / (plane.values.shape[0] - 1)
+    heat, target_color = _PLANES[plane.kind](plane, options, theme)
+    smooth = "fast" if plane.kind != "classes" and not options.hard_edges else False
+    surface = {"type": "heatmap", "zsmooth": smooth, "x0": low, "dx": step, "y0": low, "dy": step, **heat}
+    parts = [("filled", plane.train)] + ([("outlined", plane.test)] if options.show_test and len(plane.test.xy) else [])
+    samples = tuple((style, points.xy.tobytes(), tuple(map(target_color, points.target.tolist()))) for style, points in parts)
+    place = {"xref": "x", "yref": "y", "x": low, "y": high, "sizex": high - low, "sizey": high - low, "sizing": "stretch"}
     bounds = {"range": [low, high], "zeroline": False, "showgrid": False, "nticks": 5, "constrain": "domain"}
     return figure(
         theme,
         "Output",
-        [surface, *points],
+        [surface],
         _plane_alt(plane),
         height=HEIGHT,
-        legend="",
+        legend="● train   ○ test" if len(parts) > 1 else "● train",
         margin={"l": 44, "r": 12, "t": 10, "b": 40},
         axes={"xaxis": axis(theme, "x₁", **bounds), "yaxis": axis(theme, "x₂", scaleanchor="x", **bounds)},
+        images=[{"source": points_png(samples, low, high, theme.surface), "layer": "above", **place}],
     )
 
 
 def _two_classes(plane, options, theme):
-    """Heatmap of class 0 against class 1, and the points' colours on the same scale."""
+    """Heatmap of class 0 against class 1, and the colour of a target."""
     values = np.where(plane.values < 0, -1.0, 1.0) if options.hard_edges else plane.values
     values = np.where(np.isfinite(plane.values), values, np.nan)
     heat = {
@@ -51,7 +53,8 @@ def _two_classes(plane, options, theme):
         "showscale": False,
         "hovertemplate": "x₁ %{x:.2f}, x₂ %{y:.2f}<br>%{z:.2f} (−1 class 0, 1 class 1)<extra></extra>",
     }
-    return heat, {"cmin": 0, "cmax": 1, "colorscale": colorscale((signed_color(theme, -0.9), signed_color(theme, 0.9)))}
+    ends = class_colors(theme, 2)
+    return heat, lambda target: ends[target > 0]
 
 
 def class_colors(theme, classes):
@@ -75,47 +78,30 @@ def _classes(plane, options, theme):
         "z": packed(plane.winner + 0.998 * sure + 0.001),
         "zmin": 0,
         "zmax": classes,
-        "zsmooth": False,  # between two classes there is no third
         "colorscale": stops,
         "showscale": False,
         "customdata": packed(detail, "u1"),
         "hovertemplate": "x₁ %{x:.2f}, x₂ %{y:.2f}<br>class %{customdata[0]}, %{customdata[1]} %<extra></extra>",
     }
-    return heat, {"cmin": 0, "cmax": max(classes - 1, 1), "colorscale": colorscale(colors if classes > 1 else colors * 2)}
+    return heat, lambda target: colors[int(target)]
 
 
 def _surface(plane, options, theme):
-    """Predicted value, on the scale of the targets' range; the points show their own value on the same scale."""
-    scale = {"colorscale": colorscale(theme.signed)}
+    """Predicted value, on the scale of the targets' range; the samples show their own value on the same scale."""
+    span = plane.high - plane.low or 1.0
     bar = {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, "nticks": 5, "x": 1.02, "xpad": 4, "len": 1}
     heat = {
         "z": packed(plane.values),
         "zmin": plane.low,
         "zmax": plane.high,
         "colorbar": bar,
+        "colorscale": colorscale(theme.signed),
         "hovertemplate": "x₁ %{x:.2f}, x₂ %{y:.2f}<br>predicted %{z:.3f}<extra></extra>",
-        **scale,
     }
-    return heat, {"cmin": plane.low, "cmax": plane.high, **scale}
+    return heat, lambda target: mixed(theme.signed, round((target - plane.low) / span * 12) / 12)
 
 
 _PLANES = {"two_classes": _two_classes, "classes": _classes, "surface": _surface}
-
-
-def _points(points, part, scale, theme):
-    """Training samples as filled dots, test samples as rings."""
-    filled = part == "train"
-    marker = {"size": 6 if filled else 7, "symbol": "circle" if filled else "circle-open", "color": packed(points.target), **scale}
-    marker["line"] = {"width": 0.8, "color": theme.surface} if filled else {"width": 1.6}
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": part,
-        "x": packed(points.xy[:, 0]),
-        "y": packed(points.xy[:, 1]),
-        "marker": marker,
-        "hovertemplate": f"{part} sample<br>x₁ %{{x:.2f}}, x₂ %{{y:.2f}}<br>target %{{marker.color:.3~g}}<extra></extra>",
-    }
 
 
 def _plane_alt(plane):
@@ -209,9 +195,6 @@ def _dots(part, true, found, theme):
     }
 
 
-SHOWN_SIDE = 192  # pixels a picture is enlarged to at least, by whole factors, so that the browser has nothing to smooth
-
-
 def _pictures(pictures, options, theme):
     """Input, target and prediction side by side, one row a sample."""
     rows = len(pictures.rows)
@@ -226,7 +209,7 @@ def _pictures(pictures, options, theme):
                 "xanchor": "center",
                 "yanchor": "middle",
             }
-            images.append({"source": png(_blocks(picture)), "xref": "x", "yref": "y", "sizing": "contain", **place})
+            images.append({"source": png(picture), "xref": "x", "yref": "y", "sizing": "contain", **place})
     names = [
         {"text": name, "x": index + 0.5, "y": 1, "xref": "x", "yref": "paper", "yanchor": "bottom", "showarrow": False}
         for index, name in enumerate(("input", "target", "prediction"))
@@ -245,11 +228,6 @@ def _pictures(pictures, options, theme):
         annotations=names if rows else [note(theme, "No picture to show.")],
         dragmode=False,
     )
-
-
-def _blocks(picture):
-    factor = max(1, SHOWN_SIDE // max(picture.shape[:2]))
-    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 _KINDS = {Plane: _plane, Confusion: _confusion, Predictions: _predictions, Pictures: _pictures}

@@ -135,6 +135,7 @@ def axis(theme, title, **settings):
         "zeroline": False,
         "ticks": "",
         "automargin": False,
+        "ticklabeloverflow": "allow",  # to look for overflow costs a layout of the page for every axis
         **settings,
     }
 

@@ -51,7 +51,8 @@ def _map(snapshot, name, theme):
 
 def _weights(unit, name, theme):
     """Bars, the largest weight on top and the bias below the rest."""
-    rows = [*zip(map(plain, unit.source_names[:BARS], [14] * BARS), unit.weights[:BARS]), ("bias", unit.bias)]
+    largest_first = np.argsort(-np.abs(unit.weights), kind="stable")[:BARS]
+    rows = [*((plain(unit.source_names[source], 14), unit.weights[source]) for source in largest_first), ("bias", unit.bias)]
     labels, values = [label for label, _ in rows], np.array([value for _, value in rows], float)
     largest = float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values))) or 1.0
     bars = {

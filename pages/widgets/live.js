@@ -1,7 +1,9 @@
 // Draws Plotly figures in place. Panels keep their nodes for as long as the page has them; a panel is drawn again only when
 // its figure has changed and it is in view, one panel at a time, so that clicks and scrolling come between.
+// After each drawing the plot's node sends the event "drawn".
 
 const MARGIN = "200px" // panels this near to the view are kept up to date
+const STILL = 600 // milliseconds without a new figure after which a repainted panel is drawn in full
 const boards = new WeakMap()
 let loading
 
@@ -9,7 +11,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".descent-figures")
   if (!boards.has(root)) boards.set(root, new Board(root))
   const board = boards.get(root)
-  board.receive(data, setTriggerValue)
+  const [head, ...figures] = new TextDecoder().decode(data).split("\n")
+  board.receive(JSON.parse(head), figures, setTriggerValue)
   // Also called when a later call overtakes this one: only a root that has left the page is over
   return () => root.isConnected || board.close()
 }
@@ -42,17 +45,17 @@ class Board {
     this.resized = new ResizeObserver((entries) => this.measured(entries))
   }
 
-  receive(data, trigger) {
+  receive({ names, theme, plotly }, figures, trigger) {
     this.trigger = trigger
-    this.url = data.plotly
-    this.followTheme(data.theme)
-    for (const [name, panel] of this.panels) if (!(name in data.figures)) this.remove(name, panel)
+    this.url = plotly
+    this.followTheme(theme)
+    for (const [name, panel] of this.panels) if (!names.includes(name)) this.remove(name, panel)
     let previous = null
-    for (const [name, text] of Object.entries(data.figures)) {
+    names.forEach((name, index) => {
       const panel = this.panels.get(name) ?? this.add(name, previous)
-      panel.receive(text)
+      panel.receive(figures[index])
       previous = panel
-    }
+    })
     this.draw()
   }
 
@@ -161,6 +164,7 @@ class Panel {
       window.addEventListener("pointercancel", release)
     })
     this.plot.addEventListener("mousemove", (event) => (this.pointer = event), true)
+    this.plot.addEventListener("mouseenter", () => this.catchUp())
     this.plot.addEventListener("mouseleave", () => (this.pointer = undefined))
   }
 
@@ -168,6 +172,7 @@ class Panel {
     if (text === this.text) return
     this.text = text
     this.dirty = true
+    clearTimeout(this.pause)
     if (!this.figure) this.read()
   }
 
@@ -178,12 +183,13 @@ class Panel {
     this.plot.style.height = `${layout.height}px`
     this.plot.setAttribute("aria-label", alt)
     this.showLegend()
-    this.read_text = this.text
+    this.drawnText = this.text
   }
 
   resize(width) {
-    if (width !== this.width) this.dirty = true
+    if (width === this.width) return
     this.width = width
+    this.change()
   }
 
   get due() {
@@ -192,7 +198,16 @@ class Panel {
 
   draw() {
     this.dirty = false
-    if (this.read_text !== this.text) this.read()
+    if (this.drawnText !== this.text) this.read()
+    const now = frame(this.figure)
+    this.behind = !this.pointer && now === this.frame && repaint(this.plot, this.figure)
+    this.frame = now
+    if (this.behind) this.pause = setTimeout(() => this.catchUp(), STILL)
+    else this.react()
+    this.plot.dispatchEvent(new Event("drawn", { bubbles: true }))
+  }
+
+  react() {
     const { data, layout } = this.figure
     const { title, legend, ...rest } = layout
     const shown = { ...rest, width: this.width, showlegend: false, font: { ...rest.font, family: getComputedStyle(this.node).fontFamily } }
@@ -203,10 +218,25 @@ class Panel {
     if (this.pointer) window.Plotly.Fx.hover(this.plot, this.pointer)
   }
 
+  // Draw in full what was only repainted
+  catchUp() {
+    if (this.behind) this.change()
+  }
+
+  // Something other than the figure has changed: the next drawing is a full one
+  change() {
+    this.frame = undefined
+    this.dirty = true
+    this.again()
+  }
+
+  // Made once: a configuration that differs, be it in a function, makes Plotly build the chart anew
   config() {
     const reset = { name: "Reset view", title: "Reset view", icon: window.Plotly.Icons.home, click: () => this.unzoom() }
-    const buttons = this.figure.layout.dragmode === false ? false : [["toImage", reset]]
-    return { displaylogo: false, doubleClick: false, displayModeBar: buttons ? "hover" : false, modeBarButtons: buttons || [] }
+    const fixed = this.figure.layout.dragmode === false
+    const bar = { displayModeBar: fixed ? false : "hover", modeBarButtons: [["toImage", reset]] }
+    this.settings ??= { displaylogo: false, doubleClick: false, ...bar }
+    return this.settings
   }
 
   listen() {
@@ -226,8 +256,7 @@ class Panel {
 
   unzoom() {
     this.zoom = {}
-    this.dirty = true
-    this.again()
+    this.change()
   }
 
   showLegend() {
@@ -253,14 +282,14 @@ class Panel {
       key.addEventListener("click", () => {
         this.hidden.delete(name) || this.hidden.add(name)
         key.setAttribute("aria-pressed", String(!this.hidden.has(name)))
-        this.dirty = true
-        this.again()
+        this.change()
       })
     }
     return key
   }
 
   close() {
+    clearTimeout(this.pause)
     if (this.listening) window.Plotly.purge(this.plot)
     this.node.remove()
   }

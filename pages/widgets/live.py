@@ -7,6 +7,7 @@ written, and the browser loads it once.
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import plotly
@@ -21,7 +22,7 @@ _component = st.components.v2.component(
     "descent_figures",
     html='<div class="descent-figures"></div>',
     css=(_HERE / "live.css").read_text(encoding="utf-8"),
-    js=(_HERE / "live.js").read_text(encoding="utf-8"),
+    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("live.js", "repaint.js")),
     isolate_styles=False,  # Plotly keeps its own styles in the document's head
 )
 
@@ -42,17 +43,12 @@ def live_figures(figures, key, on_pick=None):
         if on_pick is not None and pick is not None:
             on_pick(*pick)
 
-    _component(
-        key=key,
-        data={
-            # As texts, the browser can tell what has changed without reading it, and reads only what is in view
-            "figures": {name: json.dumps(figure, allow_nan=False, separators=(",", ":")) for name, figure in figures.items()},
-            "theme": theme(),
-            "plotly": _plotly_url(),
-        },
-        on_picked_change=picked,
-        on_theme_change=lambda: None,
-    )
+    # No two messages are alike: a repeated one is sent as a reference, and a busy browser that has dropped what it refers to
+    # loses its connection ("Cached ForwardMsg MISS"). Bytes, because the browser reads a long text field slowly; a line for
+    # each figure, so that it can tell what has changed without parsing, and parses only what is in view.
+    head = {"names": list(figures), "theme": theme(), "plotly": _plotly_url(), "sent": time.time_ns()}
+    lines = [json.dumps(part, allow_nan=False, separators=(",", ":")) for part in (head, *figures.values())]
+    _component(key=key, data="\n".join(lines).encode(), on_picked_change=picked, on_theme_change=lambda: None)
 
 
 def _plotly_url():
