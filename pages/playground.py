@@ -1,0 +1,75 @@
+"""The playground: choose data, a network and how to train it; press Play; see what it learns, or what goes wrong."""
+
+from pages.widgets.frame import guard
+
+guard()
+
+import streamlit as st  # noqa: E402
+
+from pages.charts import panels  # noqa: E402
+from pages.widgets.findings import findings  # noqa: E402
+from pages.widgets.live import live_figures  # noqa: E402
+from pages.widgets.session import session  # noqa: E402
+from pages.widgets.sidebar import sidebar  # noqa: E402
+from pages.widgets.thumbnails import thumbnails  # noqa: E402
+from pages.widgets.transport import buttons, status  # noqa: E402
+from pages.widgets.trouble import no_room, notice, worker_died  # noqa: E402
+from pages.widgets.unit import unit_editor  # noqa: E402
+from pages.widgets.view import view_options  # noqa: E402
+
+TICK = 0.1  # seconds from one look at a playing run to the next
+
+
+@st.fragment(key="live")
+def live():
+    """All that moves, drawn once. While the run plays, the inner part is drawn again and again; a run that stands costs nothing."""
+    snapshot = session().look()
+    if snapshot is None:
+        worker_died()
+        return
+    with st.container(key="transport"):
+        buttons(snapshot)
+        readings = st.container()
+    alerts, editor, figures = st.container(), st.container(), st.container()
+    if snapshot.unit is not None:
+        with editor:
+            unit_editor(snapshot.unit)
+    places = readings, alerts, figures
+    if session().playing:
+        st.fragment(look, run_every=TICK)(*places)
+    else:
+        draw(snapshot, *places)
+
+
+def look(*places):
+    """One tick: draw what the run does now; when it has stopped, or died, draw the whole page once more."""
+    snapshot = session().look()
+    if session().playing:
+        draw(snapshot, *places)
+    else:
+        session().write_address()
+        st.rerun()
+
+
+def draw(snapshot, readings, alerts, figures):
+    with readings:
+        status(snapshot)
+    with alerts:
+        findings(snapshot)
+    with figures:
+        live_figures(panels(snapshot, view_options()), key="figures", on_pick=pick)
+
+
+def pick(layer, index):
+    session().picked = (layer, index)
+    st.rerun("live")
+
+
+session().follow_address()
+sidebar()
+notice()
+if session().ready():
+    live()
+else:
+    no_room()
+thumbnails("data-source")

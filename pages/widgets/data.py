@@ -1,0 +1,85 @@
+"""Which samples: little pictures of the sources, a person's own file, and how the samples are made."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.data.sources import SOURCES
+from core.limits import LIMITS
+from core.link import SETTINGS
+from pages.widgets import words
+from pages.widgets.controls import complaint, control, grid, show
+from pages.widgets.session import NO_FILE, session
+
+PLAIN = ("data.source", "data.path", "data.task", "data.target")  # settings with controls of their own
+FIRST = ("data.noise", "data.test_fraction", "data.features")
+
+
+def data():
+    """The source and its settings."""
+    source()
+    if session().draft["data.source"] == "file":
+        own_file()
+    names = [name for name, spec in SETTINGS.items() if name.startswith("data.") and "kind" in spec.metadata and name not in PLAIN]
+    grid("data.noise", "data.test_fraction")
+    grid("data.features")
+    with st.expander("More about the data"):
+        grid(*(name for name in names if name not in FIRST))
+
+
+def source():
+    """A picture for every source; the style sheet of `thumbnails` draws them."""
+    name = "data.source"
+    value = session().draft[name]
+    show(name, value)
+    st.segmented_control(
+        "Source", SOURCES, key=name, format_func=words.option, required=True, help=SETTINGS[name].metadata["help"],
+        label_visibility="collapsed", on_change=lambda: session().edit(name, st.session_state[name]),
+    )  # fmt: skip
+    st.caption(SOURCES[value].about)
+    complaint(name)
+
+
+def own_file():
+    """Upload, and what of the file is the target."""
+    st.file_uploader(
+        "CSV with a header, or NPZ with X and y", ["csv", "npz"], key="file", max_upload_size=LIMITS["file_bytes"] >> 20,
+        help="It lies on this server only as long as this page is open. No link carries it.", on_change=_upload,
+    )  # fmt: skip
+    token = session().draft["data.path"]
+    if session().problem is NO_FILE:
+        session().explained = True
+        st.info(f"No file yet. Until you choose one, the run stays with: {SOURCES[session().config.data.source].title}.")
+    complaint("data.path")
+    if token is None:
+        return
+    control("data.task")
+    contents = session().uploads[token].contents
+    if contents.format == "csv":
+        _target(list(contents.columns))
+
+
+def _target(columns):
+    """Which columns are to be predicted: one of classes, or one or more of values."""
+    name = "data.target"
+    value = session().draft[name] or columns[-1]
+    common = {"key": name, "help": SETTINGS[name].metadata["help"], "on_change": _choose_target, "options": columns}
+    if session().draft["data.task"] == "classification":
+        show(name, value if isinstance(value, str) else value[0])
+        st.selectbox("Target column", **common)
+    else:
+        show(name, [value] if isinstance(value, str) else list(value))
+        st.multiselect("Target columns", **common)
+    complaint(name)
+
+
+def _choose_target():
+    session().edit("data.target", st.session_state["data.target"] or None)
+
+
+def _upload():
+    file = st.session_state["file"]
+    if file is None:
+        session().edit("data.path", None)
+    else:
+        session().upload(file.name, file.getvalue())

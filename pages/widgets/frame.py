@@ -1,0 +1,34 @@
+"""What all pages share: the page settings, the navigation, the style sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+STYLE = Path(__file__).with_name("style.css")
+ICON = Path(__file__).with_name("icon.svg")  # an icon by name would be fetched from another server
+FRAMED = "frame has run"
+
+
+def frame():
+    """Set up the browser's page and return the page to run, from the address."""
+    st.set_page_config(page_title="Descent", page_icon=str(ICON), layout="wide", initial_sidebar_state=340)
+    st.html(STYLE)
+    st.session_state[FRAMED] = True
+    playground = "pages/playground.py"
+    return st.navigation(
+        [
+            st.Page(playground, title="Playground", url_path="", default=True),
+            # Streamlit gives the default page no path of its own, and /playground is a link that people write
+            st.Page(playground, title="Playground", url_path="playground", visibility="hidden"),
+        ]
+    )
+
+
+def guard():
+    """Begin a page with this. On a server that nobody has visited, Streamlit runs the page of a deep link without app.py:
+    then set up the frame and start again."""
+    if not st.session_state.pop(FRAMED, False):
+        frame()
+        st.rerun()

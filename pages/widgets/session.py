@@ -1,0 +1,235 @@
+"""What one browser tab holds: what the controls show, the configuration in use, and the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from concurrent.futures import Future
+
+import streamlit as st
+
+from core.config import DataConfig, LayerConfig, RunConfig, suggested_output
+from core.data import load
+from core.data.sources import SOURCES
+from core.limits import ConfigError
+from core.link import flat, from_query, nested, to_query
+from core.presets import OPENING
+from core.training.client import LiveRun, TooManyRuns, WorkerDied
+from core.training.trainer import LIVE_CHANGES
+from pages.widgets.uploads import Uploads
+
+KEY = "session"
+DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
+NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
+
+
+def session():
+    """This tab's session, begun with the address's link at the first call."""
+    if KEY not in st.session_state:
+        st.session_state[KEY] = Session(st.query_params.to_dict())
+    return st.session_state[KEY]
+
+
+class Session:
+    """What a tab holds besides its widgets.
+
+    `draft` {dotted path: value} is what the controls show, valid or not; `config` is what the run uses, with an upload's token
+    for its path; `problem` (ConfigError) says why they differ, `explained` that it is told beside its control. `notice` is what
+    the person must know first. `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `playing` is how the run
+    was last seen, `speed` its steps a second (None: all that can be had), `picked` the unit looked at: (layer from 1, index from 0).
+    """
+
+    def __init__(self, query):
+        self.uploads = Uploads()
+        self.notice = self.problem = self.death = self.refusal = self.picked = self.speed = None
+        self.playing = self.explained = False
+        self._query = query
+        self._run = None
+        self._adopt(self._linked(query))
+        self.start()
+
+    # The address
+
+    def follow_address(self):
+        """Open the address's link when it is not what this page wrote there: the Back button, or a link from another page."""
+        query = st.query_params.to_dict()
+        if query and query != self._query:
+            self._query = query
+            self.load(self._linked(query))
+        elif self.config != OPENING:
+            self.write_address()
+
+    def write_address(self):
+        """Put the configuration in use into the address."""
+        self._query = to_query(self.config)
+        if self._query != st.query_params.to_dict():
+            st.query_params.from_dict(self._query)
+
+    def _linked(self, query):
+        """The configuration of a link; of none, or of a broken one, the one that the page opens with."""
+        if not query:
+            return OPENING
+        try:
+            config = from_query(query)
+            self.uploads.resolved(config)
+        except ConfigError as error:
+            self.notice = f"This link could not be opened, so you see the default. {error}"
+            return OPENING
+        return config
+
+    # The run
+
+    def start(self):
+        """Start a worker for the configuration, beside the page, which draws its controls meanwhile."""
+        self.death = self.refusal = None
+        self._run = Future()
+        threading.Thread(target=_start, args=(self._run, self.uploads.resolved(self.config), self.speed), daemon=True).start()
+
+    def ready(self):
+        """Wait until the worker has started; False when there is no room for it (`refusal`)."""
+        try:
+            self._run.result()
+        except TooManyRuns as refusal:
+            self.refusal = refusal
+        except WorkerDied as death:
+            self.death = death
+        except ConfigError as error:  # only now the data was made
+            self.notice = f"This configuration cannot run, so you see the default. {error}"
+            self._adopt(OPENING)
+            self.start()
+            return self.ready()
+        return self.refusal is None
+
+    def act(self, action, *arguments):
+        """Call this method of the run; a worker that died meanwhile shows at the next look."""
+        try:
+            return getattr(self._run.result(), action)(*arguments)
+        except WorkerDied as death:
+            self.death = death
+            self.playing = False
+
+    def look(self):
+        """The Snapshot of this moment; None when the worker is gone (`death`)."""
+        snapshot = self.act("snapshot", self.picked)
+        self.playing = snapshot is not None and snapshot.status == "running"
+        return snapshot
+
+    def set_speed(self, speed):
+        """Steps a second while playing; None is full speed."""
+        self.speed = speed
+        self.act("set_speed", speed)
+
+    def dismiss(self):
+        """The notice was read."""
+        self.notice = None
+
+    def recover(self):
+        """Go on from the last checkpoint, with the settings it was made with."""
+        self.death = None
+        self.act("recover")
+        if self.death is None:
+            path = self.config.data.path
+            config = self._run.result().config
+            self._adopt(dataclasses.replace(config, data=dataclasses.replace(config.data, path=path)))
+
+    # The configuration
+
+    def edit(self, name, value):
+        """One control was changed: use the new configuration, or keep the old one and say why."""
+        self.draft[name] = value
+        if name == "data.source":
+            self.draft |= {"data.samples": SOURCES[value].samples, "data.path": None, "data.task": "classification", "data.target": None}
+        try:
+            if self.draft["data.source"] == "file" and self.draft["data.path"] is None:
+                raise NO_FILE
+            if name in DATA_SHAPE:
+                self._suggest_output()
+            self._use(RunConfig.from_dict(nested(self.draft)))
+        except ConfigError as error:
+            self.problem = error
+        self.write_address()
+
+    def load(self, config):
+        """Use a whole configuration: a preset, a link."""
+        self.draft = flat(config)
+        try:
+            self._use(config)
+            self._adopt(config)
+        except ConfigError as error:
+            self.problem = error
+        self.write_address()
+
+    def upload(self, name, raw):
+        """Use a file: as a classification if its last column can be that, else as a regression."""
+        try:
+            token = self.uploads.add(name, raw)
+        except ConfigError as error:
+            self.problem = error
+            return
+        self.uploads.keep_only([token, self.config.data.path])
+        for task in ("classification", "regression"):
+            self.draft |= {"data.source": "file", "data.samples": SOURCES["file"].samples, "data.target": None, "data.task": task}
+            self.edit("data.path", token)
+            if self.problem is None:
+                break
+
+    def _use(self, config):
+        """Have the run follow: a live change, or step 0 of a new run, which goes on playing. ConfigError leaves the run untouched."""
+        old, new = flat(self.config), flat(config)
+        patch = nested({name: value for name, value in new.items() if value != old[name]})
+        if self.refusal:
+            self.config = config
+            self.start()
+        elif patch and set(patch) <= set(LIVE_CHANGES) and "name" not in patch.get("optimizer", {}):
+            self.act("change", patch)
+        elif patch:
+            self._begin_anew(self.uploads.resolved(config))
+        self.config, self.problem = config, None
+
+    def _begin_anew(self, config):
+        playing = self.playing
+        self.act("configure", config)
+        self.picked = None
+        if playing:
+            self.act("play")
+
+    @property
+    def two_classes(self):
+        """Whether one output unit can tell the classes apart."""
+        return self._suggested is not None and self._suggested[0] == LayerConfig(1, "sigmoid")
+
+    def _adopt(self, config):
+        self.config, self.problem = config, None
+        self.draft = flat(config)
+        self._suggested = None if config.data.source == "file" else suggested_output(config.data)
+
+    def _suggest_output(self):
+        """Where the data asks for other outputs than before, the output layer and the loss follow."""
+        data = DataConfig.from_dict(nested(self.draft)["data"], "data")
+        suggested = _suited_output(self.uploads.resolved(data))
+        if suggested != self._suggested:
+            self._suggested = suggested
+            output, loss = suggested
+            self.draft |= {"layers": [*self.draft["layers"][:-1], dataclasses.asdict(output)], "loss": loss}
+
+
+def _start(future, config, speed):
+    try:
+        run = LiveRun(config)
+        run.set_speed(speed)
+        future.set_result(run)
+    except Exception as error:
+        future.set_exception(error)
+
+
+def _suited_output(data):
+    """(output layer, loss) for this data; a file is looked into. Raises ConfigError."""
+    if data.source != "file":
+        return suggested_output(data)
+    dataset = load(data)
+    if dataset.task == "regression" or dataset.labels:
+        return suggested_output(data, dataset.outputs, dataset.task)
+    one_of_many = (dataset.train.targets.sum(axis=1) == 1).all()
+    if one_of_many:
+        return LayerConfig(dataset.outputs, "softmax"), "categorical_cross_entropy"
+    return LayerConfig(dataset.outputs, "sigmoid"), "binary_cross_entropy"

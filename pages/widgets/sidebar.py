@@ -1,0 +1,62 @@
+"""What you choose: presets, data, network, training."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.link import SETTINGS
+from core.presets import PRESETS
+from pages.widgets import words
+from pages.widgets.controls import grid, learning_rate, refusal, show
+from pages.widgets.data import data
+from pages.widgets.network import layers
+from pages.widgets.session import session
+
+
+def sidebar():
+    """All controls of the configuration."""
+    session().explained = False
+    with st.sidebar, st.container(gap="xsmall"):
+        st.markdown("### Descent")
+        st.caption("Build a small network, press Play, and see what it learns or why it does not.")
+        top = st.container()
+        presets()
+        section("Data", data)
+        section("Network", layers)
+        section("Training", training)
+        problem = session().problem
+        if problem and not session().explained:
+            with top:
+                refusal(f"{words.label(problem.field)} {problem.message}" if problem.field else problem.message)
+
+
+def section(title, content):
+    st.markdown(f"#### {title}")
+    content()
+
+
+def presets():
+    """Ready-made runs, and what to look at in the one that is shown."""
+    chosen = next((name for name, preset in PRESETS.items() if preset.config == session().config), None)
+    show("preset", chosen)
+    st.selectbox(
+        "Preset", PRESETS, key="preset", index=None, format_func=lambda name: PRESETS[name].title, placeholder="Your own",
+        help="Runs that learn, and runs that go wrong in instructive ways.", on_change=_load_preset,
+    )  # fmt: skip
+    st.caption(PRESETS[chosen].about if chosen else "Changed by you; the address in the browser holds all of it, to keep or to send.")
+
+
+def _load_preset():
+    if st.session_state["preset"]:
+        session().load(PRESETS[st.session_state["preset"]].config)
+
+
+def training():
+    """Loss, optimizer, learning rate and batches; the rest under More."""
+    names = [name for name, spec in SETTINGS.items() if "kind" in spec.metadata and not name.startswith("data.")]
+    optimizer = [name for name in names if name.startswith("optimizer.") and name not in ("optimizer.name", "optimizer.learning_rate")]
+    grid("loss", "optimizer.name")
+    learning_rate()
+    grid(*optimizer, "batch_size")
+    with st.expander("More"):
+        grid(*(name for name in names if name not in ("loss", "batch_size") and not name.startswith("optimizer.")))

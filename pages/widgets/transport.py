@@ -1,0 +1,76 @@
+"""The bar that stays in view: what to do with the run, and where it stands."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from pages.widgets import words
+from pages.widgets.controls import show
+from pages.widgets.session import session
+from pages.widgets.view import view_menu
+
+SPEEDS = {"Full speed": None, "1,000 steps/s": 1000, "100 steps/s": 100, "10 steps/s": 10, "1 step/s": 1}
+STATES = {"running": "Running", "paused": "Paused", "finished": "Finished"}
+
+
+def buttons(snapshot):
+    """Play or Pause, Step, Epoch, Reset, New seed, and the speed. Each has a letter on the keyboard."""
+    over = snapshot.status == "nonfinite"
+    with st.container(key="buttons", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        if snapshot.status == "running":
+            _button("Pause", "pause", "pause", key="play", shortcut="P", type="primary")
+        else:
+            _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over)
+        _button("Step", "step", "skip_next", shortcut="S", disabled=over)
+        _button("Epoch", "epoch", "fast_forward", shortcut="E", disabled=over)
+        _button("Reset", "reset", "replay", shortcut="0", help="Back to step 0, with the same first weights")
+        _button("New seed", "new_seed", "casino", shortcut="N", help="Step 0, with other first weights")
+        show("speed", next(name for name, speed in SPEEDS.items() if speed == session().speed))
+        st.selectbox("Speed", SPEEDS, key="speed", label_visibility="collapsed", width=135, on_change=_set_speed)
+        view_menu()
+
+
+def _button(label, action, icon, key=None, **settings):
+    st.button(label, icon=f":material/{icon}:", key=key or action, on_click=_act, args=(action,), **settings)
+
+
+def _act(action):
+    if action == "new_seed":
+        session().edit("seed", (session().config.seed + 1) % 2**31)
+        st.rerun()  # the sidebar shows the seed
+    session().act(action)
+
+
+def _set_speed():
+    session().set_speed(SPEEDS[st.session_state["speed"]])
+
+
+def status(snapshot):
+    """Where the run stands, in figures that keep their places."""
+    metric = words.phrase(snapshot.metric)
+    readings = [
+        ("Step", words.count(snapshot.step), 10),
+        ("Epoch", f"{snapshot.epoch:,.1f}", 8),
+        ("Steps/s", words.rate(snapshot.steps_per_second) if snapshot.status == "running" else "–", 6),
+        ("Train loss", words.number(snapshot.train_loss), 8),
+        ("Test loss", words.number(snapshot.test_loss), 8),
+        (f"Train {metric}", words.number(snapshot.train_metric, 3), 8),
+        (f"Test {metric}", words.number(snapshot.test_metric, 3), 8),
+    ]
+    cells = "".join(
+        f'<div class="reading" style="min-width:{width}ch"><span>{html.escape(name)}</span><b>{html.escape(value)}</b></div>'
+        for name, value, width in readings
+    )
+    kind, word = state(snapshot)
+    st.html(f'<div class="readings">{cells}<div class="reading state {kind}" role="status"><span>Status</span><b>{word}</b></div></div>')
+
+
+def state(snapshot):
+    """(style, words) for what the run is doing."""
+    if snapshot.nonfinite is not None:
+        return "trouble", f"✕ Not a number at step {words.count(snapshot.nonfinite.step)}"
+    if snapshot.status == "paused" and snapshot.step == 0:
+        return "ready", "Ready: press Play"
+    return snapshot.status, STATES[snapshot.status]

@@ -1,0 +1,69 @@
+"""Files that a person uploaded in this session. The page knows them by a token; only here does a token become a path.
+
+So no link can make the server read its own disk: a path that is no token of this session is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data import FileColumns, columns
+from core.limits import LIMITS, ConfigError
+
+KEPT = 2  # the file in use, and the one tried in its place
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file: its name as the person has it, where it lies, and what it holds."""
+
+    name: str
+    path: Path
+    contents: FileColumns
+
+
+class Uploads:
+    """The files of one session, in a folder of their own that goes when the session goes."""
+
+    def __init__(self):
+        self._files = {}
+        self._folder = None
+
+    def __getitem__(self, token):
+        """The Upload with this token; ConfigError when this session has none."""
+        if token not in self._files:
+            raise ConfigError("data.path", "must be a file uploaded in this session: a link cannot carry it, upload it again")
+        return self._files[token]
+
+    def add(self, name, raw):
+        """Keep a file's bytes and return its token. Raises ConfigError when it is too large or not to be read."""
+        if len(raw) > LIMITS["file_bytes"]:
+            raise ConfigError("data.path", f"must be at most {LIMITS['file_bytes'] >> 20} MiB; was {len(raw) >> 20:,} MiB")
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="descent-upload-")
+        token = secrets.token_hex(8)
+        path = Path(self._folder.name) / f"{token}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-80:]}"
+        path.write_bytes(raw)
+        try:
+            self._files[token] = Upload(name, path, columns(str(path)))
+        except ConfigError:
+            path.unlink()
+            raise
+        return token
+
+    def keep_only(self, tokens):
+        """Drop all files but these."""
+        for token in self._files.keys() - set(tokens):
+            self._files.pop(token).path.unlink(missing_ok=True)
+
+    def resolved(self, config):
+        """A RunConfig, or DataConfig, that names the file itself where this one names its token."""
+        if hasattr(config, "data"):
+            return dataclasses.replace(config, data=self.resolved(config.data))
+        if config.source != "file":
+            return dataclasses.replace(config, path=None)
+        return dataclasses.replace(config, path=str(self[config.path].path))

@@ -1,0 +1,40 @@
+"""How the charts are drawn: the viewer's choice, which changes nothing in the run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.charts import ViewOptions
+from pages.charts.options import HISTOGRAMS
+from pages.widgets import words
+from pages.widgets.live import theme
+from pages.widgets.session import session
+
+
+def view_menu():
+    """A menu with the choices."""
+    layers = len(session().config.layers)
+    with st.popover("View", icon=":material/tune:", key="view"):
+        st.toggle("Hard edges", key="view.hard_edges", persist_state="session", help="Show the winning class without its confidence.")
+        st.toggle("Test samples", key="view.show_test", persist_state="session", help="Draw the samples that were held back, too.")
+        st.segmented_control(
+            "Histograms of", HISTOGRAMS, key="view.histogram", persist_state="session", format_func=words.option, default=HISTOGRAMS[0],
+            required=True, help="Weights, gradients or activations of every layer.",
+        )  # fmt: skip
+        st.number_input(
+            "Layer shown over time", 1, max(layers, 1), key="view.histogram_layer", persist_state="session",
+            help="The layer whose histogram is drawn against the step.",
+        )  # fmt: skip
+
+
+def view_options():
+    """The ViewOptions of this moment."""
+    state = st.session_state
+    return ViewOptions(
+        hard_edges=state["view.hard_edges"],
+        show_test=state["view.show_test"],
+        histogram=state["view.histogram"],
+        histogram_layer=min(state["view.histogram_layer"], len(session().config.layers)),
+        theme=theme(),
+        picked=session().picked,
+    )

@@ -1,0 +1,87 @@
+"""How settings, names and numbers are written on the screen."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from core.data.sources import SOURCES
+
+# Words that are not simply written in lower case
+WORDS = {
+    "relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU", "sgd": "SGD", "adagrad": "AdaGrad", "rmsprop": "RMSProp",
+    "adam": "Adam", "nesterov": "Nesterov", "mse": "mean squared error", "mae": "mean absolute error", "huber": "Huber",
+    "glorot": "Glorot", "he": "He", "lecun": "LeCun", "minmax": "min-max", "l1": "L1", "l2": "L2", "r2": "R²",
+}  # fmt: skip
+
+# Settings whose path does not say enough
+LABELS = {
+    "data.path": "Your file",
+    "data.test_fraction": "Test share",
+    "data.scaling": "Input scaling",
+    "data.seed": "Data seed",
+    "init.weights": "First weights",
+    "init.scale": "Weight scale",
+    "init.bias": "First biases",
+    "optimizer.name": "Optimizer",
+    "optimizer.schedule.name": "Learning rate schedule",
+    "optimizer.schedule.steps": "Schedule length",
+    "optimizer.schedule.factor": "Schedule factor",
+    "penalty.l1": "L1 penalty",
+    "penalty.l2": "L2 penalty",
+    "clip_norm": "Gradient clipping",
+    "dtype": "Precision",
+    "seed": "Weight seed",
+}
+
+
+def phrase(name):
+    """A registry's name as plain words: "leaky_relu" is "leaky ReLU"."""
+    return " ".join(WORDS.get(word, word) for word in name.split("_"))
+
+
+def sentence(text):
+    """With a capital first letter, the rest untouched."""
+    return text[:1].upper() + text[1:]
+
+
+def label(name):
+    """What a setting is called: the dotted path in plain words."""
+    layer = re.match(r"layers\[(\d+)\]", name)
+    prefix = f"Layer {int(layer[1]) + 1}: " if layer else ""
+    return prefix + (LABELS.get(name) or sentence(phrase(name.rpartition(".")[2])))
+
+
+def literal(text):
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]()#+.!|<>$:~^-])", r"\\\1", text)
+
+
+def option(value):
+    """What one choice of a setting is called."""
+    return SOURCES[value].title if value in SOURCES else sentence(phrase(value))
+
+
+def feature(name):
+    """A function of the coordinates as it is written by hand: "x1^2" is "x₁²"."""
+    return re.sub("x([12])", lambda match: f"x{'₁₂'[int(match[1]) - 1]}", name).replace("^2", "²").replace("*", "")
+
+
+def number(value, digits=4):
+    """A measured value in few characters, never longer than nine; a dash for none."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    text = f"{value:.{digits}f}" if 1e-3 <= abs(value) < 100 or value == 0 else f"{value:.{digits - 1}g}"
+    return re.sub(r"e\+?(-?)0*(?=\d)", r"e\1", text).replace("-", "−")
+
+
+def count(value):
+    """A whole number, grouped: 12,400."""
+    return f"{value:,.0f}"
+
+
+def rate(value):
+    """Steps a second in few characters: 41.2k."""
+    return f"{value / 1000:.1f}k" if value >= 1000 else f"{value:.0f}"
