@@ -68,13 +68,15 @@ def ratio(snapshot, options, theme):
 def units(snapshot, options, theme):
     """Share of dead units (solid) and of saturated activations (dotted) of each layer."""
     curves = snapshot.curves
-    y_axis = axis(theme, "share", range=[-2, 102], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %", hoverformat=".1f")
+    y_axis = axis(
+        theme, "share", range=[-2, 102], tickvals=[0, 25, 50, 75, 100], ticktext=["0", "25", "50", "75", "100 %"], hoverformat=".1f"
+    )
     empty = "Press Play to see dead and saturated units."
     shown = _layer_curves(snapshot, theme, "Dead and saturated units", 100 * curves.dead, y_axis, empty, height=LOW_HEIGHT, what="dead")
     dotted = _layer_lines(curves.step, 100 * curves.saturated, theme, "saturated", {"dash": "dot"})
     worst = f"{_worst(curves.dead)} are dead, {_worst(curves.saturated)} saturated"
     shown["data"] += [line | {"showlegend": False} for line in dotted]
-    shown["layout"]["legend"]["title"]["text"] = "solid dead, dotted saturated; layer"
+    shown["layout"]["legend"]["title"]["text"] = "solid: dead, dotted: saturated   Layer"
     shown["alt"] = f"Dead and saturated units after {snapshot.step:,} steps: at most, in one layer, {worst}."
     return shown
 
@@ -112,7 +114,7 @@ def _layer_lines(step, values, theme, what="", line=None):
             layer_name(layer, layers),
             step,
             values[:, layer - 1],
-            {"color": layer_color(theme, layer, layers), "width": 1.6, **(line or {})},
+            {"color": layer_color(theme, layer, layers), "width": 1.3, **(line or {})},
             f"layer {layer} {what}".rstrip(),
         )
         for layer in range(1, layers + 1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from pages.charts.images import enlarged, png
 from pages.charts.style import bare_axis, figure, number, packed, plain, signed_color
+from pages.widgets.words import feature
 
 HEIGHT = 372
 TOP, BOTTOM = 30, 24  # pixels for the column's name, and for what is not shown
@@ -79,14 +80,30 @@ def _columns(snapshot):
     planar = snapshot.input_maps is not None
     none = np.zeros(shown)
     scale = max((float(np.max(np.abs(layer.mean), initial=0.0, where=np.isfinite(layer.mean))) for layer in layers), default=0.0) or 1.0
-    places = np.linspace(0.12 if planar else 0.16, 0.95, len(layers) + 1)
+    places = np.linspace(0.13 if planar else 0.16, 0.92, len(layers) + 1)
     maps = snapshot.input_maps[:shown] / 127.0 if planar else None
     columns = [Column(0, "Inputs", len(names), maps, none, none, none, places[0], _rows(shown))]
     for position, layer in enumerate(layers, 1):
         maps = layer.maps / 127.0 if layer.maps is not None else None
         place = places[position], _rows(len(layer.mean))
-        columns.append(Column(position, layer.activation, layer.units, maps, layer.mean / scale, layer.biases, layer.mean, *place))
+        columns.append(
+            Column(
+                position,
+                _title(position, layer.activation, len(layers)),
+                layer.units,
+                maps,
+                layer.mean / scale,
+                layer.biases,
+                layer.mean,
+                *place,
+            )
+        )
     return columns
+
+
+def _title(layer, activation, layers):
+    name = activation.replace("_", " ")
+    return f"{layer} · {name}" if layers <= 5 else str(layer)
 
 
 def _rows(count):
@@ -159,7 +176,7 @@ def _markers(columns, tile, picked, names, theme):
         "type": "scatter",
         # Text beside a marker keeps clear of it by the marker's size in pixels, whatever the panel's width
         "mode": "markers+text",
-        "text": [plain(name, 10) for name in names[:shown]],
+        "text": [plain(feature(name), 10) for name in names[:shown]],
         "textposition": "middle left",
         "textfont": {"size": 12, "color": theme.muted},
         "x": packed(np.concatenate([np.full(len(column.y), column.x) for column in columns])),
@@ -177,10 +194,10 @@ def _unit_color(theme, value):
 
 def _hover(column, names):
     if column.layer == 0:
-        return [f"input {plain(name)}" for name, _ in zip(names, column.y)]
+        return [f"input {plain(feature(name))}" for name, _ in zip(names, column.y)]
     values = zip(column.bias.tolist(), column.mean.tolist())
     return [
-        f"<b>layer {column.layer}, unit {index}</b><br>bias {number(bias)}<br>mean activation {number(mean)}"
+        f"<b>unit {index} of layer {column.layer}</b><br>bias {number(bias)}<br>mean activation {number(mean)}"
         for index, (bias, mean) in enumerate(values, 1)
     ]
 
@@ -200,7 +217,7 @@ def _texts(columns, theme):
 
 
 def _alt(snapshot, columns):
-    sizes = ", ".join(f"{column.units:,} {column.title}" for column in columns[1:])
+    sizes = ", ".join(f"{layer.units:,} {layer.activation}" for layer in snapshot.layers)
     weights = np.concatenate([np.ravel(layer.weights) for layer in snapshot.layers])
     weights = weights[np.isfinite(weights)]
     largest = f"the largest weight shown is {np.max(np.abs(weights)):.3g}" if weights.size else "no weight is finite"

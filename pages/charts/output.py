@@ -9,7 +9,7 @@ from pages.charts.images import png, points_png
 from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color, mixed, note, packed, plain, signed_color
 
 HEIGHT = 372
-FADE = 1.5  # the plane stays this much paler than the points on it
+FADE = 1.8  # the plane stays this much paler than the points on it
 
 
 def output(snapshot, options, theme):
@@ -226,6 +226,7 @@ def _pictures(pictures, options, theme):
         axes={"xaxis": bare_axis(range=[0, 3]), "yaxis": bare_axis(range=[1, 0])},
         images=images,
         annotations=names if rows else [note(theme, "No picture to show.")],
+        meta="pixels",  # shown pixel by pixel, however much they are enlarged
         dragmode=False,
     )
 

@@ -118,6 +118,7 @@ def figure(theme, title, data, alt, *, height, axes, legend=None, margin=None, *
             "hoverlabel": {"bgcolor": theme.surface, "bordercolor": theme.faint, "font": {"size": 12, "color": theme.ink}},
             "showlegend": legend is not None,
             "legend": {"title": {"text": legend or ""}, "orientation": "h"},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.faint, "activecolor": theme.ink},
             "uirevision": "kept",
             **axes,
             **layout,
@@ -147,7 +148,8 @@ def bare_axis(**settings):
 
 def step_axis(theme, last_step, **settings):
     """Update counts from 0, with an end that moves in few, round steps as the run goes on."""
-    return axis(theme, "step", range=[0, round_up(max(last_step, 100))], tickformat="~s", nticks=6, hoverformat=",d", **settings)
+    over_all = {"unifiedhovertitle": {"text": "step %{x:,d}"}}
+    return axis(theme, "step", range=[0, round_up(max(last_step, 100))], tickformat="~s", nticks=6, **over_all, **settings)
 
 
 def round_up(value):
@@ -200,9 +202,9 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def power_text(exponent):
-    """10**exponent as a tick label: written out between a thousandth and ten thousand."""
-    if -3 <= exponent <= 4:
-        return f"{10.0**exponent:.3g}" if exponent < 3 else f"{10.0**exponent:,.0f}"
+    """10**exponent as a tick label: written out from a hundredth to a thousand."""
+    if -2 <= exponent <= 3:
+        return f"{10.0**exponent:.4g}"
     factor = round(10.0 ** (exponent - math.floor(exponent + 1e-9)))
     power = f"10{str(math.floor(exponent + 1e-9)).translate(SUPERSCRIPTS)}"
     return power if factor == 1 else f"{factor}·{power}"

@@ -6,6 +6,7 @@ import numpy as np
 
 from pages.charts.histograms import steps_outline
 from pages.charts.style import axis, colorscale, figure, layer_color, note, packed, plain, signed_color
+from pages.widgets.words import feature
 
 HEIGHT = 250
 BARS = 12  # incoming weights shown as bars, the largest
@@ -14,7 +15,7 @@ BARS = 12  # incoming weights shown as bars, the largest
 def unit_figures(snapshot, options, theme):
     """unit_map (planar data only), unit_weights and unit_activations of `snapshot.unit`."""
     unit = snapshot.unit
-    name = f"layer {unit.layer}, unit {unit.index + 1}"
+    name = f"unit {unit.index + 1} of layer {unit.layer}"
     shown = {"unit_map": _map(snapshot, name, theme)} if unit.map is not None else {}
     return shown | {"unit_weights": _weights(unit, name, theme), "unit_activations": _activations(snapshot, name, theme)}
 
@@ -40,7 +41,7 @@ def _map(snapshot, name, theme):
     bounds = {"range": [low, high], "showgrid": False, "nticks": 5, "constrain": "domain"}
     return figure(
         theme,
-        f"Activation of {name}",
+        f"{name.capitalize()}: map",
         [heat],
         f"Activation of {name} over the plane, at most {largest:.3g} in size.",
         height=HEIGHT,
@@ -52,7 +53,7 @@ def _map(snapshot, name, theme):
 def _weights(unit, name, theme):
     """Bars, the largest weight on top and the bias below the rest."""
     largest_first = np.argsort(-np.abs(unit.weights), kind="stable")[:BARS]
-    rows = [*((plain(unit.source_names[source], 14), unit.weights[source]) for source in largest_first), ("bias", unit.bias)]
+    rows = [*((plain(feature(unit.source_names[source]), 14), unit.weights[source]) for source in largest_first), ("bias", unit.bias)]
     labels, values = [label for label, _ in rows], np.array([value for _, value in rows], float)
     largest = float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values))) or 1.0
     bars = {
@@ -65,8 +66,9 @@ def _weights(unit, name, theme):
         "marker": {"color": [signed_color(theme, float(np.sign(value)) * 0.8 if np.isfinite(value) else 0.0) for value in values]},
         "hovertemplate": "%{text}  %{x:.4f}<extra></extra>",
     }
+    zero = {"zeroline": True, "zerolinecolor": theme.faint}
     hidden = len(unit.weights) - BARS
-    title = f"Weights into {name}" + (f", the {BARS} largest" if hidden > 0 else "")
+    title = f"{name.capitalize()}: {f'{BARS} largest ' if hidden > 0 else ''}weights"
     side = axis(theme, "", tickvals=bars["y"], ticktext=labels, range=[len(rows) - 0.4, -0.6], showgrid=False, fixedrange=True)
     return figure(
         theme,
@@ -75,7 +77,7 @@ def _weights(unit, name, theme):
         f"Weights into {name}: the largest is {values[0]:.3g}, from {labels[0]}; the bias is {unit.bias:.3g}.",
         height=HEIGHT,
         margin={"l": 84, "r": 12, "t": 10, "b": 40},
-        axes={"xaxis": axis(theme, "weight", range=[-1.08 * largest, 1.08 * largest], nticks=5), "yaxis": side},
+        axes={"xaxis": axis(theme, "weight", range=[-1.08 * largest, 1.08 * largest], nticks=5, **zero), "yaxis": side},
         bargap=0.25,
     )
 
@@ -97,7 +99,7 @@ def _activations(snapshot, name, theme):
     samples = int(np.sum(unit.counts))
     return figure(
         theme,
-        f"Activations of {name}",
+        f"{name.capitalize()}: activations",
         [outline],
         f"Histogram of the activations of {name} over {samples:,} samples, from {unit.low:.3g} to {unit.high:.3g}.",
         height=HEIGHT,

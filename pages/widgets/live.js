@@ -182,6 +182,7 @@ class Panel {
     this.title.textContent = layout.title.text
     this.plot.style.height = `${layout.height}px`
     this.plot.setAttribute("aria-label", alt)
+    this.plot.classList.toggle("descent-pixels", layout.meta === "pixels")
     this.showLegend()
     this.drawnText = this.text
   }
@@ -267,7 +268,7 @@ class Panel {
     const signature = JSON.stringify([caption, keys])
     if (signature === this.signature) return
     this.signature = signature
-    this.legend.replaceChildren(...(keys.length ? [element("span", "", caption)] : []), ...keys.map((key) => this.key(...key)))
+    this.legend.replaceChildren(...(layout.showlegend && caption ? [element("span", "", caption)] : []), ...keys.map((key) => this.key(...key)))
   }
 
   key(name, color, dash, symbol, fixed) {
