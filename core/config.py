@@ -349,10 +349,11 @@ def parameter_count(config, inputs):
 
 
 def memory_estimate(config, inputs, rows):
-    """Bytes a run will take, from above: parameters in all their copies, the data twice, and one batch's buffers."""
+    """Bytes a run will take, from above: parameters in all their copies, the data as loaded, as batches and for
+    evaluation, and one batch's buffers."""
     width = 4 if config.dtype == "float32" else 8
     units = sum(layer.units for layer in config.layers)
     batch = min(config.batch_size or rows, rows)
     copies = 5 + 2 * OPTIMIZERS[config.optimizer.name].slots
-    samples = 2 * rows * (inputs + config.layers[-1].units)
-    return width * (copies * parameter_count(config, inputs) + samples + 4 * batch * (units + inputs))
+    data = rows * (inputs + config.layers[-1].units) * (8 + 2 * width)
+    return data + width * (copies * parameter_count(config, inputs) + 4 * batch * (units + inputs))

@@ -8,27 +8,30 @@ from core.data.dataset import encoded_targets, signed_coding
 from core.nn.network import with_ones
 
 PIECE_ELEMENTS = 1 << 20  # evaluated in pieces, so that the widest layer's activations stay at 8 MB
+EVALUATED = 1 << 34  # samples times parameters at the most: a second or two; what is beyond leaves samples out
+FEWEST = 256  # but never goes below so many
 
 
 class Evaluation:
-    """A part of the data, ready to be evaluated again and again by one network."""
+    """A part of the data, ready to be evaluated again and again by one network: all of it, unless that would take seconds."""
 
     def __init__(self, network, dataset, part, config):
         output = config.layers[-1]
         self._network = network
-        self.samples = len(part)
+        self.samples = min(len(part), max(FEWEST, EVALUATED // network.vector.size))
         self.targets = encoded_targets(dataset, part, output.units, output.activation, config.loss)
+        scored = self.targets[: self.samples]
         self.metric_name = "r2" if dataset.task == "regression" else "accuracy"
         self._exclusive = output.units > 1 and (dataset.labels or output.activation == "softmax")
-        signed = signed_coding(output.activation, config.loss) if dataset.labels else bool((self.targets < 0).any())
+        signed = signed_coding(output.activation, config.loss) if dataset.labels else bool((scored < 0).any())
         self._threshold = 0.0 if signed else 0.5
-        self._spread = ((self.targets - self.targets.mean(axis=0)) ** 2).sum(axis=0) if self.samples else None
+        self._spread = ((scored - scored.mean(axis=0)) ** 2).sum(axis=0) if self.samples else None
         size = max(1, PIECE_ELEMENTS // max(network.sizes))
-        cuts = [slice(start, start + size) for start in range(0, self.samples, size)]
+        cuts = [slice(start, min(start + size, self.samples)) for start in range(0, self.samples, size)]
         self._pieces = [(with_ones(part.inputs[rows], network.dtype), np.ascontiguousarray(self.targets[rows].T)) for rows in cuts]
 
     def predicted_classes(self):
-        """Class index of each sample: the largest output, or the side of the threshold of a single one."""
+        """Class index of each evaluated sample: the largest output, or the side of the threshold of a single one."""
         outputs = np.concatenate([self._network.forward(x)[-1][1].T for x, _ in self._pieces])
         return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > self._threshold).astype(int)
 

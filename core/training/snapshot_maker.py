@@ -23,7 +23,9 @@ from core.training.snapshot import (
 from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, standing_out
 
 SHOWN_UNITS = 8  # of a layer, in the network diagram
-UNIT_MAP, PLANE_MAP = 24, 60  # sides of a unit's map and of the decision boundary
+UNIT_MAP, PLANE_MAP = 24, 60  # sides of a unit's map and of the decision boundary, in cells
+SMALLEST_MAP = 12
+MAP_WORK = 1 << 28  # cells times parameters at the most: larger networks get coarser maps
 CURVE_VALUES = 24_000  # numbers in all curves of a snapshot together
 CURVE_POINTS = 500
 POINTS = 500  # samples drawn of each part
@@ -47,9 +49,10 @@ class SnapshotMaker:
         }
         self._small = self._large = None
         if data.encode:
-            self._small, self._large = (
-                with_ones(data.encode(plane_points(data.extent, side)), network.dtype) for side in (UNIT_MAP, PLANE_MAP)
-            )
+            finest = max(SMALLEST_MAP, int((MAP_WORK / network.vector.size) ** 0.5))
+            self._side, self._large_side = min(UNIT_MAP, finest), min(PLANE_MAP, finest)
+            grids = (plane_points(data.extent, side) for side in (self._side, self._large_side))
+            self._small, self._large = (with_ones(data.encode(grid), network.dtype) for grid in grids)
         self._points = {name: self._sample_points(getattr(data, name)) for name in ("train", "test")}
 
     def make(self, status, steps_per_second, unit=None):
@@ -82,7 +85,7 @@ class SnapshotMaker:
             findings=tuple(diagnose(trainer)),
             histograms={kind: tuple(series.histogram() for series in all_series) for kind, all_series in self._histograms.items()},
             input_names=trainer.dataset.input_names[:SHOWN_UNITS],
-            input_maps=None if self._small is None else _as_int8(self._small[:-1][:SHOWN_UNITS], UNIT_MAP),
+            input_maps=None if self._small is None else _as_int8(self._small[:-1][:SHOWN_UNITS], self._side),
             layers=self._layer_views(),
             output=self._output(),
             unit=self._unit(*unit) if unit and self._has_unit(*unit) else None,
@@ -116,7 +119,7 @@ class SnapshotMaker:
                 LayerView(
                     units=layer.units,
                     activation=layer.activation,
-                    maps=None if values is None else _as_int8(values, UNIT_MAP, scale),
+                    maps=None if values is None else _as_int8(values, self._side, scale),
                     map_scale=scale,
                     weights=matrix[:shown, :incoming].T.astype(np.float32),
                     biases=matrix[:shown, -1].astype(np.float32),
@@ -140,7 +143,7 @@ class SnapshotMaker:
         histogram = series.histogram()
         values = None
         if self._large is not None:
-            values = network.forward(self._large)[layer - 1][1][index].reshape(PLANE_MAP, PLANE_MAP).astype(np.float32)
+            values = network.forward(self._large)[layer - 1][1][index].reshape(self._large_side, self._large_side).astype(np.float32)
         return UnitView(
             layer=layer,
             index=index,
@@ -166,7 +169,7 @@ class SnapshotMaker:
 
     def _plane(self):
         trainer, data = self._trainer, self._trainer.dataset
-        outputs = trainer.network.forward(self._large)[-1][1].reshape(-1, PLANE_MAP, PLANE_MAP)
+        outputs = trainer.network.forward(self._large)[-1][1].reshape(-1, self._large_side, self._large_side)
         low, high, winner = -1.0, 1.0, None
         if data.task == "regression":
             kind, values = "surface", outputs[0] * _first(data.target_factor) + _first(data.target_offset)
@@ -203,7 +206,8 @@ class SnapshotMaker:
             part = getattr(trainer.dataset, name)
             matrix = np.zeros((trainer.dataset.outputs, trainer.dataset.outputs), int)
             if len(part):
-                np.add.at(matrix, (part.targets, trainer.predicted_classes(name)), 1)
+                predicted = trainer.predicted_classes(name)
+                np.add.at(matrix, (part.targets[: len(predicted)], predicted), 1)
             matrices.append(matrix)
         return Confusion(trainer.dataset.target_names, *matrices)
 
