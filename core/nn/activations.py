@@ -50,12 +50,20 @@ def _sigmoid_slope(z, a, s):
     return [(mul, (a, a, s)), (sub, (a, s, s))]
 
 
+def _sigmoid_curvature(z, a):
+    return a * (1 - a) * (1 - 2 * a)
+
+
 def _tanh(z, a):
     return [(np.tanh, (z, a))]
 
 
 def _tanh_slope(z, a, s):
     return [(mul, (a, a, s)), (sub, (const(a, 1), s, s))]
+
+
+def _tanh_curvature(z, a):
+    return -2 * a * (1 - a * a)
 
 
 def _relu(z, a):
@@ -86,6 +94,10 @@ def _elu_slope(z, a, s):
     return [(np.fmin, (a, const(a, 0), s)), (add, (s, const(a, 1), s))]
 
 
+def _elu_curvature(z, a):
+    return np.where(z < 0, a + 1, 0)
+
+
 def _selu(z, a):
     t, zero = aligned_like(z), const(z, 0)
     return [
@@ -101,6 +113,10 @@ def _selu_slope(z, a, s):
         (np.fmin, (a, const(a, 0), s)), (add, (s, const(a, SELU_SCALE * SELU_ALPHA), s)),
         (np.heaviside, (a, const(a, 0), t)), (mul, (t, const(a, SELU_SCALE * (1 - SELU_ALPHA)), t)), (add, (s, t, s)),
     ]  # fmt: skip
+
+
+def _selu_curvature(z, a):
+    return np.where(z < 0, a + SELU_SCALE * SELU_ALPHA, 0)
 
 
 def _gelu(z, a):
@@ -126,6 +142,12 @@ def _gelu_slope(z, a, s):
     ]  # fmt: skip
 
 
+def _gelu_curvature(z, a):
+    """With u = c (z + k z^3): (1 - t^2) (u' - z t u'^2 + z u'' / 2), u'' = 6 c k z."""
+    t, slope = np.tanh(GELU_C * (z + GELU_CUBE * z**3)), GELU_C * (1 + 3 * GELU_CUBE * z * z)
+    return (1 - t * t) * (slope - z * t * slope * slope + 3 * GELU_C * GELU_CUBE * z * z)
+
+
 def _silu(z, a):
     t = aligned_like(z)
     return [*_sigmoid(z, t), (mul, (z, t, a))]
@@ -135,6 +157,12 @@ def _silu_slope(z, a, s):
     """g + a (1 - g) with g = sigmoid(z)."""
     t = aligned_like(z)
     return [*_sigmoid(z, s), (sub, (const(z, 1), s, t)), (mul, (t, a, t)), (add, (s, t, s))]
+
+
+def _silu_curvature(z, a):
+    """g (1 - g) (2 + z (1 - 2 g))."""
+    g = 0.5 * np.tanh(0.5 * z) + 0.5
+    return g * (1 - g) * (2 + z * (1 - 2 * g))
 
 
 def _softplus(z, a):
@@ -151,6 +179,12 @@ def _softplus_slope(z, a, s):
     return [(np.negative, (a, s)), (np.expm1, (s, s)), (np.negative, (s, s))]
 
 
+def _softplus_curvature(z, a):
+    """g (1 - g) with g = sigmoid(z)."""
+    g = 0.5 * np.tanh(0.5 * z) + 0.5
+    return g * (1 - g)
+
+
 def _softmax(z, a):
     r = aligned(z.shape[1:], z.dtype)
     return [
@@ -165,10 +199,16 @@ def _softmax_pullback(a, d):
     return [(mul, (d, a, t)), (np.add.reduce, (t, 0, None, r)), (sub, (d, r, d)), (mul, (d, a, d))]
 
 
+def _softmax_pullback_change(a, r, d):
+    """How the pullback of a fixed d changes when a changes by r."""
+    return r * (d - (a * d).sum(axis=0)) - a * (r * d).sum(axis=0)
+
+
 @dataclass(frozen=True)
 class Activation:
     """`value(z, a)` and `slope(z, a, s)` give calls; `low`, `high` bound the output; `steepest` is the largest slope of a
-    bounded one (None: it does not saturate); `kinks` says the slope jumps at zero."""
+    bounded one (None: it does not saturate); `kinks` says the slope jumps at zero. `curvature(z, a)` is the second derivative,
+    plain and elementwise (None: zero but for kinks); an activation with a `pullback` has `pullback_change(a, r, d)` in its place."""
 
     value: Callable
     slope: Callable | None
@@ -179,20 +219,22 @@ class Activation:
     kinks: bool = False
     output_only: bool = False
     pullback: Callable | None = None  # (a, d) -> calls, in place of multiplying d with the slope
+    curvature: Callable | None = None
+    pullback_change: Callable | None = None
 
 
 INF = float("inf")
 
 ACTIVATIONS = {
     "linear": Activation(_linear, _linear_slope, -INF, INF),
-    "sigmoid": Activation(_sigmoid, _sigmoid_slope, 0, 1, steepest=0.25),
-    "tanh": Activation(_tanh, _tanh_slope, -1, 1, steepest=1.0),
+    "sigmoid": Activation(_sigmoid, _sigmoid_slope, 0, 1, steepest=0.25, curvature=_sigmoid_curvature),
+    "tanh": Activation(_tanh, _tanh_slope, -1, 1, steepest=1.0, curvature=_tanh_curvature),
     "relu": Activation(_relu, _relu_slope, 0, INF, kinks=True),
     "leaky_relu": Activation(_leaky_relu, _leaky_relu_slope, -INF, INF, kinks=True),
-    "elu": Activation(_elu, _elu_slope, -1, INF),
-    "selu": Activation(_selu, _selu_slope, -SELU_SCALE * SELU_ALPHA, INF, kinks=True),
-    "gelu": Activation(_gelu, _gelu_slope, -0.1701, INF, needs_z=True),
-    "silu": Activation(_silu, _silu_slope, -0.2785, INF, needs_z=True),
-    "softplus": Activation(_softplus, _softplus_slope, 0, INF),
-    "softmax": Activation(_softmax, None, 0, 1, output_only=True, pullback=_softmax_pullback),
+    "elu": Activation(_elu, _elu_slope, -1, INF, curvature=_elu_curvature),
+    "selu": Activation(_selu, _selu_slope, -SELU_SCALE * SELU_ALPHA, INF, kinks=True, curvature=_selu_curvature),
+    "gelu": Activation(_gelu, _gelu_slope, -0.1701, INF, needs_z=True, curvature=_gelu_curvature),
+    "silu": Activation(_silu, _silu_slope, -0.2785, INF, needs_z=True, curvature=_silu_curvature),
+    "softplus": Activation(_softplus, _softplus_slope, 0, INF, curvature=_softplus_curvature),
+    "softmax": Activation(_softmax, None, 0, 1, output_only=True, pullback=_softmax_pullback, pullback_change=_softmax_pullback_change),
 }

@@ -38,6 +38,10 @@ def _huber(a, y):
     return np.where(r <= HUBER_DELTA, 0.5 * r * r, HUBER_DELTA * (r - 0.5 * HUBER_DELTA))
 
 
+def _huber_curvature(a, y):
+    return (np.abs(a - y) < HUBER_DELTA).astype(a.dtype)
+
+
 def _hinge_gradient(a, y, d):
     """-y where y * a < 1, else 0."""
     t = aligned_like(d)
@@ -71,6 +75,20 @@ def _categorical_cross_entropy_gradient(a, y, d):
     return _inside(a, d, lambda t: [(div, (y, t, d)), (np.negative, (d, d))])
 
 
+def _is_inside(a):
+    """Where the clip does not hold: only there do probabilities carry a gradient and a curvature."""
+    return (a >= CLIP) & (a <= 1 - CLIP)
+
+
+def _binary_cross_entropy_curvature(a, y):
+    p = _probability(a)
+    return _is_inside(a) * (y / p**2 + (1 - y) / (1 - p) ** 2)
+
+
+def _categorical_cross_entropy_curvature(a, y):
+    return _is_inside(a) * y / _probability(a) ** 2
+
+
 def _binary_cross_entropy(a, y):
     p = _probability(a)
     return -(y * np.log(p) + (1 - y) * np.log1p(-p))
@@ -88,7 +106,8 @@ def _softmax_cross_entropy_from_z(z, y):
 @dataclass(frozen=True)
 class Loss:
     """`fused` maps the output activation it belongs to, to its value from the pre-activation; `matches` lists the
-    activations it makes sense with, best first."""
+    activations it makes sense with, best first. `curvature(a, y)` is the second derivative d2value/da2 up to the same `factor`,
+    plain and elementwise (None: zero but for kinks)."""
 
     value: Callable
     gradient: Callable
@@ -97,6 +116,7 @@ class Loss:
     over_outputs: str = "mean"
     fused: dict[str, Callable] = field(default_factory=dict)
     kinks: bool = False
+    curvature: Callable | None = None
 
     def mean(self, values):
         """The batch loss from elementwise `values` (outputs, samples)."""
@@ -108,11 +128,17 @@ class Loss:
 
 
 LOSSES = {
-    "mse": Loss(lambda a, y: (a - y) ** 2, difference, ("linear", "tanh", "sigmoid", "relu"), factor=2.0),
+    "mse": Loss(
+        lambda a, y: (a - y) ** 2, difference, ("linear", "tanh", "sigmoid", "relu"), factor=2.0, curvature=lambda a, y: np.ones_like(a)
+    ),
     "mae": Loss(lambda a, y: np.abs(a - y), _sign_of_difference, ("linear",), kinks=True),
-    "huber": Loss(_huber, _clipped_difference, ("linear",), kinks=True),
+    "huber": Loss(_huber, _clipped_difference, ("linear",), kinks=True, curvature=_huber_curvature),
     "binary_cross_entropy": Loss(
-        _binary_cross_entropy, _binary_cross_entropy_gradient, ("sigmoid",), fused={"sigmoid": _binary_cross_entropy_from_z}
+        _binary_cross_entropy,
+        _binary_cross_entropy_gradient,
+        ("sigmoid",),
+        fused={"sigmoid": _binary_cross_entropy_from_z},
+        curvature=_binary_cross_entropy_curvature,
     ),
     "categorical_cross_entropy": Loss(
         lambda a, y: -y * np.log(_probability(a)),
@@ -120,6 +146,7 @@ LOSSES = {
         ("softmax",),
         over_outputs="sum",
         fused={"softmax": _softmax_cross_entropy_from_z},
+        curvature=_categorical_cross_entropy_curvature,
     ),
     "hinge": Loss(lambda a, y: np.maximum(0, 1 - y * a), _hinge_gradient, ("linear", "tanh"), kinks=True),
 }

@@ -1,0 +1,178 @@
+"""Curvature of a training objective: exact Hessian-vector products, and the largest eigenvalue by Lanczos' method.
+
+The product differentiates the gradient's own computation along a direction (the R-operator: Pearlmutter 1994). Written R, that derivative
+turns every line of the forward and of the backward pass into one more line like it: with z = W x and a = f(z),
+
+    R z = V x + W R x          R a = f'(z) R z                             forward
+    R d = (V' d + W' R d) f'(z) + (W' d) f''(z) R z                        backward, d the delta of a layer
+    H v = R d x' + d R x'                                                  the layer's part of the product
+
+Kinks have no curvature (the second derivative is 0 where there is none), nor has an l1 penalty. Arrays are features-first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.nn.activations import ACTIVATIONS, replay
+from core.nn.buffers import aligned_like
+from core.nn.losses import difference
+
+
+class Curvature:
+    """The Hessian of the mean loss of `network`, as it stands, on inputs `x` (features + 1, samples) with targets `y` (outputs,
+    samples), plus that of `l2` times the sum of its squared weights (biases free).
+
+    What does not depend on the direction is worked out once, here, so that a product costs about two gradients.
+    """
+
+    def __init__(self, network, x, y, l2=0.0):
+        self._network = network
+        self._weights = [matrix[:, :-1] for matrix in network.matrices]
+        self._decay = self._penalty(2 * l2) if l2 else None
+        self._forward(x)
+        self._backward(y)
+
+    def _penalty(self, strength):
+        """The penalty's curvature for each parameter."""
+        vector = aligned_like(self._network.vector)
+        for matrix in self._network.matrices_of(vector):
+            matrix[:, :-1] = strength
+        return vector
+
+    def _forward(self, x):
+        network = self._network
+        self._incoming, self._z, self._a, self._slopes = [], [], [], []
+        for layer, (matrix, activation) in enumerate(zip(network.matrices, network.activations), 1):
+            self._incoming.append(x)
+            z = matrix.dot(x)
+            x = np.ones((len(z) + (layer < len(network.matrices)), z.shape[1]), network.dtype)
+            a = x[: len(z)]
+            replay(activation.value(z, a))
+            slope = None
+            if activation.slope and activation is not ACTIVATIONS["linear"]:
+                replay(activation.slope(z, a, slope := np.empty_like(z)))
+            self._z.append(z), self._a.append(a), self._slopes.append(slope)
+
+    def _backward(self, y):
+        network = self._network
+        self._deltas = [self._output_delta(y)]
+        self._bends = [None]  # (W' d) f''(z) of each hidden layer
+        for layer in range(len(network.matrices) - 1, 0, -1):
+            back = self._weights[layer].T.dot(self._deltas[0])
+            bend = _bend(network.activations[layer - 1], self._z[layer - 1], self._a[layer - 1])
+            self._bends.insert(0, None if bend is None else back * bend)
+            self._deltas.insert(0, _times(back, self._slopes[layer - 1]))
+
+    def _output_delta(self, y):
+        """The output's delta; leaves what `_output_change` needs."""
+        network, z, a, slope = self._network, self._z[-1], self._a[-1], self._slopes[-1]
+        loss, activation = network.loss, network.activations[-1]
+        scale = network.dtype.type(1 / (a.shape[1] * loss.divisor(len(a))))
+        d = np.empty_like(a)
+        if network.fused_value:
+            replay(difference(a, y, d))
+            self._scale = scale
+            return d * scale
+        scale *= network.dtype.type(loss.factor)
+        replay(loss.gradient(a, y, d))
+        self._scaled_gradient = d * scale
+        curvature = np.zeros_like(a) if loss.curvature is None else loss.curvature(a, y) * scale
+        if activation.pullback:
+            self._scaled_curvature = curvature
+            return self._pulled(self._scaled_gradient)
+        factor = _times(_times(curvature, slope), slope)
+        bend = _bend(activation, z, a)
+        self._factor = factor if bend is None else factor + self._scaled_gradient * bend
+        return _times(self._scaled_gradient, slope)
+
+    def _output_change(self, rz, ra):
+        """R d of the output layer."""
+        if self._network.fused_value:
+            return ra * self._scale  # d = a - y
+        activation = self._network.activations[-1]
+        if activation.pullback:
+            return self._pulled(self._scaled_curvature * ra) + activation.pullback_change(self._a[-1], ra, self._scaled_gradient)
+        return self._factor * rz
+
+    def _pulled(self, d):
+        """The output activation's Jacobian times d, a copy. It is symmetric: the same forwards and backwards."""
+        d = d.copy()
+        replay(self._network.activations[-1].pullback(self._a[-1], d))
+        return d
+
+    def product(self, v):
+        """H v of a flat vector (parameters,), a new one of its type."""
+        network, directions = self._network, self._network.matrices_of(v)
+        changes, ra = [], None  # (R z, R a) of each layer
+        for layer, direction in enumerate(directions):
+            rz = direction.dot(self._incoming[layer])
+            if ra is not None:
+                rz += self._weights[layer].dot(ra)
+            ra = self._pulled(rz) if network.activations[layer].pullback else _times(rz, self._slopes[layer])
+            changes.append((rz, ra))
+        result = np.empty_like(v)
+        rd = self._output_change(*changes[-1])
+        for layer, part in reversed(list(enumerate(network.matrices_of(result)))):
+            part[...] = rd.dot(self._incoming[layer].T)
+            if layer:
+                rz, ra = changes[layer - 1]
+                part[:, :-1] += self._deltas[layer].dot(ra.T)
+                back = self._weights[layer].T.dot(rd)
+                back += directions[layer][:, :-1].T.dot(self._deltas[layer])
+                rd = _times(back, self._slopes[layer - 1])
+                if self._bends[layer - 1] is not None:
+                    rd += self._bends[layer - 1] * rz
+        if self._decay is not None:
+            result += self._decay * v
+        return result
+
+
+def _times(values, slope):
+    """`values * slope`; None stands for a slope of 1."""
+    return values if slope is None else values * slope
+
+
+def _bend(activation, z, a):
+    return None if activation.curvature is None else activation.curvature(z, a)
+
+
+@dataclass(frozen=True)
+class Eigenvalue:
+    """`value` lies within `residual` of an eigenvalue, found with `products` products; NaN if a product was not finite."""
+
+    value: float
+    residual: float
+    products: int
+
+
+def largest_eigenvalue(product, size, dtype, products, tolerance, seed=0):
+    """The largest (not the largest in size) eigenvalue of the symmetric matrix that `product` multiplies vectors with.
+
+    Lanczos' method with full reorthogonalisation from a random start (Golub & Van Loan 2013, chapter 10): at most `products`
+    products, or until the Ritz residual is below `tolerance` times the value, whose own error is then of the order of its square.
+    """
+    start = np.random.default_rng([seed, size]).standard_normal(size).astype(dtype)
+    basis = np.empty((min(products, size), size), dtype)
+    basis[0] = start / np.linalg.norm(start)
+    diagonal, beside, value, residual = [], [], math.nan, math.inf
+    for done in range(1, len(basis) + 1):
+        w = product(basis[done - 1])
+        diagonal.append(float(basis[done - 1].dot(w)))
+        for _ in range(2):  # once is not enough where much cancels
+            w -= basis[:done].dot(w).dot(basis[:done])
+        beside.append(float(np.linalg.norm(w)))
+        if not (math.isfinite(diagonal[-1]) and math.isfinite(beside[-1])):
+            return Eigenvalue(math.nan, math.inf, done)
+        values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
+        value, residual = float(values[-1]), beside[-1] * abs(float(vectors[-1, -1]))
+        largest = max(map(abs, itertools.chain(diagonal, beside[:-1])))
+        if residual <= tolerance * abs(value) or beside[-1] <= np.finfo(dtype).eps * largest:
+            break  # the second: the directions reached so far are all there are
+        if done < len(basis):
+            basis[done] = w / beside[-1]
+    return Eigenvalue(value, residual, done)
