@@ -1,0 +1,178 @@
+"""The live page as a person has it: the app, a real Chromium, and all panels in view. `make bench-live`.
+
+Everything is measured on one machine, browser included; the worker's rate is set against the bare engine's, measured just before in
+this process.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from playwright.sync_api import sync_playwright
+
+from benchmarks.app import CHROMIUM, serve
+from core.presets import PRESETS
+from core.training.trainer import Trainer
+
+ROUNDS = 7
+PLAYING = 10  # seconds over which rates are measured
+SESSIONS = 4
+
+WATCH = """
+() => {
+  window.descent = {drawn: {}, long: 0, began: performance.now(), charts: [...document.querySelectorAll('.descent-plot')]}
+  window.descent.charts.forEach((node) => (node.original = true))
+  document.addEventListener('drawn', (event) => {
+    const name = event.target.parentElement.dataset.name
+    window.descent.drawn[name] = (window.descent.drawn[name] ?? 0) + 1
+  }, true)
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.descent.long += entry.duration)))
+    .observe({entryTypes: ['longtask']})
+}
+"""
+
+READ = """
+() => ({
+  seconds: (performance.now() - window.descent.began) / 1000, drawn: window.descent.drawn, long: window.descent.long / 1000,
+  recreated: [...document.querySelectorAll('.descent-plot')].filter((node) => !node.original).length
+    + window.descent.charts.filter((node) => !node.isConnected).length,
+})
+"""
+
+# Resolves when no panel has been drawn and the step has not changed for 400 ms: gives the time of the last change
+STANDSTILL = """
+() => new Promise((resolve) => {
+  const began = performance.now()
+  let last = began, shown = document.querySelector('.readings b').textContent
+  document.addEventListener('drawn', () => (last = performance.now()), true)
+  const watch = setInterval(() => {
+    const text = document.querySelector('.readings b').textContent
+    if (text !== shown) (shown = text), (last = performance.now())
+    if (performance.now() - last > 400) clearInterval(watch), resolve(last - began)
+  }, 10)
+})
+"""
+
+NEXT_FRAME = """
+() => new Promise((resolve) => {
+  const began = performance.now()
+  document.addEventListener('drawn', () => resolve(performance.now() - began), {capture: true, once: true})
+})
+"""
+
+
+def main():
+    """Measure and print, with the aim beside each figure."""
+    config = next(iter(PRESETS.values())).config
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**CHROMIUM)
+        loads = [_cold_load(browser) for _ in range(3)]
+        _print("cold load to first chart, s", loads, "<= 4")
+        with serve() as url:
+            page = _open(browser, url)
+            _measure_playing(page, config)
+            _measure_clicks(page)
+            page.close()
+            _measure_sessions(browser, url)
+        browser.close()
+
+
+def _print(name, values, aim):
+    values = sorted(values)
+    p95 = values[min(len(values) - 1, round(0.95 * (len(values) - 1)))]
+    print(f"{name:<44} median {statistics.median(values):8.2f}   p95 {p95:8.2f}   aim {aim}", flush=True)
+
+
+def _open(browser, url, height=2600):
+    page = browser.new_page(viewport={"width": 1280, "height": height})
+    page.goto(url)
+    page.wait_for_function("document.querySelectorAll('.descent-plot .main-svg').length >= 7", timeout=60_000)
+    page.wait_for_timeout(1500)
+    return page
+
+
+def _button(page, name):
+    return page.get_by_role("button", name=name).first
+
+
+def _cold_load(browser):
+    with serve() as url:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        began = time.perf_counter()
+        page.goto(url)
+        page.wait_for_selector(".descent-plot .main-svg", timeout=60_000)
+        took = time.perf_counter() - began
+        page.close()
+    return took
+
+
+def _step(page):
+    return int(page.locator(".readings b").first.text_content().replace(",", ""))
+
+
+def _measure_playing(page, config):
+    updates, shares, tasks, slowest, recreated = [], [], [], "", 0
+    for _ in range(ROUNDS):
+        bare = Trainer(config).advance(2000)
+        began = time.perf_counter()
+        bare.advance(50_000)
+        rate = 50_000 / (time.perf_counter() - began)
+        _button(page, "Play").click()
+        page.wait_for_timeout(1000)
+        page.evaluate(WATCH)
+        first, began = _step(page), time.perf_counter()
+        page.wait_for_timeout(1000 * PLAYING)
+        last, elapsed = _step(page), time.perf_counter() - began
+        seen = page.evaluate(READ)
+        _button(page, "Pause").click()
+        slowest = min(seen["drawn"], key=seen["drawn"].get)
+        updates.append(seen["drawn"][slowest] / seen["seconds"])
+        shares.append((last - first) / elapsed / rate)
+        tasks.append(100 * seen["long"] / seen["seconds"])
+        recreated += seen["recreated"]
+        page.wait_for_timeout(500)
+        _button(page, "Reset").click()
+        page.wait_for_timeout(500)
+    _print(f"updates per second of the slowest panel ({slowest})", updates, ">= 8")
+    _print("worker's rate over the bare engine's", shares, ">= 0.6")
+    _print("chart nodes re-created", [recreated], "0")
+    _print("main thread in long tasks, %", tasks, "<= 40")
+
+
+def _measure_clicks(page):
+    starts, stops = [], []
+    for _ in range(ROUNDS):
+        frame = page.evaluate_handle(f"() => {{ window.frame = ({NEXT_FRAME})() }}")
+        frame.dispose()
+        _button(page, "Play").click()
+        starts.append(page.evaluate("() => window.frame") / 1000)
+        page.wait_for_timeout(2000)
+        page.evaluate(f"() => {{ window.still = ({STANDSTILL})() }}")
+        _button(page, "Pause").click()
+        stops.append(page.evaluate("() => window.still") / 1000)
+        _button(page, "Reset").click()
+        page.wait_for_timeout(500)
+    _print("Play to first moving frame, s", starts, "<= 1")
+    _print("Pause to standstill, s", stops, "<= 0.3")
+
+
+def _measure_sessions(browser, url):
+    pages = [_open(browser, url, height=900) for _ in range(SESSIONS)]
+    for page in pages:
+        _button(page, "Play").click()
+    pages[0].wait_for_timeout(3000)
+    answers = []
+    for _ in range(3):
+        for page in pages:
+            began = time.perf_counter()
+            _button(page, "Pause").click()
+            _button(page, "Play").wait_for(timeout=20_000)
+            answers.append(time.perf_counter() - began)
+            _button(page, "Play").click()
+            _button(page, "Pause").wait_for(timeout=20_000)
+    _print(f"answer to a click, {SESSIONS} sessions playing, s", answers, "<= 1")
+
+
+if __name__ == "__main__":
+    main()
