@@ -34,7 +34,7 @@ def snapshot(step=2000, sizes=(2, 8, 8, 1), output="two_classes", unit=None, sam
     biases = [0.3 * np.cos(turn + rng.normal(size=size)) for size in sizes[1:]]
     side = np.linspace(*EXTENT, PLANE) / 6
     x2, x1 = np.meshgrid(side, side, indexing="ij")
-    features = [x1, x2, x1**2, x2**2, x1 * x2][: sizes[0]]
+    features = [x1, x2, x1**2, x2**2, x1 * x2, np.sin(x1), np.sin(x2)][: sizes[0]]
     values = [np.stack([np.broadcast_to(feature, x1.shape) for feature in features]).reshape(len(features), -1)] if planar else []
     for layer_weights, bias in zip(weights, biases):
         if planar:
@@ -168,7 +168,7 @@ def _unit(unit, weights, biases, grid):
     layer, index = unit
     incoming = weights[layer - 1][:, index]
     order = np.argsort(-np.abs(incoming))[:64]
-    names = tuple(f"x{source + 1}" if layer == 1 else f"layer {layer - 1}, unit {source + 1}" for source in order)
+    names = tuple(f"x{source + 1}" if layer == 1 else f"unit {source + 1}" for source in order)
     counts = np.histogram(grid[layer][index], 30, (-1, 1))[0] if grid else np.full(30, 5)
     place = grid[layer][index].astype(np.float32) if grid else None
     return UnitView(layer, index, place, incoming[order], order, names, float(biases[layer - 1][index]), -1.0, 1.0, counts)

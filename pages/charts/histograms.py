@@ -17,7 +17,7 @@ def histograms(snapshot, options, theme):
     layers = snapshot.histograms[kind]
     chosen = min(max(options.histogram_layer, 1), len(layers))
     low = min(one.low for one in layers)
-    high = max(one.high for one in layers)
+    high = max([one.high for one in layers if one.high > low], default=low + 1)
     title = VALUE_AXIS[kind]
     names = [layer_name(layer, len(layers)) for layer in range(len(layers), 0, -1)]
     shown = any(np.sum(one.counts) for one in layers)
@@ -26,7 +26,9 @@ def histograms(snapshot, options, theme):
         "xaxis": axis(theme, f"{title}, now", domain=[0, 0.44], range=[low, high], nticks=5),
         "yaxis": axis(theme, "layer", range=[-0.05, len(layers) + 0.05], tickvals=list(range(len(layers))), ticktext=names),
         "xaxis2": axis(theme, "step", domain=[0.58, 1], anchor="y2", nticks=5, tickformat="~s", range=[0, _last(history)]),
-        "yaxis2": axis(theme, f"{title}, layer {chosen}", anchor="x2", range=[history.low, history.high], nticks=6),
+        "yaxis2": axis(
+            theme, f"{title}, layer {chosen}", anchor="x2", range=[history.low, max(history.high, history.low + 1e-9)], nticks=6
+        ),
     }
     return figure(
         theme,

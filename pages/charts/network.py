@@ -113,15 +113,16 @@ def _rows(count):
 
 
 def _tile(columns):
-    """Side of a unit's square in pixels: what the fullest column and the number of columns leave."""
+    """Side of a unit's square in pixels: what the fullest column leaves, and what leaves the edges room on a narrow panel."""
     rows = max(len(column.y) for column in columns)
-    return int(min(LARGEST_TILE, (HEIGHT - TOP - BOTTOM) / rows - 5, 340 / len(columns)))
+    return int(min(LARGEST_TILE, (HEIGHT - TOP - BOTTOM) / rows - 5, 220 / (len(columns) - 1)))
 
 
 def _picture(column, tile, picked, theme):
     """All maps of a column in one PNG, `tile` wide and as high as the diagram."""
     pixels = np.zeros((HEIGHT, tile), np.uint8)
-    values = np.clip(np.rint(enlarged(column.maps, tile) * REACH), -REACH, REACH)
+    upright = column.maps[:, ::-1]  # maps begin at low x2, pictures at the top
+    values = np.clip(np.rint(enlarged(upright, tile) * REACH), -REACH, REACH)
     for index, (value, y) in enumerate(zip(values, column.y)):
         top = round(y - tile / 2)
         square = pixels[top : top + tile]

@@ -6,10 +6,11 @@ import numpy as np
 
 from core.training.snapshot import Confusion, Pictures, Plane, Predictions
 from pages.charts.images import png, points_png
-from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color, mixed, note, packed, plain, signed_color
+from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color, mixed, note, number, packed, plain, signed_color
 
 HEIGHT = 372
 FADE = 1.8  # the plane stays this much paler than the points on it
+LEGIBLE_CLASSES = 16  # a larger confusion matrix shows its counts on hover alone
 
 
 def output(snapshot, options, theme):
@@ -89,7 +90,7 @@ def _classes(plane, options, theme):
 def _surface(plane, options, theme):
     """Predicted value, on the scale of the targets' range; the samples show their own value on the same scale."""
     span = plane.high - plane.low or 1.0
-    bar = {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, "nticks": 5, "x": 1.02, "xpad": 4, "len": 1}
+    bar = {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, "nticks": 5, "xpad": 4, "lenmode": "pixels", "len": 236}
     heat = {
         "z": packed(plane.values),
         "zmin": plane.low,
@@ -121,7 +122,8 @@ def _confusion(confusion, options, theme):
     part = "test" if options.show_test and confusion.test.sum() else "train"
     counts = getattr(confusion, part)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [plain(name, 12) for name in confusion.classes]
+    names = [plain(name) for name in confusion.classes]
+    short = [plain(name, 12) for name in confusion.classes]
     heat = {
         "type": "heatmap",
         "x": names,
@@ -134,12 +136,12 @@ def _confusion(confusion, options, theme):
         "xgap": 2,
         "ygap": 2,
         "text": counts.tolist(),
-        "texttemplate": "%{text:,d}",
+        "texttemplate": "%{text:,d}" if len(names) <= LEGIBLE_CLASSES else "",
         "textfont": {"size": 13 if len(names) <= 6 else 11},
         "hovertemplate": "true %{y}, predicted %{x}<br>%{text:,d} samples, %{z:.1%} of the class<extra></extra>",
     }
     right = np.trace(counts) / max(counts.sum(), 1)
-    sides = {"showgrid": False, "fixedrange": True, "type": "category", "linecolor": "rgba(0,0,0,0)"}
+    sides = {"showgrid": False, "fixedrange": True, "type": "category", "tickvals": names, "ticktext": short, "linecolor": "rgba(0,0,0,0)"}
     return figure(
         theme,
         f"Confusion, {part} samples",
@@ -171,7 +173,7 @@ def _predictions(predictions, options, theme):
         theme,
         "Predicted against true",
         [diagonal | {"hoverinfo": "skip", "showlegend": False}, *dots],
-        f"Predicted against true {predictions.name}: {parts[-1][0]} samples are off by {error:.3g} on average.",
+        f"Predicted against true {predictions.name}: {parts[-1][0]} samples are off by {number(error)} on average.",
         height=HEIGHT,
         legend="",
         axes={

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pages.charts.histograms import steps_outline
-from pages.charts.style import axis, colorscale, figure, layer_color, note, packed, plain, signed_color
+from pages.charts.style import axis, colorscale, figure, layer_color, note, number, packed, plain, round_up, signed_color
 from pages.widgets.words import feature
 
 HEIGHT = 250
@@ -24,7 +24,7 @@ def _map(snapshot, name, theme):
     values = snapshot.unit.map
     low, high = snapshot.output.extent
     finite = values[np.isfinite(values)]
-    largest = float(np.max(np.abs(finite), initial=0.0)) or 1.0
+    largest = round_up(float(np.max(np.abs(finite), initial=0.0)) or 1.0)
     step = (high - low) / (values.shape[0] - 1)
     bar = {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, "nticks": 5, "xpad": 4}
     heat = {
@@ -74,7 +74,7 @@ def _weights(unit, name, theme):
         theme,
         title,
         [bars],
-        f"Weights into {name}: the largest is {values[0]:.3g}, from {labels[0]}; the bias is {unit.bias:.3g}.",
+        f"Weights into {name}: the largest is {number(values[0])}, from {labels[0]}; the bias is {number(unit.bias)}.",
         height=HEIGHT,
         margin={"l": 84, "r": 12, "t": 10, "b": 40},
         axes={"xaxis": axis(theme, "weight", range=[-1.08 * largest, 1.08 * largest], nticks=5, **zero), "yaxis": side},
@@ -85,13 +85,15 @@ def _weights(unit, name, theme):
 def _activations(snapshot, name, theme):
     unit = snapshot.unit
     x, heights = steps_outline(unit.low, unit.high, unit.counts)
+    most = float(np.max(unit.counts, initial=0)) or 1.0
     color = layer_color(theme, unit.layer, len(snapshot.layers))
     outline = {
         "type": "scatter",
         "mode": "lines",
         "x": packed(x),
-        "y": packed(heights * np.max(unit.counts, initial=0)),
-        "fill": "tozeroy",
+        "y": packed(heights * most),
+        "fill": "toself",
+        "hoveron": "points",
         "fillcolor": f"{color}55",
         "line": {"color": color, "width": 1.2, "simplify": False},
         "hovertemplate": "%{x:.3~g}: %{y:,d} samples<extra></extra>",
@@ -103,6 +105,9 @@ def _activations(snapshot, name, theme):
         [outline],
         f"Histogram of the activations of {name} over {samples:,} samples, from {unit.low:.3g} to {unit.high:.3g}.",
         height=HEIGHT,
-        axes={"xaxis": axis(theme, "activation", nticks=5), "yaxis": axis(theme, "samples", rangemode="tozero", nticks=5)},
+        axes={
+            "xaxis": axis(theme, "activation", range=[unit.low, max(unit.high, unit.low + 1e-9)], nticks=5),
+            "yaxis": axis(theme, "samples", range=[0, round_up(most)], nticks=5),
+        },
         annotations=[] if samples else [note(theme, "No activation to show.")],
     )

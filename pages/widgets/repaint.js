@@ -8,7 +8,8 @@ const moves = (trace) => trace.type === "heatmap" || trace.mode === "lines"
 
 // All of a figure that repainting cannot change: while this text stays the same, repainting will do
 function frame({ data, layout }) {
-  const fixed = data.map((trace) => ({ ...trace, ...(moves(trace) && { x: 0, y: 0, z: 0 }), customdata: 0, hovertext: 0 }))
+  const moving = (trace) => (!moves(trace) ? {} : trace.type === "heatmap" ? { z: 0 } : { x: 0, y: 0 })
+  const fixed = data.map((trace) => ({ ...trace, ...moving(trace), customdata: 0, hovertext: 0 }))
   return JSON.stringify([fixed, layout], (key, value) => (key === "source" || key === "path" ? 0 : value))
 }
 
