@@ -36,13 +36,13 @@ def live():
             unit_editor(snapshot.unit)
     places = readings, alerts, figures
     if session().playing:
-        st.fragment(look, run_every=TICK)(*places)
+        st.fragment(tick, run_every=TICK)(*places)
     else:
-        draw(snapshot, *places)
+        st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
 
 
-def look(*places):
-    """One tick: draw what the run does now; when it has stopped, or died, draw the whole page once more."""
+def tick(*places):
+    """Draw what the run does now; when it has stopped, or died, draw the whole page once more."""
     snapshot = session().look()
     if session().playing:
         draw(snapshot, *places)

@@ -111,8 +111,9 @@ def _number(name, value, rule, common):
     kind = int if rule["kind"] == "whole" else float
     show(name, None if value is None else kind(value))
     limits = {"min_value": kind(rule["low"]), "max_value": kind(rule["high"])}
+    empty = {"value": None, "placeholder": EMPTY.get(name, "")} if rule["optional"] else {"required": True}
     step = 1 if kind is int else leading_digit(value)
-    st.number_input(**common, **limits, step=step, format="%d" if kind is int else "%g", placeholder=EMPTY.get(name, ""))
+    st.number_input(**common, **limits, **empty, step=step, format="%d" if kind is int else "%g")
 
 
 def leading_digit(value):
@@ -126,16 +127,15 @@ KINDS = {"choice": _choice, "names": _names, "number": _number, "whole": _number
 def learning_rate():
     """A slider over the decades, and beside it a field for any value."""
     name, slider = "optimizer.learning_rate", "learning rate slider"
-    value = session().draft[name]
+    value, rule = session().draft[name], SETTINGS["optimizer.learning_rate"].metadata
     show(slider, min(LEARNING_RATES, key=lambda rate: abs(math.log(rate / (value or rate)))))
     wide, narrow = st.columns([3, 2], vertical_alignment="bottom")
     with wide:
         st.select_slider(
-            words.label(name), LEARNING_RATES, key=slider, format_func=lambda rate: f"{rate:g}", help=SETTINGS[name].metadata["help"],
+            words.label(name), LEARNING_RATES, key=slider, format_func=lambda rate: f"{rate:g}", help=rule["help"],
             on_change=lambda: session().edit(name, st.session_state[slider]),
         )  # fmt: skip
     with narrow:
-        rule = SETTINGS[name].metadata
-        common = {"label": "Learning rate, any value", "key": name, "on_change": changed, "args": (name,), "label_visibility": "collapsed"}
-        _number(name, value, rule, common)
+        common = {"label": "Any learning rate", "key": name, "help": rule["help"], "on_change": changed, "args": (name,)}
+        _number(name, value, rule, common | {"label_visibility": "collapsed"})
     complaint(name)

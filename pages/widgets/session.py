@@ -97,7 +97,7 @@ class Session:
             self.notice = f"This configuration cannot run, so you see the default. {error}"
             self._adopt(OPENING)
             self.start()
-            return self.ready()
+            st.rerun()  # the sidebar shows the settings
         return self.refusal is None
 
     def act(self, action, *arguments):
@@ -122,6 +122,11 @@ class Session:
     def dismiss(self):
         """The notice was read."""
         self.notice = None
+
+    def close(self):
+        """End the run."""
+        if self._run.exception() is None:
+            self._run.result().close()
 
     def recover(self):
         """Go on from the last checkpoint, with the settings it was made with."""
@@ -204,7 +209,9 @@ class Session:
         self._suggested = None if config.data.source == "file" else suggested_output(config.data)
 
     def _suggest_output(self):
-        """Where the data asks for other outputs than before, the output layer and the loss follow."""
+        """Where the data asks for other outputs than before, the output layer and the loss follow. Classes are not scaled."""
+        if (SOURCES[self.draft["data.source"]].task or self.draft["data.task"]) == "classification":
+            self.draft["data.target_scaling"] = "none"
         data = DataConfig.from_dict(nested(self.draft)["data"], "data")
         suggested = _suited_output(self.uploads.resolved(data))
         if suggested != self._suggested:

@@ -1,0 +1,51 @@
+"""When there is no run: the page says why and what to press."""
+
+import os
+import signal
+
+import pytest
+
+
+def kill(page):
+    """Kill the worker as a system out of memory would."""
+    process = page.live_run._worker._process
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_killed_worker_is_told_and_goes_on(open_page):
+    page = open_page().press("epoch")
+    kill(page)
+    page.run()
+    assert "killed" in page.error[0].value
+    label = page.button(key="recover").label
+    page.press("recover")
+    assert not page.error
+    assert label == f"Go on from step {page.step:,}"
+
+
+def test_a_killed_worker_can_be_replaced_by_a_new_run(open_page):
+    page = open_page().set("number_input", "seed", 7).press("step")
+    kill(page)
+    page.run().press("start again")
+    assert not page.error and page.step == 0 and page.live_run.config.seed == 7
+
+
+def test_a_change_to_a_dead_run_is_no_traceback(open_page):
+    page = open_page()
+    kill(page)
+    page.set("number_input", "optimizer.learning_rate", 0.5)
+    assert page.error
+    page.press("start again")
+    assert page.live_run.config.optimizer.learning_rate == 0.5
+
+
+def test_one_run_too_many_is_told_so_and_may_try_again(open_page, monkeypatch):
+    monkeypatch.setenv("DESCENT_MAX_RUNS", "1")
+    first, second = open_page(), open_page()
+    assert "which is its limit" in second.warning[0].value.replace("\\", "")
+    second.set("slider", "data.noise", 0.3)
+    assert second.warning
+    first.close()
+    second.press("try again")
+    assert second.live_run.config.data.noise == 0.3 and not second.warning

@@ -1,0 +1,215 @@
+"""The playground: controls, address and run say the same, and what is wrong is said where it is."""
+
+import pytest
+
+from core.config import RunConfig
+from core.data.sources import SOURCES
+from core.link import SETTINGS, from_query
+from core.nn.activations import ACTIVATIONS
+from core.nn.losses import LOSSES
+from core.nn.optimizers import OPTIMIZERS
+from core.nn.schedules import SCHEDULES
+from core.presets import OPENING, PRESETS
+
+WITHOUT_FILE = [name for name in SOURCES if name != "file"]
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def test_the_page_opens_with_the_first_preset_ready_to_play(page):
+    assert page.session.config == OPENING
+    assert page.selectbox(key="preset").value == next(iter(PRESETS))
+    assert "Ready" in page.words and page.step == 0
+
+
+def test_every_control_explains_itself(page):
+    kinds = ("selectbox", "number_input", "slider", "select_slider", "pills", "segmented_control", "toggle")
+    controls = [element for kind in kinds for element in getattr(page, kind)]
+    unexplained = {element.key for element in controls if not element.proto.help}
+    assert len(controls) > 20 and not unexplained
+
+
+def test_every_setting_of_the_table_has_a_control(page):
+    page.set("selectbox", "init.bias", "uniform")
+    shown = set()
+    for name in OPTIMIZERS:
+        page.set("selectbox", "optimizer.name", name)
+        page.set("selectbox", "optimizer.schedule.name", "step")
+        shown |= {element.key for kind in ("selectbox", "number_input", "slider", "button_group") for element in page.get(kind)}
+    page.set("segmented_control", "data.source", "hills")
+    shown |= {element.key for element in page.selectbox}
+    missing = {name for name, spec in SETTINGS.items() if "kind" in spec.metadata} - shown
+    assert missing == {"data.path", "data.task"}  # of an uploaded file only
+
+
+def test_a_learning_rate_changes_the_living_run_and_the_address(page):
+    page.press("step").set("number_input", "optimizer.learning_rate", 0.25)
+    assert page.live_run.config.optimizer.learning_rate == 0.25
+    assert page.query["optimizer.learning_rate"] == "0.25"
+    assert page.step == 1
+    assert [event.step for event in page.live_run.snapshot().events] == [1]
+
+
+def test_the_slider_and_the_field_show_one_learning_rate(page):
+    page.set("select_slider", "learning rate slider", 0.5)
+    assert page.number_input(key="optimizer.learning_rate").value == page.live_run.config.optimizer.learning_rate == 0.5
+    page.set("number_input", "optimizer.learning_rate", 0.0123)
+    assert page.select_slider(key="learning rate slider").value == 0.01
+    assert page.live_run.config.optimizer.learning_rate == 0.0123
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [("slider", "data.noise", 0.2), ("number_input", "seed", 3), ("selectbox", "loss", "mse"), ("number_input", "layers.0.units", 5)],
+)
+def test_another_setting_begins_a_new_run(page, kind, key, value):
+    page.press("step").set(kind, key, value)
+    assert page.step == 0
+    assert page.live_run.config == page.session.config == from_query(page.query) != OPENING
+
+
+def test_a_playing_run_goes_on_playing_with_new_data(page):
+    page.press("play").set("slider", "data.noise", 0.3)
+    assert page.live_run.snapshot().status == "running"
+
+
+@pytest.mark.parametrize("source", WITHOUT_FILE)
+def test_every_source_runs_and_the_output_follows_the_task(page, source):
+    page.set("segmented_control", "data.source", source)
+    config = page.live_run.config
+    assert config.data.source == source
+    suited = RunConfig.from_dict({"data": {"source": source}})
+    assert (config.layers[-1], config.loss) == (suited.layers[-1], suited.loss)
+    assert config.layers[:-1] == OPENING.layers[:-1]
+    assert page.press("step").step == 1
+
+
+def test_every_activation_can_be_chosen_inside_and_at_the_output(page):
+    for name, activation in ACTIVATIONS.items():
+        page.set("selectbox", "layers.2.output", name)
+        assert page.live_run.config.layers[-1].activation == name
+        if not activation.output_only:
+            page.set("selectbox", "layers.0.activation", name)
+            assert page.live_run.config.layers[0].activation == name
+    assert page.live_run.config.layers[-1].units == 2  # softmax, the last one: a unit for each class
+
+
+def test_every_optimizer_shows_its_own_settings(page):
+    every = {name for optimizer in OPTIMIZERS.values() for name in optimizer.hyperparameters}
+    for name, optimizer in OPTIMIZERS.items():
+        page.set("selectbox", "optimizer.name", name)
+        assert page.live_run.config.optimizer.name == name
+        shown = {element.key.removeprefix("optimizer.") for element in page.number_input}
+        assert shown & every == set(optimizer.hyperparameters)
+
+
+def test_every_loss_and_schedule_can_be_chosen(page):
+    for name in LOSSES:
+        page.set("selectbox", "loss", name)
+        assert page.live_run.config.loss == name
+    for name in SCHEDULES:
+        page.set("selectbox", "optimizer.schedule.name", name)
+        assert page.live_run.config.optimizer.schedule.name == name
+
+
+def test_layers_are_added_up_to_eight_and_removed(page):
+    for _ in range(6):
+        page.press("add layer")
+    assert len(page.live_run.config.layers) == 9
+    assert page.button(key="add layer").disabled
+    page.set("number_input", "layers.1.units", 3)
+    page.press("remove layer 1")
+    assert [layer.units for layer in page.live_run.config.layers] == [3, 8, 8, 8, 8, 8, 8, 1]
+    for _ in range(7):
+        page.press("remove layer 1")
+    assert len(page.live_run.config.layers) == 1
+
+
+def test_a_batch_size_left_empty_takes_all_samples(page):
+    page.set("number_input", "batch_size", None)
+    assert page.live_run.config.batch_size is None
+    assert page.query["batch_size"] == "none"
+
+
+def test_a_refused_value_stays_in_its_control_and_the_run_goes_on(page):
+    page.press("step").set("number_input", "optimizer.learning_rate", 0.0)
+    assert "Learning rate must be a number above 0" in page.words.replace("\\", "")
+    assert page.number_input(key="optimizer.learning_rate").value == 0.0
+    assert page.live_run.config == OPENING and page.step == 1
+    assert from_query(page.query) == OPENING
+    page.set("number_input", "optimizer.learning_rate", 0.1)
+    assert "must be" not in page.words and page.live_run.config.optimizer.learning_rate == 0.1
+
+
+def test_what_is_too_large_is_refused_in_place(page):
+    page.set("segmented_control", "data.source", "photo_upscale")
+    page.set("number_input", "data.samples", 100_000)
+    assert "Samples must" in page.words
+    assert page.live_run.config.data.samples == SOURCES["photo_upscale"].samples
+
+
+def test_scaled_targets_do_not_stand_in_the_way_of_classes(page):
+    page.set("segmented_control", "data.source", "hills").set("selectbox", "data.target_scaling", "standard")
+    page.set("segmented_control", "data.source", "circle")
+    assert page.live_run.config.data.source == "circle"
+
+
+def test_step_epoch_reset_and_new_seed(page):
+    assert page.press("step").step == 1
+    page.press("epoch")
+    assert page.step == 25
+    assert page.press("reset").step == 0
+    first = page.live_run.snapshot().layers[0].weights
+    page.press("new_seed")
+    assert page.live_run.config.seed == page.number_input(key="seed").value == 1
+    assert (page.live_run.snapshot().layers[0].weights != first).any()
+
+
+def test_a_slow_speed_holds(page):
+    page.set("selectbox", "speed", "1 step/s").press("play")
+    assert page.session.speed == 1
+    assert page.run().step <= 20
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_loads_and_is_named(open_page, name):
+    page = open_page(**{"data.source": "blobs"})
+    page.set("selectbox", "preset", name)
+    assert page.live_run.config == PRESETS[name].config
+    assert page.selectbox(key="preset").value == name
+    assert PRESETS[name].about in page.words
+    page.press("step")
+
+
+def test_a_run_of_ones_own_is_no_preset(page):
+    assert page.set("number_input", "seed", 5).selectbox(key="preset").value is None
+
+
+def test_overflow_pauses_the_run_and_says_what_to_press(page):
+    page.set("selectbox", "preset", "explosion").press("play")
+    while page.live_run.snapshot().status == "running":
+        pass
+    page.run()
+    assert "Not a number at step 210" in page.words
+    assert 'class="finding critical"' in page.words and "Critical" in page.words
+    assert "Reset" in page.words
+    assert page.button(key="play").disabled
+    page.press("reset")
+    assert not page.button(key="play").disabled and page.step == 0
+
+
+def test_a_picked_unit_can_be_edited(page):
+    page.session.picked = (2, 3)
+    page.run()
+    page.set("selectbox", "source layer 2, unit 4", 1)
+    page.set("number_input", "value layer 2, unit 4 1", 2.5).press("set")
+    unit = page.live_run.snapshot((2, 3)).unit
+    assert dict(zip(unit.sources.tolist(), unit.weights.tolist()))[1] == 2.5
+    page.set("selectbox", "source layer 2, unit 4", None)
+    page.set("number_input", "value layer 2, unit 4 None", -1.0).press("set")
+    assert page.live_run.snapshot((2, 3)).unit.bias == -1.0
+    page.press("close unit")
+    assert page.session.picked is None and "set" not in {button.key for button in page.button}

@@ -1,0 +1,99 @@
+"""A person's own file: used when it is sound, refused with one sentence when not."""
+
+import gc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.limits import LIMITS, ConfigError
+from core.presets import OPENING
+from pages.widgets.uploads import Uploads
+from tests.app.files import CSV, HOSTILE, NUMBERS, npz
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page().set("segmented_control", "data.source", "file")
+
+
+def test_without_a_file_the_run_stays_and_the_page_says_what_is_missing(page):
+    assert "No file yet" in page.info[0].value
+    assert page.live_run.config == OPENING
+
+
+def test_a_table_of_classes_is_used_at_once(page):
+    page.upload("fruit.csv", CSV)
+    config = page.live_run.config
+    assert (config.data.task, config.layers[-1].units, config.layers[-1].activation) == ("classification", 1, "sigmoid")
+    assert page.selectbox(key="data.target").value == "ripe"
+    assert page.press("step").step == 1
+
+
+def test_the_target_column_can_be_another_one(page):
+    page.upload("fruit.csv", CSV).set("segmented_control", "data.task", "regression").set("multiselect", "data.target", ["width"])
+    assert "must" in page.words  # a text column is left among the inputs
+    page.upload("numbers.csv", NUMBERS).set("segmented_control", "data.task", "regression")
+    page.set("multiselect", "data.target", ["a", "b"])
+    config = page.live_run.config
+    assert (config.data.target, config.layers[-1].units, config.loss) == (("a", "b"), 2, "mse")
+
+
+def test_a_measure_is_taken_as_a_regression(page):
+    page.upload("numbers.csv", NUMBERS)
+    assert page.live_run.config.data.task == "regression" and page.live_run.config.loss == "mse"
+
+
+@pytest.mark.parametrize(("y", "units", "activation"), [
+    (np.arange(40) % 3, 3, "softmax"),
+    (np.eye(3)[np.arange(40) % 3], 3, "softmax"),
+    (np.array([[0, 1, 1, 0], [1, 1, 0, 0]])[np.arange(40) % 2][:, :3].astype(float), 3, "sigmoid"),
+])  # fmt: skip
+def test_an_npz_brings_labels_or_columns(page, y, units, activation):
+    page.upload("mine.npz", npz(X=np.random.default_rng(0).random((40, 5)), y=y))
+    output = page.live_run.config.layers[-1]
+    assert (output.units, output.activation) == (units, activation)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(page, name):
+    page.upload(name, HOSTILE[name])
+    assert ":red[" in page.words and "Traceback" not in page.words and "<script>" not in page.words
+    assert page.live_run.config == OPENING
+    page.press("step")
+
+
+def test_the_real_path_is_never_shown(page):
+    page.upload("fruit.csv", CSV)
+    path = page.live_run.config.data.path
+    assert path not in page.words and path not in page.query.values()
+
+
+def test_a_file_goes_with_its_successor(page):
+    page.upload("fruit.csv", CSV)
+    first = Path(page.live_run.config.data.path)
+    page.upload("numbers.csv", NUMBERS).upload("fruit.csv", CSV)
+    second = Path(page.live_run.config.data.path)
+    assert not first.exists() and second.read_bytes() == CSV
+    assert len(list(second.parent.iterdir())) == 2  # the one before may still be in use by the run
+
+
+def test_files_go_when_their_session_goes():
+    uploads = Uploads()
+    path = uploads[uploads.add("fruit.csv", CSV)].path
+    assert path.exists()
+    del uploads
+    gc.collect()
+    assert not path.parent.exists()
+
+
+def test_a_file_name_cannot_lead_out_of_the_folder():
+    uploads = Uploads()
+    upload = uploads[uploads.add("../../../etc/cron.d/evil\n.csv", CSV)]
+    assert upload.path.parent.name.startswith("descent-upload-") and upload.path.name.endswith("evil_.csv")
+
+
+def test_a_file_beyond_the_limit_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setitem(LIMITS, "file_bytes", 100)
+    with pytest.raises(ConfigError, match="at most"):
+        Uploads().add("fruit.csv", CSV)
