@@ -27,7 +27,8 @@ class Curvature:
     """The Hessian of the mean loss of `network`, as it stands, on inputs `x` (features + 1, samples) with targets `y` (outputs,
     samples), plus that of `l2` times the sum of its squared weights (biases free).
 
-    What does not depend on the direction is worked out once, here, so that a product costs about two gradients.
+    What does not depend on the direction is worked out once, here, so that a product costs about two gradients. `incoming` (fan_in + 1,
+    samples) and `deltas` (units, samples) are one array a layer: delta times incoming is a sample's share in the mean gradient.
     """
 
     def __init__(self, network, x, y, l2=0.0):
@@ -46,9 +47,9 @@ class Curvature:
 
     def _forward(self, x):
         network = self._network
-        self._incoming, self._z, self._a, self._slopes = [], [], [], []
+        self.incoming, self._z, self._a, self._slopes = [], [], [], []
         for layer, (matrix, activation) in enumerate(zip(network.matrices, network.activations), 1):
-            self._incoming.append(x)
+            self.incoming.append(x)
             z = matrix.dot(x)
             x = np.ones((len(z) + (layer < len(network.matrices)), z.shape[1]), network.dtype)
             a = x[: len(z)]
@@ -60,13 +61,13 @@ class Curvature:
 
     def _backward(self, y):
         network = self._network
-        self._deltas = [self._output_delta(y)]
+        self.deltas = [self._output_delta(y)]
         self._bends = [None]  # (W' d) f''(z) of each hidden layer
         for layer in range(len(network.matrices) - 1, 0, -1):
-            back = self._weights[layer].T.dot(self._deltas[0])
+            back = self._weights[layer].T.dot(self.deltas[0])
             bend = _bend(network.activations[layer - 1], self._z[layer - 1], self._a[layer - 1])
             self._bends.insert(0, None if bend is None else back * bend)
-            self._deltas.insert(0, _times(back, self._slopes[layer - 1]))
+            self.deltas.insert(0, _times(back, self._slopes[layer - 1]))
 
     def _output_delta(self, y):
         """The output's delta; leaves what `_output_change` needs."""
@@ -110,7 +111,7 @@ class Curvature:
         network, directions = self._network, self._network.matrices_of(v)
         changes, ra = [], None  # (R z, R a) of each layer
         for layer, direction in enumerate(directions):
-            rz = direction.dot(self._incoming[layer])
+            rz = direction.dot(self.incoming[layer])
             if ra is not None:
                 rz += self._weights[layer].dot(ra)
             ra = self._pulled(rz) if network.activations[layer].pullback else _times(rz, self._slopes[layer])
@@ -118,12 +119,12 @@ class Curvature:
         result = np.empty_like(v)
         rd = self._output_change(*changes[-1])
         for layer, part in reversed(list(enumerate(network.matrices_of(result)))):
-            part[...] = rd.dot(self._incoming[layer].T)
+            part[...] = rd.dot(self.incoming[layer].T)
             if layer:
                 rz, ra = changes[layer - 1]
-                part[:, :-1] += self._deltas[layer].dot(ra.T)
+                part[:, :-1] += self.deltas[layer].dot(ra.T)
                 back = self._weights[layer].T.dot(rd)
-                back += directions[layer][:, :-1].T.dot(self._deltas[layer])
+                back += directions[layer][:, :-1].T.dot(self.deltas[layer])
                 rd = _times(back, self._slopes[layer - 1])
                 if self._bends[layer - 1] is not None:
                     rd += self._bends[layer - 1] * rz
