@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from core.data.sources import FEATURES, SCALINGS, SOURCES
 from core.limits import LIMITS, ConfigError, shown
 from core.nn.activations import ACTIVATIONS
+from core.nn.formulas import Plan
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
@@ -227,8 +228,15 @@ def _faults(values, path):
     if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
         raise ConfigError(path, f"must be a list of fault names; was {shown(values)}")
     if values:
-        raise ConfigError(path, f"must be names of known faults; there are none yet; was {shown(values)}")
+        _catalogue().check_names(values)
     return tuple(values)
+
+
+def _catalogue():
+    """The catalogue of faults, loaded when a configuration has some: it is part of diagnosis, which reads configurations."""
+    from core.diagnosis import faults
+
+    return faults
 
 
 @dataclass(frozen=True)
@@ -333,6 +341,8 @@ def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
         raise ConfigError(where, f"must be {outputs} (one per target column) in the output layer; was {units}")
     if inputs > LIMITS["inputs"]:
         raise ConfigError("data", f"must have at most {LIMITS['inputs']:,} input columns; had {inputs:,}")
+    if config.faults:
+        _catalogue().placed(config.faults, Plan.of(config, inputs))
     parameters = parameter_count(config, inputs)
     if parameters > LIMITS["parameters"]:
         raise ConfigError("layers", f"must have at most {LIMITS['parameters']:,} parameters in all; had {parameters:,}")
@@ -353,7 +363,9 @@ def memory_estimate(config, inputs, rows):
     evaluation, and one batch's buffers."""
     width = 4 if config.dtype == "float32" else 8
     units = sum(layer.units for layer in config.layers)
-    batch = min(config.batch_size or rows, rows)
+    batch_size = _catalogue().batch_size(config) if config.faults else config.batch_size
+    batch = min(batch_size or rows, rows)
+    buffers = 12 if config.faults else 4  # the plain step makes a new array for each formula
     copies = 5 + 2 * OPTIMIZERS[config.optimizer.name].slots
     data = rows * (inputs + config.layers[-1].units) * (8 + 2 * width)
-    return data + width * (copies * parameter_count(config, inputs) + 4 * batch * (units + inputs))
+    return data + width * (copies * parameter_count(config, inputs) + buffers * batch * (units + inputs))

@@ -48,10 +48,14 @@ BIAS_INITIALIZERS = {
 def initial_parameters(config, inputs):
     """{"W1": (inputs, units), "b1": (units,), ...} in float64, from the configuration's seed alone."""
     parameters, fan_in = {}, inputs
-    for index, layer in enumerate(config.layers, 1):
-        rng = np.random.default_rng([config.seed, index])
-        init = config.init
-        parameters[f"W{index}"] = WEIGHT_INITIALIZERS[init.weights](rng, fan_in, layer.units, init.scale)
-        parameters[f"b{index}"] = BIAS_INITIALIZERS[init.bias](rng, layer.units, init.bias_scale)
-        fan_in = layer.units
+    for layer, entry in enumerate(config.layers, 1):
+        parameters[f"W{layer}"], parameters[f"b{layer}"] = layer_parameters(config, layer, fan_in)
+        fan_in = entry.units
     return parameters
+
+
+def layer_parameters(config, layer, fan_in, *draw):
+    """(weights (fan_in, units), biases (units,)) of one layer; a number `draw` gives others, and the same for the same number."""
+    rng, init, units = np.random.default_rng([config.seed, layer, *draw]), config.init, config.layers[layer - 1].units
+    weights = WEIGHT_INITIALIZERS[init.weights](rng, fan_in, units, init.scale)
+    return weights, BIAS_INITIALIZERS[init.bias](rng, units, init.bias_scale)

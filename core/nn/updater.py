@@ -14,12 +14,13 @@ class Updater:
 
     def __init__(self, network, config):
         self.optimizer = OPTIMIZERS[config.optimizer.name]
-        self.slots = [aligned_like(network.vector) for _ in range(self.optimizer.slots)]
+        slots = self.optimizer.slots + bool(config.faults)  # the last one is what a fault carries from step to step
+        self.slots = [aligned_like(network.vector) for _ in range(slots)]
         self.clip_norm = config.clip_norm
         self.updates = 0  # finished so far; only `tick` needs it, whoever moves the run sets it
         self._hyperparameters = config.optimizer
         self._factor = SCHEDULES[config.optimizer.schedule.name]
-        self.ticks = self.optimizer.timed or self._factor is not None
+        self.ticks = self.optimizer.timed or self._factor is not None or bool(config.faults)
         self.gradient = None  # whole gradients, where they are needed at once: see `gather`
         self._vector = network.vector
         self._penalties = self._penalty_vectors(network, config.penalty)
@@ -71,7 +72,7 @@ class Updater:
         p = self._vector[part]
         if self.folds:
             return [(np.subtract, (p, gradient, p))]
-        return self.optimizer.update(p, gradient, [slot[part] for slot in self.slots], scratch, self.constants)
+        return self.optimizer.update(p, gradient, [slot[part] for slot in self.slots[: self.optimizer.slots]], scratch, self.constants)
 
     def clip_calls(self, gradient):
         """Calls that shorten the whole gradient to `clip_norm` (Pascanu et al. 2013)."""

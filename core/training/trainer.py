@@ -40,12 +40,20 @@ class Trainer:
         self.config = config
         self.dataset = load(config.data)
         check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
+        if config.faults:
+            self.dataset = _faults().with_inputs(config, self.dataset)
         self.network = Network(config, self.dataset.inputs)
+        if config.faults:
+            self.network.load(self._first_parameters())
         self._gradient = aligned_like(self.network.vector)
         self._before = aligned_like(self.network.vector)
         self._parts = {"train": self._evaluation(self.dataset.train), "test": self._evaluation(self.dataset.test)}
         self._probe = Probe(self.network, self.dataset.train.inputs)
         self._start()
+
+    def _first_parameters(self):
+        made = _faults().first_parameters if self.config.faults else initial_parameters
+        return made(self.config, self.dataset.inputs)
 
     def _evaluation(self, part):
         return Evaluation(self.network, self.dataset, part, self.config)
@@ -63,7 +71,8 @@ class Trainer:
 
     def _cut_batches(self):
         config = self.config
-        self.batches = Batches(self.dataset.train.inputs, self._parts["train"].targets, config.batch_size, config.dtype, config.seed)
+        size = _faults().batch_size(config) if config.faults else config.batch_size
+        self.batches = Batches(self.dataset.train.inputs, self._parts["train"].targets, size, config.dtype, config.seed)
 
     def _compile(self):
         """Programs for the full and the last batch, each plain and observed."""
@@ -71,13 +80,19 @@ class Trainer:
         for index in {0, len(self.batches) - 1}:
             size = self.batches[index][1].shape[1]
             if size not in self._programs:
-                workspace = Workspace(self.network, size)
-                self._programs[size] = [Program(self.network, self._updater, workspace, kept) for kept in (None, self._gradient)]
+                self._programs[size] = self._programs_for(size)
         self._tapes = [self._tape(index) for index in range(len(self.batches))] if len(self.batches) <= TAPES else None
         step = step_cost(self.network, self._programs[self.batches.size][0].calls, self.batches.size)
         self._interval = observation_interval(self.network, step, self._probe.samples)
         self._frame_interval = evaluation_interval(self.network, step, len(self.dataset.train) + len(self.dataset.test))
         self._guard()
+
+    def _programs_for(self, size):
+        """The step for batches of this size, plain and observed."""
+        if self.config.faults:
+            return [_faults().broken_program(self.network, self._updater, self.config, kept) for kept in (None, self._gradient)]
+        workspace = Workspace(self.network, size)
+        return [Program(self.network, self._updater, workspace, kept) for kept in (None, self._gradient)]
 
     # Moving on
 
@@ -275,7 +290,7 @@ class Trainer:
 
     def reset(self):
         """Back to step 0 with the same first weights and the settings as they are now."""
-        self.network.load(initial_parameters(self.config, self.dataset.inputs))
+        self.network.load(self._first_parameters())
         self._start()
 
     def change(self, patch):
@@ -344,6 +359,13 @@ class Trainer:
             self.telemetry.drop_after(self.step)
         self._cut_batches()
         self._compile()
+
+
+def _faults():
+    """The catalogue of faults, loaded for runs that have some: it is part of diagnosis, which looks at trainers."""
+    from core.diagnosis import faults
+
+    return faults
 
 
 def _differences(old, new):

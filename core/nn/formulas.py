@@ -1,0 +1,162 @@
+"""One training step written out: a table from (tensor, layer) to the formula that gives it.
+
+The compiled step (program.py) is the same arithmetic in fewer calls. Here every factor stands by itself, where people write it and
+leave it out, so that a mistake in a backward pass is one edited entry. Arrays are features-first: (units, samples). Layers count from
+1; the activation of layer 0 is the batch's inputs.
+
+    pre_activation[l]  = W[l] activation[l-1] + b[l]
+    activation[l]      = f(pre_activation[l])
+    slope[l]           = f'(pre_activation[l])
+    output_gradient[L] = d loss / d activation[L], of each output and sample
+    error[l]           = W[l+1]^T delta[l+1]
+    delta[l]           = error[l] * slope[l], and at the output output_gradient[L] * slope[L] * outputs_mean
+    dW[l]              = delta[l] input[l]^T * weights_mean[l], with input[l] = activation[l-1]
+    db[l]              = sum of delta[l] over the samples * bias_mean[l]
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.nn.activations import ACTIVATIONS, replay
+from core.nn.losses import LOSSES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the formulas of a run's step depend on. `sizes` are the units of all layers, inputs first; `activations` has a
+    name for each layer."""
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str
+    batch_size: int | None = None
+    clip_norm: float | None = None
+
+    @classmethod
+    def of(cls, config, inputs):
+        """The plan of a RunConfig on `inputs` columns."""
+        sizes = (inputs, *(layer.units for layer in config.layers))
+        return cls(sizes, tuple(layer.activation for layer in config.layers), config.loss, config.batch_size, config.clip_norm)
+
+    @property
+    def last(self):
+        """The output layer."""
+        return len(self.activations)
+
+    @property
+    def fused(self):
+        """Whether loss and output activation belong together: then delta[L] is simply a - y."""
+        return self.activations[-1] in LOSSES[self.loss].fused
+
+
+class Values(dict):
+    """The tensors of one step by (name, layer), each worked out from `formulas` when it is first asked for.
+
+    To begin with, it holds what is given: ("activation", 0) and ("labels", L), both with a column for each sample, and for each layer
+    ("W", l) (units, inputs) and ("b", l) (units, 1).
+    """
+
+    def __init__(self, formulas, given):
+        super().__init__(given)
+        self.formulas = formulas
+
+    def __missing__(self, key):
+        value = self.formulas[key](self)
+        self[key] = value
+        return value
+
+    @property
+    def samples(self):
+        """Samples in the batch."""
+        return self["activation", 0].shape[1]
+
+    def dot(self, left, right):
+        """The matrix product."""
+        return left @ right
+
+
+class Formulas(dict):
+    """The formulas of a right step, by (tensor, layer): each is a function of the Values so far. Edit the table to break it."""
+
+    def __init__(self, plan):
+        super().__init__()
+        self.plan = plan
+        for layer in range(1, plan.last + 1):
+            self._add_layer(layer, ACTIVATIONS[plan.activations[layer - 1]])
+        self._add_output(plan.last, LOSSES[plan.loss])
+
+    def _add_layer(self, layer, activation):
+        below, above = layer - 1, layer + 1
+        self["pre_activation", layer] = lambda v: v.dot(v["W", layer], v["activation", below]) + v["b", layer]
+        self["activation", layer] = lambda v: value(activation, v["pre_activation", layer])
+        self["slope", layer] = lambda v: slope(activation, v["pre_activation", layer], v["activation", layer])
+        self["error", layer] = lambda v: v.dot(v["W", above].T, v["delta", above])
+        self["delta", layer] = lambda v: v["error", layer] * v["slope", layer]
+        self["input", layer] = lambda v: v["activation", below]
+        self["weights_mean", layer] = self["bias_mean", layer] = lambda v: 1 / v.samples
+        self["dW", layer] = lambda v: v.dot(v["delta", layer], v["input", layer].T) * v["weights_mean", layer]
+        self["db", layer] = lambda v: v["delta", layer].sum(axis=1, keepdims=True) * v["bias_mean", layer]
+
+    def _add_output(self, last, loss):
+        outputs = self.plan.sizes[-1]
+        self["targets", last] = lambda v: v["labels", last]
+        self["output_gradient", last] = lambda v: loss_gradient(loss, v["activation", last], v["targets", last])
+        self["outputs_mean", last] = lambda v: 1 / loss.divisor(outputs)
+        if self.plan.fused:
+            self["delta", last] = lambda v: (v["activation", last] - v["targets", last]) * v["outputs_mean", last]
+            from_z = loss.fused[self.plan.activations[-1]]
+            self["loss", last] = lambda v: from_z(v["pre_activation", last], v["targets", last])
+        else:
+            self.write_out_output_delta()
+            self["loss", last] = lambda v: loss.value(v["activation", last], v["targets", last])
+
+    def write_out_output_delta(self):
+        """Give the output's delta as loss gradient times slope (for softmax: through its Jacobian), also where a - y would do."""
+        last, activation = self.plan.last, ACTIVATIONS[self.plan.activations[-1]]
+        if activation.pullback:
+            self["delta", last] = lambda v: (
+                pullback(activation, v["activation", last], v["output_gradient", last]) * v["outputs_mean", last]
+            )
+        else:
+            self["delta", last] = lambda v: v["output_gradient", last] * v["slope", last] * v["outputs_mean", last]
+
+
+def value(activation, z):
+    """f(z), a new array."""
+    a = np.empty_like(z)
+    replay(activation.value(z, a))
+    return a
+
+
+def slope(activation, z, a):
+    """f'(z) from z and a = f(z), a new array; for softmax the diagonal of its Jacobian."""
+    if activation.slope is None:
+        return a * (1 - a)
+    s = np.empty_like(z)
+    replay(activation.slope(z, a, s))
+    return s
+
+
+def pullback(activation, a, gradient):
+    """`gradient` at the activations taken back to the pre-activations through the whole Jacobian, a new array."""
+    d = gradient.copy()
+    replay(activation.pullback(a, d))
+    return d
+
+
+def loss_gradient(loss, a, y):
+    """d loss / d a of each output and sample, neither averaged nor summed."""
+    d = np.empty_like(a)
+    replay(loss.gradient(a, y, d))
+    return d * loss.factor
+
+
+def parameters_given(matrices):
+    """What Values begins with of (units, inputs + 1) matrices, as views: {("W", 1): ..., ("b", 1): ..., ...}."""
+    pairs = ((("W", layer), matrix[:, :-1]) for layer, matrix in enumerate(matrices, 1))
+    biases = ((("b", layer), matrix[:, -1:]) for layer, matrix in enumerate(matrices, 1))
+    return dict(itertools.chain(pairs, biases))

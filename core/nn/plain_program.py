@@ -1,0 +1,91 @@
+"""A training step replayed from its formulas: slower than the compiled one, and the place where faults are put in."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from core.nn.activations import replay
+from core.nn.buffers import aligned_like
+from core.nn.formulas import Formulas, Plan, Values, parameters_given
+
+# What the telemetry calls a tensor where the formulas have several steps on the way to it
+TENSORS = {"dW": "gradient", "db": "gradient", "error": "delta", "input": "activation"}
+
+
+class PlainProgram:
+    """Stands in for a Program where the configuration has faults; `kept` as there.
+
+    What faults edit: `formulas`; `gather` and `update`, which hold one call for each layer (from 1) that writes its gradient and
+    that applies it; and `early`, the layers that are updated before the error is taken back through them.
+    """
+
+    gradient_scale = 1.0
+
+    def __init__(self, network, updater, config, kept=None):
+        self.network, self.updater, self.config, self.kept = network, updater, config, kept
+        self.formulas = Formulas(Plan.of(config, network.sizes[0]))
+        self.early = set()
+        self.gradient = updater.gather()
+        self.gradients = network.matrices_of(self.gradient)
+        self._given = parameters_given(network.matrices)
+        self._values = None
+        self._layers = range(len(network.matrices), 0, -1)
+        ends = np.cumsum([0, *(matrix.size for matrix in network.matrices)])
+        parts = {layer: slice(ends[layer - 1], ends[layer]) for layer in self._layers}
+        scratch = aligned_like(network.vector)
+        self.gather = {layer: partial(self._gather, layer) for layer in self._layers}
+        self.update = {
+            layer: partial(replay, updater.update_calls(part, self.gradient[part], scratch[part])) for layer, part in parts.items()
+        }
+        self._finish = {layer: self._finish_calls(part, scratch[part]) for layer, part in parts.items()}
+        self._clip = updater.clip_calls(self.gradient) if updater.clip_norm else []
+
+    def _finish_calls(self, part, scratch):
+        """Add the penalty, and keep what then is the gradient."""
+        calls = self.updater.penalty_calls(part, self.gradient[part], scratch)
+        return calls if self.kept is None else [*calls, (np.copyto, (self.kept[part], self.gradient[part]))]
+
+    @property
+    def calls(self):
+        """NumPy calls a step takes, roughly: three for a formula, as many again for the update."""
+        return 3 * (len(self.formulas) + 2 * len(self.gradients))
+
+    def tape(self, x, y):
+        """The calls of the step on inputs `x` (features + 1, batch) and targets `y` (outputs, batch)."""
+        return [(self._step, (x, y))]
+
+    def batch_loss(self, y):
+        """Mean loss of the last step's batch before its update, penalty left out."""
+        return self.network.loss.mean(self._values["loss", len(self.gradients)])
+
+    def first_nonfinite(self, x, y):
+        """Make the step; (layer, tensor) of the first value in it that is not finite, or None."""
+        self._step(x, y)
+        for (tensor, layer), values in self._values.items():
+            if layer and tensor not in ("W", "b", "labels") and not np.isfinite(values).all():
+                return layer, TENSORS.get(tensor, tensor)
+        for tensor, vector in (("gradient", self.gradient), ("parameters", self.network.vector)):
+            for layer, values in enumerate(self.network.flat_layers(vector), 1):
+                if not np.isfinite(values).all():
+                    return layer, tensor
+        return None
+
+    def _step(self, x, y):
+        self.updater.tick()
+        self._values = Values(self.formulas, {**self._given, ("activation", 0): x[:-1], ("labels", len(self.gradients)): y})
+        for layer in self._layers:
+            self.gather[layer]()
+            replay(self._finish[layer])
+            if layer in self.early:
+                self.update[layer]()
+        replay(self._clip)
+        for layer in self._layers:
+            if layer not in self.early:
+                self.update[layer]()
+
+    def _gather(self, layer):
+        matrix = self.gradients[layer - 1]
+        matrix[:, :-1] = self._values["dW", layer]
+        matrix[:, -1:] = self._values["db", layer]
