@@ -137,6 +137,8 @@ class Panel {
     this.node.dataset.name = name
     this.head = element("div", "descent-head")
     this.title = element("div", "descent-title")
+    this.title.setAttribute("role", "heading")
+    this.title.setAttribute("aria-level", "3")
     this.legend = element("div", "descent-legend")
     this.head.append(this.title, this.legend)
     this.plot = element("div", "descent-plot")
