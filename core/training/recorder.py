@@ -1,54 +1,112 @@
-"""The flight recorder: states of a run to go back to, within a fixed amount of memory."""
+"""The flight recorder: states of a run to go back to, within a fixed amount of memory, and what was done to the run in between."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from typing import NamedTuple
+
+import numpy as np
 
 BUDGET = 64 << 20  # bytes
-FEWEST = 3  # states are kept even of a network so large that they exceed the budget
+FEWEST, MOST = 3, 4096  # states: so many even of a network that exceeds the budget, and no more of a small one
+SHOWN = 200  # kept steps that are told of
+PINNED_SHARE = 4  # at most one state in so many is kept for good
+
+
+class Kept(NamedTuple):
+    """A state after `step` updates, which took `spent` seconds, with the first `done` interventions behind it."""
+
+    step: int
+    state: dict
+    spent: float
+    done: int
+
+
+class Intervention(NamedTuple):
+    """What was done to the run after `step` updates: the Trainer's method (change, edit) and its arguments."""
+
+    step: int
+    method: str
+    arguments: tuple
 
 
 class FlightRecorder:
-    """Keeps states of `trainer`: dense near the present, ever thinner into the past; pinned ones for good.
+    """Keeps states of `trainer`: dense near the present, ever thinner into the past; the first and the pinned ones for good.
 
-    Every update between two kept states can be had again exactly: restore the earlier one and advance.
+    Every update since the first state can be had again exactly: restore a state before it, advance, and intervene as was done then.
+    `spent` is how many seconds the updates have taken so far; whoever makes them adds to it.
     """
 
     def __init__(self, trainer, budget=BUDGET):
         self._trainer = trainer
-        self._states = [trainer.state()]
+        first = trainer.state()
+        self._kept = [Kept(trainer.step, first, 0.0, 0)]
+        self._steps = np.array([trainer.step])
         self._pinned = {trainer.step}
-        self._room = max(FEWEST, budget // sum(array.nbytes for array in self._states[0].values()))
+        self._room = min(MOST, max(FEWEST, budget // sum(array.nbytes for array in first.values())))
+        self.interventions = []
+        self.spent = 0.0
 
     @property
     def steps(self):
         """Steps of the kept states, in order."""
-        return [int(state["position"][0]) for state in self._states]
+        return self._steps.tolist()
 
     def record(self):
         """Keep the present state; forget the one least missed if there is no room."""
-        if self.steps[-1] >= self._trainer.step:
+        if self._steps[-1] >= self._trainer.step:
             return
-        self._states.append(self._trainer.state())
-        while len(self._states) > self._room:
+        state, last = self._trainer.state(), self._kept[-1].state
+        if state["config"] == last["config"]:
+            state["config"] = last["config"]  # one for all: of a small network it is the largest part
+        self._kept.append(Kept(self._trainer.step, state, self.spent, len(self.interventions)))
+        self._steps = np.append(self._steps, self._trainer.step)
+        while len(self._kept) > self._room:
             self._forget()
 
-    def pin(self):
-        """Keep the newest state for good: the run's start, the last one before trouble."""
-        self._pinned.add(self.steps[-1])
+    def note(self, method, *arguments):
+        """Remember what has just been done to the run."""
+        self.interventions.append(Intervention(self._trainer.step, method, arguments))
 
     def at(self, step):
-        """The newest state that is not behind `step`."""
-        return self._states[max(0, bisect_right(self.steps, step) - 1)]
+        """The newest Kept that is not behind `step`; the first one if all are."""
+        return self._kept[max(0, self._index(step))]
+
+    def nearest(self, step):
+        """The Kept closest to `step`."""
+        return self._kept[np.abs(self._steps - step).argmin()]
+
+    def seconds(self, begin, end):
+        """What the updates from step `begin` to step `end` took, about."""
+        steps, spent = [*self.steps, self._trainer.step], [*(kept.spent for kept in self._kept), self.spent]
+        return float(np.diff(np.interp([begin, end], steps, spent))[0])
+
+    def overview(self, wanted=None):
+        """At most SHOWN of the kept steps, in order, thinned evenly; `wanted`, a kept step or None, is among them."""
+        steps = self._steps
+        picked = np.unique(np.rint(np.linspace(0, len(steps) - 1, min(SHOWN - 1, len(steps)))).astype(int))
+        return tuple(sorted({*steps[picked].tolist(), *([] if wanted is None else [wanted])}))
+
+    def pin(self, step):
+        """Keep the newest state not behind `step` for good, unless too many are already."""
+        if len(self._pinned) < max(2, self._room // PINNED_SHARE):
+            self._pinned.add(self.at(step).step)
 
     def forget_after(self, step):
-        """Drop what is behind `step`: the run goes on from there on another path."""
-        self._states = [state for state in self._states if state["position"][0] <= step]
+        """Drop what is behind `step`: the run is about to go on from there, on another path."""
+        self.spent = self._kept[0].spent + self.seconds(self._kept[0].step, step)
+        count = max(1, self._index(step) + 1)
+        self._kept, self._steps = self._kept[:count], self._steps[:count]
         self._pinned = {pinned for pinned in self._pinned if pinned <= step}
+        self.interventions = [intervention for intervention in self.interventions if intervention.step <= step]
+
+    def _index(self, step):
+        return int(np.searchsorted(self._steps, step, side="right")) - 1
 
     def _forget(self):
         """Drop the state whose absence leaves the smallest gap for its age: kept steps end up spaced in proportion to age."""
-        steps = self.steps
-        loose = [index for index in range(1, len(steps) - 1) if steps[index] not in self._pinned]
-        candidates = loose or range(1, len(steps) - 1)
-        self._states.pop(min(candidates, key=lambda index: (steps[index + 1] - steps[index - 1]) / (steps[-1] - steps[index])))
+        steps = self._steps
+        gaps = (steps[2:] - steps[:-2]) / (steps[-1] - steps[1:-1])
+        gaps[np.isin(steps[1:-1], list(self._pinned))] = np.inf
+        index = int(gaps.argmin()) + 1
+        del self._kept[index]
+        self._steps = np.delete(steps, index)

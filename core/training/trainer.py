@@ -15,6 +15,7 @@ import numpy as np
 
 from core.config import ConfigError, RunConfig, check_fit
 from core.data import load
+from core.data.dataset import Dataset
 from core.nn.buffers import aligned_like
 from core.nn.initializers import initial_parameters
 from core.nn.network import Network
@@ -35,12 +36,12 @@ FRAMES_PER_RUN = 200  # full evaluations in a headless run, at the most
 class Trainer:
     """One run of a configuration. The same configuration gives the same bits, however the updates are cut into calls."""
 
-    def __init__(self, config: RunConfig):
-        """Load the data and initialise the network; raises ConfigError when they do not fit together."""
+    def __init__(self, config: RunConfig, dataset: Dataset | None = None):
+        """Load the data, unless it is given, and initialise the network; raises ConfigError when they do not fit together."""
         self.config = config
-        self.dataset = load(config.data)
+        self.dataset = dataset or load(config.data)
         check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
-        if config.faults:
+        if config.faults and dataset is None:
             self.dataset = _faults().with_inputs(config, self.dataset)
         self.network = Network(config, self.dataset.inputs)
         if config.faults:
@@ -135,7 +136,7 @@ class Trainer:
 
     def _upcoming(self, updates):
         """Prepared steps of the next updates."""
-        order = self.batches.order(self.step - self._cut_at, updates)
+        order = self.next_batches(updates)
         return [self._tapes[index] for index in order] if self._tapes else [self._tape(index) for index in order]
 
     def _tape(self, index):
@@ -146,16 +147,13 @@ class Trainer:
         x, y = self.batches[index]
         return self._programs[y.shape[1]][observed], x, y
 
-    def _next_batch(self):
-        return self.batches.order(self.step - self._cut_at, 1)[0]
-
     def _observe(self):
         """One update whose gradients, outputs and effects are recorded."""
         if not self._finite():
             self._find_nonfinite()
             return
         np.copyto(self._before, self.network.vector)
-        program, x, y = self._program_for(self._next_batch(), observed=True)
+        program, x, y = self._program_for(*self.next_batches(1), observed=True)
         for function, arguments in program.tape(x, y):
             function(*arguments)
         loss = program.batch_loss(y) + self.penalty(self._before)
@@ -202,12 +200,12 @@ class Trainer:
         self.step = self._updater.updates = self._guarded_step
 
     def _find_nonfinite(self):
-        """Come again from the guarded state, checking every tensor; stop before the update that broke."""
+        """Come again from the guarded state, checking every tensor and recording every update; stop before the one that broke."""
         end = self.step
         self._restore_guarded()
         while self.step < end:
             self._guard()
-            program, x, y = self._program_for(self._next_batch(), observed=True)
+            program, x, y = self._program_for(*self.next_batches(1), observed=True)
             broken = program.first_nonfinite(x, y)
             loss = program.batch_loss(y) + self.penalty(self._guarded[0])
             if not math.isfinite(loss) and (broken is None or broken[1] not in ("pre_activation", "activation")):
@@ -218,6 +216,8 @@ class Trainer:
                 self._restore_guarded()
                 return
             self.step += 1
+            np.copyto(self._before, self._guarded[0])
+            self.telemetry.add_sample(self.step, loss, self._layer_metrics(program))
 
     # Looking
 
@@ -230,6 +230,15 @@ class Trainer:
     def batches_per_epoch(self):
         """Updates that make one epoch."""
         return len(self.batches)
+
+    def next_batches(self, updates):
+        """Numbers of the batches that the next updates will use."""
+        return self.batches.order(self.step - self._cut_at, updates)
+
+    @property
+    def slots(self):
+        """The optimizer's vectors of state, themselves."""
+        return self._updater.slots
 
     @property
     def learning_rate(self):
@@ -299,11 +308,8 @@ class Trainer:
         Raises ConfigError, and changes nothing, for other settings and for values that are not allowed.
         """
         config = self.config.patched(patch)
-        for name, now in self.config.to_dict().items():
-            if config.to_dict()[name] != now and name not in LIVE_CHANGES:
-                raise ConfigError(name, "must not be changed while a run lives; start a new one")
-        if config.optimizer.name != self.config.optimizer.name:
-            raise ConfigError("optimizer.name", "must not be changed while a run lives; start a new one")
+        if name := needs_new_run(self.config, config):
+            raise ConfigError(name, "must not be changed while a run lives; start a new one")
         check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
         texts = list(_differences(self.config.to_dict(), config.to_dict()))
         recut = config.batch_size != self.config.batch_size
@@ -346,7 +352,7 @@ class Trainer:
     def restore(self, state):
         """Become the run that this `state` or `checkpoint` was taken of; its configuration must be this one's but for
         LIVE_CHANGES. Of a state without histories, the run's own are kept up to its step."""
-        self.config = RunConfig.from_dict(json.loads(str(state["config"])))
+        batch_size, self.config = self.config.batch_size, RunConfig.from_dict(json.loads(str(state["config"])))
         self._updater = Updater(self.network, self.config)
         for index, now in enumerate(self._state()):
             np.copyto(now, state[f"slot{index - 1}"] if index else state["vector"])
@@ -357,8 +363,30 @@ class Trainer:
             self.telemetry.load_arrays(state)
         else:
             self.telemetry.drop_after(self.step)
-        self._cut_batches()
+        if self.config.batch_size != batch_size:
+            self._cut_batches()
         self._compile()
+        self._look_ahead()
+
+    def _look_ahead(self):
+        """Have the next update's gradient for the last one's, which a state does not hold; zeros before the first update."""
+        if not self.step:
+            self._gradient[:] = 0
+            return
+        program, x, y = self._program_for(*self.next_batches(1), observed=True)
+        with np.errstate(all="ignore"):
+            for function, arguments in program.tape(x, y):
+                function(*arguments)
+        self._restore_guarded()
+
+
+def needs_new_run(old, new):
+    """The first setting in which two configurations differ and that a living run cannot change; None if there is none."""
+    before, after = old.to_dict(), new.to_dict()
+    differing = [name for name in before if after[name] != before[name] and name not in LIVE_CHANGES]
+    if not differing and old.optimizer.name != new.optimizer.name:
+        return "optimizer.name"
+    return next(iter(differing), None)
 
 
 def _faults():

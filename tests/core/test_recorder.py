@@ -1,57 +1,168 @@
 """Going back: any moment of a run can be had again, in bounded memory."""
 
+import numpy as np
 import pytest
 
 from core.config import RunConfig
-from core.training.recorder import FlightRecorder
+from core.training.past import Past
+from core.training.recorder import MOST, FlightRecorder
 from core.training.trainer import Trainer
 
+ANY = 1e9  # seconds: no limit
 
-def recorded(steps, budget, every=10, **values):
+
+def recorded(steps, budget=1 << 20, every=10, **values):
+    """(trainer, recorder, {step: its parameters' bits}) of a run that is recorded every so many updates, each of which took a second."""
     trainer = Trainer(RunConfig.from_dict(values))
     recorder = FlightRecorder(trainer, budget)
-    seen = {0: trainer.network.vector.tobytes()}
+    seen = {0: bits(trainer)}
     for _ in range(steps // every):
         trainer.advance(every)
+        recorder.spent += every
         recorder.record()
-        seen[trainer.step] = trainer.network.vector.tobytes()
+        seen[trainer.step] = bits(trainer)
     return trainer, recorder, seen
+
+
+def bits(trainer):
+    return trainer.network.vector.tobytes()
+
+
+def whole(trainer):
+    """All that decides how a run goes on, as bytes."""
+    return {name: array.tobytes() for name, array in trainer.state().items()}
 
 
 def test_memory_is_bounded_and_the_present_is_densest():
     trainer, recorder, _ = recorded(5000, budget=60_000)
     size = sum(array.nbytes for array in trainer.state().values())
-    assert len(recorder.steps) * size <= 60_000
-    gaps = [later - earlier for earlier, later in zip(recorder.steps, recorder.steps[1:])]
+    assert 10 < len(recorder.steps) <= 60_000 // size
+    gaps = np.diff(recorder.steps)
     assert recorder.steps[0] == 0 and recorder.steps[-1] == 5000
     assert sum(gaps[-3:]) < sum(gaps[:3])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_every_moment_can_be_had_again(optimizer):
-    trainer, recorder, seen = recorded(600, budget=30_000, optimizer={"name": optimizer})
-    again = Trainer(trainer.config)
-    for step in (600, 590, 300, 10, 0):
-        again.restore(recorder.at(step))
-        again.advance(step - again.step)
-        assert again.network.vector.tobytes() == seen[step]
+def test_no_more_than_most_are_kept_of_a_small_network():
+    _, recorder, _ = recorded(MOST + 50, budget=1 << 30, every=1)
+    assert len(recorder.steps) == MOST
+    assert recorder.steps[0] == 0 and recorder.steps[-1] == MOST + 50
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"optimizer": {"name": "adam"}},
+        {"optimizer": {"name": "momentum", "schedule": {"name": "cosine", "steps": 400}}, "dtype": "float32"},
+        {"optimizer": {"name": "rmsprop", "schedule": {"name": "step", "steps": 70}}, "batch_size": 33, "clip_norm": 0.5},
+        {"optimizer": {"name": "nesterov"}, "batch_size": None, "penalty": {"l1": 1e-3, "l2": 1e-3}},
+    ],
+)
+def test_every_moment_can_be_had_again(values):
+    trainer, recorder, seen = recorded(600, budget=40_000, **values)
+    past = Past(trainer, recorder)
+    present = whole(trainer)
+    for step in (600, 590, 300, 310, 10, 0):
+        past.go(step, ANY)
+        assert bits(past.trainer) == seen[step] and past.trainer.step == step
+    assert whole(trainer) == present
+
+
+def test_looking_back_repeats_what_was_done_to_the_run():
+    original = Trainer(RunConfig())
+    recorder = FlightRecorder(original)
+    seen, deeds = {}, {
+        7: ("change", {"optimizer": {"learning_rate": 0.2}}),
+        20: ("edit", 1, 3, 0, 1.5),
+        33: ("change", {"batch_size": 64}),
+        34: ("edit", 2, 0, None, -1.0),
+    }  # fmt: skip
+    for step in range(60):
+        if step in deeds:
+            method, *arguments = deeds[step]
+            getattr(original, method)(*arguments)
+            recorder.note(method, *arguments)
+        seen[step] = whole(original)
+        original.advance(1)
+        if step % 9 == 0:
+            recorder.record()
+    past = Past(original, recorder)
+    for step in (59, 33, 6, 7, 8, 20, 21, 34, 19, 35):
+        past.go(step, ANY)
+        assert whole(past.trainer) == seen[step], step
+    assert [event.step for event in past.go(20, ANY).trainer.telemetry.events] == [7, 20]
+
+
+def test_a_moment_has_the_histories_up_to_it():
+    trainer, recorder, _ = recorded(600)
+    past = Past(trainer, recorder)
+    past.go(305, ANY)
+    told, lived = past.trainer.telemetry, trainer.telemetry
+    assert np.array_equal(told.step, lived.step[lived.step <= 305])
+    assert np.array_equal(told.loss, lived.loss[lived.step <= 305])
+    assert lived.step[-1] > 305
+
+
+@pytest.mark.parametrize("step", [0, 1, 100, 305, 600])
+def test_a_moment_has_the_gradient_that_was_shown_then(step):
+    original, recorder, _ = recorded(600, optimizer={"name": "adam"})
+    shown = Trainer(original.config).advance(step).last_gradient()
+    assert np.array_equal(Past(original, recorder).go(step, ANY).trainer.last_gradient(), shown)
+
+
+def test_without_an_observed_update_the_next_ones_gradient_is_shown():
+    original, recorder, _ = recorded(600, every=200)
+    assert np.diff(original.telemetry.step).max() > 1
+    gradient = Past(original, recorder).go(400, 0).trainer.last_gradient()
+    plain = Trainer(original.config).advance(400)
+    plain.change({"optimizer": {"learning_rate": 1.0}})  # its update is the gradient itself
+    before = plain.network.vector.copy()
+    plain.advance(1)
+    assert np.allclose(gradient, before - plain.network.vector, rtol=1e-12, atol=1e-15)
+
+
+def test_what_would_take_too_long_snaps_to_the_nearest_kept_moment():
+    trainer, recorder, seen = recorded(600, every=100)
+    past = Past(trainer, recorder)
+    for asked, given in ((249, 200), (251, 300), (210, 210), (599, 600)):
+        past.go(asked, 10)
+        assert past.trainer.step == given
+        if given in seen:
+            assert bits(past.trainer) == seen[given]
 
 
 def test_a_pinned_state_stays():
     trainer, recorder, _ = recorded(100, budget=1)
-    recorder.pin()
+    recorder.pin(95)
     for _ in range(50):
         trainer.advance(10)
         recorder.record()
-    assert 100 in recorder.steps and 0 in recorder.steps
+    assert recorder.steps == [0, recorder.at(95).step, 600]
 
 
-def test_a_changed_run_goes_back_with_its_old_settings():
-    trainer, recorder, seen = recorded(100, budget=1 << 20)
+def test_pins_never_crowd_out_the_present():
+    trainer, recorder, _ = recorded(100, budget=60_000)
+    for _ in range(100):
+        trainer.advance(10)
+        recorder.record()
+        recorder.pin(trainer.step)
+    steps = recorder.steps
+    assert steps[-1] == trainer.step and steps[-2] >= trainer.step - 100
+
+
+def test_the_run_goes_on_from_a_moment_as_if_nothing_had_happened():
+    trainer, recorder, seen = recorded(100)
+    end = whole(trainer)
     trainer.change({"optimizer": {"learning_rate": 1.0}})
+    recorder.note("change", {"optimizer": {"learning_rate": 1.0}})
     trainer.advance(50)
     recorder.record()
-    trainer.restore(recorder.at(100))
-    recorder.forget_after(100)
-    assert trainer.config.optimizer.learning_rate == 0.03 and not trainer.telemetry.events
-    assert trainer.network.vector.tobytes() == seen[100] and recorder.steps[-1] == 100
+    past = Past(trainer, recorder).go(45, ANY)
+    recorder.forget_after(45)
+    trainer.restore(past.trainer.checkpoint())
+    assert trainer.config == RunConfig() and not trainer.telemetry.events
+    assert recorder.steps[-1] == 40 and not recorder.interventions and recorder.spent == 45
+    trainer.advance(5)
+    assert bits(trainer) == seen[50]
+    trainer.advance(50)
+    assert whole(trainer) == end
