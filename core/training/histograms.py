@@ -25,18 +25,27 @@ class HistogramSeries:
 
     def add(self, values, step):
         """Count `values` (any shape) as they are after `step` updates; non-finite ones are left out."""
-        values = thinned(values)
-        values = values[np.isfinite(values)]
-        if values.size:
-            self._widen(float(values.min()), float(values.max()))
-            values = values.clip(self._low, self._high)
-        self._counts = np.histogram(values, BINS, (self._low, self._high))[0].astype(float)
+        self._counts = self.count(values)
         if not self._steps or step >= self._steps[-1] + self._every:
             if len(self._steps) == TIMES:
                 self._columns, self._steps = self._columns[::2], self._steps[::2]
                 self._every = max(self._every, self._steps[-1] - self._steps[-2])
             self._columns.append(self._counts)
             self._steps.append(step)
+
+    def count(self, values):
+        """Counts (bins,) of `values` on this axis, which widens for them."""
+        values = thinned(values)
+        values = values[np.isfinite(values)]
+        if values.size:
+            self._widen(float(values.min()), float(values.max()))
+            values = values.clip(self._low, self._high)
+        return np.histogram(values, BINS, (self._low, self._high))[0].astype(float)
+
+    def drop_after(self, step):
+        """Forget the columns behind `step`."""
+        kept = sum(column_step <= step for column_step in self._steps)
+        self._columns, self._steps = self._columns[:kept], self._steps[:kept]
 
     def _widen(self, smallest, largest):
         low = min(self._low, -_next_power(-smallest)) if smallest < self._low else self._low
@@ -52,13 +61,12 @@ class HistogramSeries:
         old, new = np.linspace(self._low, self._high, BINS + 1), np.linspace(low, high, BINS + 1)
         return np.diff(np.interp(new, old, np.concatenate([[0], counts.cumsum()])))
 
-    def histogram(self):
-        """The Histogram to draw."""
+    def histogram(self, counts=None):
+        """The Histogram to draw; `counts` (bins,) in place of the last ones added."""
         columns = np.array(self._columns).T if self._columns else np.zeros((BINS, 0))
         shares = columns / np.maximum(columns.max(axis=0, initial=0), 1)
-        return Histogram(
-            self._low, self._high, self._counts.astype(np.float32), (255 * shares).astype(np.uint8), np.array(self._steps, np.float32)
-        )
+        counts = (self._counts if counts is None else counts).astype(np.float32)
+        return Histogram(self._low, self._high, counts, (255 * shares).astype(np.uint8), np.array(self._steps, np.float32))
 
 
 def _next_power(size):

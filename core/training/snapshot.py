@@ -143,10 +143,27 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Influence:
+    """The mini-batch of the next update: which samples carry its gradient. The first of them (n,), at most 200: `samples`, indices into
+    the training part, `share` (n,) float32 of each in the sum of all gradients' lengths (of those that are not finite, in these alone),
+    and `xy` (n, 2) float32, None unless the data is planar. `batch` is how many samples the mini-batch has."""
+
+    samples: np.ndarray
+    share: np.ndarray
+    xy: np.ndarray | None
+    batch: int
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """`status`: running, paused, finished, or nonfinite. `output` is a Plane, Confusion, Predictions or Pictures. Losses include the
     penalty; `test_loss` and `test_metric` are None without a test part. `histograms` maps weights, gradients and activations to
-    one Histogram a layer."""
+    one Histogram a layer.
+
+    `moment` is the past step that is shown (None: the present one); curves, frames, events, `nonfinite` and the histograms over time
+    are those of the whole run all the same. `kept_steps` (at most 200) can be shown at once; `healthy_step` is the newest kept one
+    before the earliest critical finding or warning (None: there is no such finding, or nothing before it). `influence` is there when
+    the past is shown, or a run that stands broken. `first_crossing` is what core/diagnosis/crossing.py gives."""
 
     config: dict
     status: str
@@ -169,3 +186,8 @@ class Snapshot:
     layers: tuple[LayerView, ...]
     output: Plane | Confusion | Predictions | Pictures
     unit: UnitView | None
+    kept_steps: tuple[int, ...] = ()
+    healthy_step: int | None = None
+    moment: int | None = None
+    influence: Influence | None = None
+    first_crossing: tuple[int, int, str] | None = None

@@ -6,8 +6,10 @@ import numpy as np
 
 from core.data.dataset import signed_coding
 from core.diagnosis import diagnose
+from core.diagnosis.crossing import first_crossing
 from core.nn.network import with_ones
 from core.training.histograms import DECADES, HistogramSeries, decades
+from core.training.influence import influence
 from core.training.snapshot import (
     Confusion,
     Curves,
@@ -38,7 +40,7 @@ class SnapshotMaker:
     """Keeps what snapshots share: grids, sample points and the histograms so far."""
 
     def __init__(self, trainer):
-        self._trainer = trainer
+        self._live = self._trainer = trainer  # the run itself, and what is shown of it: the same, or a Trainer in its past
         data, network = trainer.dataset, trainer.network
         self._sample = with_ones(data.train.inputs[:SAMPLES], network.dtype)
         layers = range(len(network.matrices))
@@ -55,16 +57,31 @@ class SnapshotMaker:
             self._small, self._large = (with_ones(data.encode(grid), network.dtype) for grid in grids)
         self._points = {name: self._sample_points(getattr(data, name)) for name in ("train", "test")}
 
-    def make(self, status, steps_per_second, unit=None):
-        """A Snapshot of the run as it is; `unit` (layer from 1, index from 0) is looked at closely."""
-        with np.errstate(all="ignore"):
-            return self._make(status, steps_per_second, unit)
+    def make(self, status, steps_per_second, unit=None, past=None):
+        """A Snapshot of the run as it is; `unit` (layer from 1, index from 0) is looked at closely.
+
+        `past`, a Trainer of this run taken back to some moment, is shown in its place, among the whole run's histories.
+        """
+        self._trainer = past or self._live
+        try:
+            with np.errstate(all="ignore"):
+                return self._make(status, steps_per_second, unit)
+        finally:
+            self._trainer = self._live  # the past may be let go of
+
+    def forget_after(self, step):
+        """Drop what the histograms over time hold behind `step`: the run goes on from there on another path."""
+        for all_series in self._histograms.values():
+            for series in all_series:
+                series.drop_after(step)
 
     def _make(self, status, steps_per_second, unit):
-        trainer = self._trainer
+        trainer, lived = self._trainer, self._live.telemetry
         trainer.frame()
         telemetry = trainer.telemetry
-        self._update_histograms()
+        findings, is_past = tuple(diagnose(trainer)), trainer is not self._live
+        broken = status != "running" and any(finding.severity == "critical" for finding in findings)
+        histograms = self._histogram_views()
         last = {name: float(telemetry.frames(name)[-1]) for name in ("train_loss", "test_loss", "train_metric", "test_metric")}
         tested = len(trainer.dataset.test) > 0
         return Snapshot(
@@ -78,31 +95,42 @@ class SnapshotMaker:
             metric=trainer.metric_name,
             train_metric=last["train_metric"],
             test_metric=last["test_metric"] if tested else None,
-            curves=curves(telemetry),
-            frames=frame_curves(telemetry),
-            events=tuple(telemetry.events[-50:]),
-            nonfinite=telemetry.nonfinite,
-            findings=tuple(diagnose(trainer)),
-            histograms={kind: tuple(series.histogram() for series in all_series) for kind, all_series in self._histograms.items()},
+            curves=curves(lived),
+            frames=frame_curves(lived),
+            events=tuple(lived.events[-50:]),
+            nonfinite=lived.nonfinite,
+            findings=findings,
+            histograms=histograms,
             input_names=trainer.dataset.input_names[:SHOWN_UNITS],
             input_maps=None if self._small is None else _as_int8(self._small[:-1][:SHOWN_UNITS], self._side),
             layers=self._layer_views(),
             output=self._output(),
             unit=self._unit(*unit) if unit and self._has_unit(*unit) else None,
+            moment=trainer.step if is_past else None,
+            influence=influence(trainer) if is_past or broken else None,
+            first_crossing=None if is_past else first_crossing(lived, findings),
         )
 
-    def _update_histograms(self):
+    def _histogram_views(self):
+        """Histogram of each kind and layer, the present added to those over time."""
         trainer = self._trainer
-        network, step = trainer.network, trainer.step
+        network = trainer.network
         self._activations = [a for _, a in network.forward(self._sample)]
         values = {
             "weights": network.flat_layers(network.vector),
             "gradients": [decades(gradient) for gradient in network.flat_layers(trainer.last_gradient())],
             "activations": self._activations,
         }
-        for kind, all_series in self._histograms.items():
-            for series, tensor in zip(all_series, values[kind]):
-                series.add(tensor, step)
+        return {
+            kind: tuple(self._histogram_view(series, tensor) for series, tensor in zip(all_series, values[kind]))
+            for kind, all_series in self._histograms.items()
+        }
+
+    def _histogram_view(self, series, tensor):
+        if self._trainer is not self._live:
+            return series.histogram(series.count(tensor))
+        series.add(tensor, self._trainer.step)
+        return series.histogram()
 
     # Network
 
