@@ -10,6 +10,7 @@ _HOMES = {
     "ConfigError": "core.config",
     "Trainer": "core.training.trainer",
     "diagnose": "core.diagnosis",
+    "check_gradients": "core.diagnosis.gradient_check",
     "report": "core.report",
 }
 
