@@ -70,27 +70,33 @@ def _refusals():
 
 
 def _opened(path):
-    """("csv" or "npz", the file's bytes), read once, so that nothing can change or grow under the checks."""
+    """("csv" or "npz", the file's bytes)."""
+    raw = read_bytes(path, "data.path")
+    return _format(raw, shown(os.path.basename(path)), path), raw
+
+
+def read_bytes(path, field):
+    """The bytes of a regular file, read once, so that nothing can change or grow under the checks. Raises ConfigError(field)."""
     name = shown(os.path.basename(path))
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigError("data.path", f"must be a file; {name} is not one")
+            raise ConfigError(field, f"must be a file; {name} is not one")
         with open(path, "rb") as file:
             raw = file.read(min(status.st_size, LIMITS["file_bytes"]) + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise ConfigError("data.path", f"must be an existing file; there is no {name}") from None
+        raise ConfigError(field, f"must be an existing file; there is no {name}") from None
     except (OSError, ValueError):
-        raise ConfigError("data.path", f"must be a file that can be read; {name} cannot") from None
+        raise ConfigError(field, f"must be a file that can be read; {name} cannot") from None
     if len(raw) > LIMITS["file_bytes"]:
-        raise ConfigError("data.path", f"must be at most {LIMITS['file_bytes'] >> 20} MiB; {name} has {status.st_size >> 20:,} MiB")
-    return _format(raw, name, path), raw
+        raise ConfigError(field, f"must be at most {LIMITS['file_bytes'] >> 20} MiB; {name} has {status.st_size >> 20:,} MiB")
+    if not raw:
+        raise ConfigError(field, f"must not be empty; {name} has 0 bytes")
+    return raw
 
 
 def _format(raw, name, path):
     """By content, since an uploaded file may have any name."""
-    if not raw:
-        raise ConfigError("data.path", f"must not be empty; {name} has 0 bytes")
     if raw.startswith((b"PK\3\4", b"PK\5\6")):
         return "npz"
     if raw.startswith(b"\x93NUMPY"):

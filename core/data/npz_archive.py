@@ -1,0 +1,110 @@
+"""An NPZ that nothing is taken for granted of: its zip's list and each array's header are checked first; only then are exactly the
+declared bytes read.
+
+NumPy's own loader is not used for the data: it allocates what a header claims.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.limits import LIMITS, ConfigError, shown
+
+ENTRY = b"PK\1\2"  # begins each entry of a zip's list
+HEADER = 4096  # bytes of an array's header; NumPy writes 118
+NUMBERS = "fiub"  # NumPy's kinds: float, int, unsigned, bool
+TEXT = "US"  # unicode and bytes
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an array says of itself; its data begin `offset` bytes into the member."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype
+    offset: int
+
+    @property
+    def cells(self):
+        """How many values the array has."""
+        return math.prod(self.shape)
+
+    def __str__(self):
+        return f"{' x '.join(map(str, self.shape))} {self.dtype}"
+
+
+class Archive:
+    """The open zip in the bytes `raw`, stored or deflated. `field` is what errors are filed under, `wanted` says in them what
+    arrays it should hold, `most` how many members are listed at all. Raises ConfigError everywhere."""
+
+    def __init__(self, raw, field, wanted, most):
+        self._field, self._wanted = field, wanted
+        if raw.count(ENTRY) > most:
+            raise self._error(f"{wanted} alone; holds many more")
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(raw))
+        except DAMAGE as error:
+            raise ConfigError(field, "must be a complete NPZ; its zip archive is damaged or cut short") from error
+        self._members = self._zip.infolist()
+        self.names = [member.filename.removesuffix(".npy") for member in self._members]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._zip.close()
+
+    def _error(self, message):
+        return ConfigError(self._field, f"must be an NPZ with {message}")
+
+    def check_packing(self):
+        """Refuse what NumPy does not write."""
+        stored = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if any(member.compress_type not in stored or member.flag_bits & 1 for member in self._members):
+            raise ConfigError(self._field, "must be an NPZ as NumPy writes it; this one is encrypted or compressed in another way")
+
+    def header(self, name, kinds=NUMBERS):
+        """The Header of an array of these NumPy kinds, once it is sure that what it declares may be read."""
+        file = io.BytesIO(self._unpacked(name, HEADER))
+        try:
+            version = np.lib.format.read_magic(file)
+            reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, fortran_order, dtype = reader(file, max_header_size=HEADER)
+        except Exception as error:  # the header is parsed as a Python literal, which fails in many ways
+            raise self._error(f"{self._wanted}; {name} is not an array") from error
+        if dtype.kind not in kinds or not dtype.itemsize:
+            plain = "plain text" if kinds == TEXT else "plain numbers"
+            raise ConfigError(self._field, f"must hold {plain} in {name}; its type is {shown(str(dtype))}")
+        if any(size < 0 for size in shape):
+            raise ConfigError(self._field, f"must have no negative sizes in {name}; its shape is {shown(shape)}")
+        header, most = Header(shape, fortran_order, dtype, file.tell()), LIMITS["file_cells"]
+        if header.cells > most or header.cells * dtype.itemsize > 8 * most:
+            raise ConfigError(self._field, f"must have at most {most:,} numbers in {name}; its shape is {shown(shape)}, of {dtype}")
+        return header
+
+    def array(self, name, header):
+        """The array, read to exactly the length that its header declares."""
+        length = header.offset + header.cells * header.dtype.itemsize
+        content = self._unpacked(name, length + 1)
+        if len(content) != length:
+            differs = "shorter" if len(content) < length else "longer"
+            raise ConfigError(self._field, f"must be a complete NPZ; {name} is {differs} than it says")
+        values = np.frombuffer(content, header.dtype, header.cells, header.offset)
+        return values.reshape(header.shape, order="F" if header.fortran_order else "C")
+
+    def _unpacked(self, name, size):
+        """The first `size` bytes of an array's member, or all if it has fewer."""
+        try:
+            with self._zip.open(f"{name}.npy") as member:
+                return member.read(size)
+        except (*DAMAGE, KeyError) as error:
+            raise ConfigError(self._field, f"must be a complete NPZ; {name} is damaged or cut short") from error
