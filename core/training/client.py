@@ -95,6 +95,15 @@ class LiveRun:
         """Change settings (those in trainer.LIVE_CHANGES) while it runs; ConfigError for others. Returns the new configuration."""
         return self._reconfigure("change", patch)
 
+    def fork(self, at, patch=None):
+        """Go back to step `at` and stand there: another path begins, and what was behind `at` is forgotten.
+
+        With a `patch` its settings hold from there on; but when a living run cannot change them, it is step 0 of a new run with the
+        settings of that moment and these. Where too much training would have to be replayed to get to `at`, it is the nearest moment
+        the recorder has. Returns the configuration; ConfigError leaves the run untouched.
+        """
+        return self._reconfigure("fork", at, patch)
+
     def edit(self, layer, unit, source, value):
         """Set one weight, or with `source` None the bias, of a unit: layer from 1, unit and source from 0."""
         self._ask("edit", layer, unit, source, value)
@@ -107,9 +116,13 @@ class LiveRun:
             self._ask("set_speed", updates_per_second)
             self._speed = updates_per_second
 
-    def snapshot(self, unit=None):
-        """What the page draws now, with a close look at one unit: (layer from 1, index from 0)."""
-        return self._ask("snapshot", unit)
+    def snapshot(self, unit=None, at=None):
+        """What the page draws now, with a close look at one unit: (layer from 1, index from 0).
+
+        With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
+        moment the recorder has, where too much training would have to be replayed.
+        """
+        return self._ask("snapshot", unit, at)
 
     def recover(self):
         """After WorkerDied: a new worker, paused at the last checkpoint (at step 0 if there is none). A living one is left alone."""
@@ -140,9 +153,9 @@ class LiveRun:
                 raise WorkerDied(*self._death)
             return self._exchange((command, arguments))
 
-    def _reconfigure(self, command, argument):
+    def _reconfigure(self, command, *arguments):
         with self._lock:
-            self.config = self._ask(command, argument)
+            self.config = self._ask(command, *arguments)
             return self.config
 
     def _exchange(self, message):

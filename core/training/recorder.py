@@ -55,10 +55,7 @@ class FlightRecorder:
         """Keep the present state; forget the one least missed if there is no room."""
         if self._steps[-1] >= self._trainer.step:
             return
-        state, last = self._trainer.state(), self._kept[-1].state
-        if state["config"] == last["config"]:
-            state["config"] = last["config"]  # one for all: of a small network it is the largest part
-        self._kept.append(Kept(self._trainer.step, state, self.spent, len(self.interventions)))
+        self._kept.append(Kept(self._trainer.step, self._trainer.state(), self.spent, len(self.interventions)))
         self._steps = np.append(self._steps, self._trainer.step)
         while len(self._kept) > self._room:
             self._forget()

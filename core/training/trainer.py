@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from functools import lru_cache
 
 import numpy as np
 
@@ -342,8 +343,7 @@ class Trainer:
         """What the run needs to go on bit for bit from here, as plain arrays: no histories."""
         position = np.array([self.step, self._cut_at, self._next_sample, self._epochs_before])
         slots = {f"slot{index}": slot.copy() for index, slot in enumerate(self._updater.slots)}
-        config = np.array(json.dumps(self.config.to_dict()))
-        return {"vector": self.network.vector.copy(), **slots, "position": position, "config": config}
+        return {"vector": self.network.vector.copy(), **slots, "position": position, "config": _as_array(self.config)}
 
     def checkpoint(self):
         """The state and all histories, for np.savez."""
@@ -378,6 +378,12 @@ class Trainer:
             for function, arguments in program.tape(x, y):
                 function(*arguments)
         self._restore_guarded()
+
+
+@lru_cache(1)
+def _as_array(config):
+    """A configuration's JSON text as an array; one for all states that have it."""
+    return np.array(json.dumps(config.to_dict()))
 
 
 def needs_new_run(old, new):

@@ -23,13 +23,17 @@ from multiprocessing.connection import Connection
 from core.config import RunConfig
 from core.limits import ConfigError
 from core.training import checkpoint
+from core.training.past import Past
+from core.training.recorder import FlightRecorder
 from core.training.snapshot_maker import SnapshotMaker
 from core.training.telemetry import Event
-from core.training.trainer import Trainer
+from core.training.trainer import Trainer, needs_new_run
 
 CHUNK = 0.010  # seconds of training between two looks at the connection
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
 CHECKPOINT_SHARE = 0.2  # of the time at most: a run whose checkpoint takes more than a second is saved less often
+RECORDING_SHARE = 0.02  # of the time at most goes into states for the flight recorder
+LOOK_REPLAY, FORK_REPLAY = 0.3, 5.0  # seconds of training that may be replayed to show a moment of the past, and to go on from there
 SNAPSHOT_SHARE = 0.3  # of the time at most, while training: of a large network not every look brings a new picture
 
 
@@ -51,7 +55,7 @@ class Worker:
         if path.exists():
             self._begin(_resumed(checkpoint.load(path)))
         else:
-            self._begin(_loaded(config))
+            self._begin(_affordable(Trainer, config))
 
     def serve(self):
         """Train and answer until the server is gone or has not asked for `exit_after` seconds."""
@@ -67,6 +71,7 @@ class Worker:
         self._save()
 
     def play(self):
+        self._past = None
         self._go(math.inf, self._speed)
 
     def pause(self):
@@ -87,18 +92,23 @@ class Worker:
         self._begin_anew(self.trainer)
 
     def configure(self, config):
+        self._past = None
         gc.collect()  # what is left of earlier runs, so that never more than two are in memory
-        self._begin_anew(_loaded(config))
+        self._begin_anew(_affordable(Trainer, config))
         return self.trainer.config
 
     def change(self, patch):
+        self._recorder.record()
         self.trainer.change(patch)
+        self._recorder.note("change", patch)
         self._unsaved = True
         self._pace = 0.0  # another batch size may take a thousand times as long
         return self.trainer.config
 
     def edit(self, layer, unit, source, value):
+        self._recorder.record()
         self.trainer.edit(layer, unit, source, value)
+        self._recorder.note("edit", layer, unit, source, value)
         self._unsaved = True
 
     def set_speed(self, updates_per_second):
@@ -106,13 +116,60 @@ class Worker:
         if self._running and self._until == math.inf:
             self.play()
 
-    def snapshot(self, unit):
+    def fork(self, at, patch):
+        past = self._past_at(at, FORK_REPLAY).trainer
+        config = past.config.patched(patch or {})
+        if needs_new_run(past.config, config):
+            return self.configure(config)
+        if patch:
+            past.change(patch)  # refused, it leaves the run as it is
+        self._recorder.forget_after(past.step)
+        self._maker.forget_after(past.step)
+        self.trainer.restore(past.checkpoint())
+        if patch:
+            self._recorder.note("change", patch)
+        self._past = self._picture = None
+        self._stand()
+        return config
+
+    def snapshot(self, unit, at=None):
+        if at is not None and at < self.trainer.step:
+            return self._look_back(at, unit)
         rate, started = self._steps_per_second, time.monotonic()
         if self._running and started < self._next_picture and unit == self._unit:
             return dataclasses.replace(self._picture, step=self.trainer.step, epoch=self.trainer.epoch, steps_per_second=rate)
-        self._picture, self._unit = self._maker.make(self._status, rate, unit), unit
+        self._picture, self._unit = self._on_record(self._maker.make(self._status, rate, unit)), unit
         self._next_picture = started + (time.monotonic() - started) / SNAPSHOT_SHARE
         return self._picture
+
+    def _on_record(self, picture):
+        """The picture with what the recorder has to say; at a sign of trouble the last state before it is kept for good."""
+        troubles = [finding.step for finding in picture.findings if finding.severity != "info"]
+        if picture.first_crossing:
+            troubles.append(picture.first_crossing[0])
+        first = min(troubles, default=0)
+        healthy = self._recorder.at(first - 1).step
+        if healthy < first:
+            self._recorder.pin(healthy)
+        else:
+            healthy = None
+        return dataclasses.replace(picture, kept_steps=self._recorder.overview(healthy), healthy_step=healthy)
+
+    def _look_back(self, at, unit):
+        past = self._past_at(at, LOOK_REPLAY).trainer
+        now = self._picture or self.snapshot(None)
+        return dataclasses.replace(
+            self._maker.make(self._status, self._steps_per_second, unit, past),
+            kept_steps=now.kept_steps,
+            healthy_step=now.healthy_step,
+            first_crossing=now.first_crossing,
+        )
+
+    def _past_at(self, at, replay):
+        """The Past at step `at`, or at a kept one near it if more than `replay` seconds of training lie between."""
+        if self._past is None:
+            self._past = _affordable(Past, self.trainer, self._recorder)
+        return self._past.go(min(max(at, 0), self.trainer.step), replay)
 
     @property
     def at_risk(self):
@@ -138,6 +195,9 @@ class Worker:
 
     def _begin(self, trainer):
         self.trainer = trainer
+        self._recorder = FlightRecorder(trainer)
+        self._next_record = 0.0
+        self._past = self._picture = None
         self._maker = SnapshotMaker(trainer)
         self._pace = 0.0  # updates a second at full speed, as last measured
         self._stand()
@@ -170,9 +230,12 @@ class Worker:
             self._unsaved = True
             now = time.monotonic()
             self._pace = updates / (now - started)
+            self._recorder.spent += now - started
             self._marks.append((now, self.trainer.step))
             while self._marks[1][0] < now - RATE_WINDOW:
                 self._marks.popleft()
+            if now >= self._next_record:
+                self._record(now)
         if self.trainer.nonfinite is not None or self.trainer.step >= self._until:
             self._stand()
         elif time.monotonic() > self._heard + self._settings.pause_after:
@@ -180,6 +243,11 @@ class Worker:
             self._stand()
         elif self._unsaved and time.monotonic() >= self._next_save:
             self._save()
+
+    def _record(self, now):
+        began = time.thread_time()  # not the clock: on a busy machine it would count others' work too
+        self._recorder.record()
+        self._next_record = now + (time.thread_time() - began) / RECORDING_SHARE
 
     def _updates_due(self, now):
         """How many updates to make now: a chunk at most, and of what could not be made in time nothing is made up for."""
@@ -234,14 +302,14 @@ class Worker:
 
 
 def _resumed(arrays):
-    trainer = _loaded(RunConfig.from_dict(json.loads(str(arrays["config"]))))
+    trainer = _affordable(Trainer, RunConfig.from_dict(json.loads(str(arrays["config"]))))
     trainer.restore(arrays)
     return trainer
 
 
-def _loaded(config):
+def _affordable(make, *arguments):
     try:
-        return Trainer(config)
+        return make(*arguments)
     except MemoryError:
         raise ConfigError("", "This run needs more memory than one run may take here") from None
 
