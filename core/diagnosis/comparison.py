@@ -24,8 +24,9 @@ class Comparison:
     cosine: float | None
 
     def to_dict(self):
-        """The contract's JSON shape."""
-        return {name: getattr(self, name) for name in ("tensor", "relative_error", "ratio", "cosine")}
+        """The contract's JSON shape, with None for what is not finite."""
+        figures = {name: getattr(self, name) for name in ("relative_error", "ratio", "cosine")}
+        return {"tensor": self.tensor, **{name: value if value is None or np.isfinite(value) else None for name, value in figures.items()}}
 
 
 def compare(tensor, yours, right):

@@ -65,9 +65,8 @@ class Values(dict):
         self.formulas = formulas
 
     def __missing__(self, key):
-        value = self.formulas[key](self)
-        self[key] = value
-        return value
+        self[key] = self.formulas[key](self)
+        return self[key]
 
     @property
     def samples(self):

@@ -1,0 +1,131 @@
+"""Where right programs may differ: slopes at a kink, and what keeps a logarithm away from zero.
+
+Each variant is an edit of the right formulas. They are only tried where they can make a difference.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from core.nn.activations import ACTIVATIONS
+from core.nn.formulas import Formulas, Values, slope
+
+# What people add inside logarithms, or clip probabilities with
+EPSILONS = (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16)
+NEAR = 1e-3  # of 0 or 1: probabilities that such an epsilon can change
+
+
+def variants(reading):
+    """(formulas of right programs that differ at kinks, Descent's own first; those that differ in their logarithms)."""
+    plan = reading.plan
+    with np.errstate(all="ignore"):
+        values = Values(Formulas(plan), reading.given)
+        kinked = _kinked_layers(plan, values)
+        losses = _kinked_losses(plan, values)
+        logarithms = _logarithms(plan, values)
+    at_kinks = []
+    for edit_slope in (None, _slope_from_above, _slope_between) if kinked else (None,):
+        for edit_loss in (None, *losses):
+            formulas = Formulas(plan)
+            for layer in kinked if edit_slope else ():
+                edit_slope(formulas, layer)
+            if edit_loss:
+                edit_loss(formulas, plan.last)
+            at_kinks.append(formulas)
+    return at_kinks, [_edited(formulas, edit) for edit in logarithms for formulas in at_kinks]
+
+
+def _edited(formulas, edit):
+    formulas = copy.copy(formulas)
+    edit(formulas, formulas.plan.last)
+    return formulas
+
+
+def _kinked_layers(plan, values):
+    """Layers of which a pre-activation lies exactly on the kink."""
+    layers = range(1, plan.last + 1)
+    return [at for at in layers if ACTIVATIONS[plan.activations[at - 1]].kinks and (values["pre_activation", at] == 0).any()]
+
+
+def _above(formulas, layer):
+    """The layer's right slope, at zero that of positive numbers."""
+    f = ACTIVATIONS[formulas.plan.activations[layer - 1]]
+    one = np.ones((1, 1))
+
+    def slopes(v):
+        z = v["pre_activation", layer]
+        return np.where(z == 0, slope(f, one, one), slope(f, z, v["activation", layer]))
+
+    return slopes
+
+
+def _slope_from_above(formulas, layer):
+    formulas["slope", layer] = _above(formulas, layer)
+
+
+def _slope_between(formulas, layer):
+    below, above = formulas["slope", layer], _above(formulas, layer)
+    formulas["slope", layer] = lambda v: (below(v) + above(v)) / 2
+
+
+def _kinked_losses(plan, values):
+    a, y = values["activation", plan.last], values["targets", plan.last]
+    if plan.loss == "mae" and (a == y).any():
+        return [_gradient_where(lambda a, y: a == y, sign) for sign in (1.0, -1.0)]
+    if plan.loss == "hinge" and (a * y == 1).any():
+        return [_gradient_where(lambda a, y: a * y == 1, None)]
+    return []
+
+
+def _logarithms(plan, values):
+    a = values["activation", plan.last]
+    if not plan.loss.endswith("cross_entropy") or not ((a < NEAR) | (a > 1 - NEAR)).any():
+        return []
+    binary = plan.loss == "binary_cross_entropy"
+    return [_guarded(binary, guard, epsilon) for epsilon in (0.0, *EPSILONS) for guard in (_clipped, _added, _flat)]
+
+
+def _gradient_where(condition, value):
+    """The output gradient replaced where `condition` holds: by `value`, or by -y if None."""
+
+    def edit(formulas, layer):
+        right = formulas["output_gradient", layer]
+
+        def gradient(v):
+            a, y = v["activation", layer], v["targets", layer]
+            return np.where(condition(a, y), -y if value is None else value, right(v))
+
+        formulas["output_gradient", layer] = gradient
+
+    return edit
+
+
+def _clipped(a, epsilon):
+    return np.clip(a, epsilon, 1 - epsilon), np.clip(1 - a, epsilon, 1 - epsilon), 1.0
+
+
+def _added(a, epsilon):
+    return a + epsilon, 1 - a + epsilon, 1.0
+
+
+def _flat(a, epsilon):
+    """Clipped, and no gradient where the clip holds."""
+    p, q, _ = _clipped(a, epsilon)
+    return p, q, (p == a).astype(float)
+
+
+def _guarded(binary, guard, epsilon):
+    """Cross-entropy's gradient straight from guarded probabilities, not as a - y."""
+
+    def edit(formulas, layer):
+        def gradient(v):
+            a, y = v["activation", layer], v["targets", layer]
+            p, q, passes = guard(a, epsilon)
+            return ((1 - y) / q - y / p if binary else -y / p) * passes
+
+        formulas["output_gradient", layer] = gradient
+        formulas.write_out_output_delta()
+
+    return edit
