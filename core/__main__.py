@@ -1,0 +1,160 @@
+"""Descent without a browser: `python -m core COMMAND`. Try `python -m core --help`.
+
+A command is one function that adds its own parser and names what to run; `COMMANDS` lists them. Anything that needs NumPy
+is imported inside the commands: the variables below only count until NumPy is first imported.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+# Networks this small lose by BLAS threads: two never clearly helped, and on a busy machine they cost 4 to 100 times the speed.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ[_name] = "1"
+
+STEPS = 2000
+MAX_STEPS = 1_000_000_000
+MAX_BYTES = 1 << 20  # of one configuration; a whole one with 16 layers takes about 1,500
+INVALID = 2  # exit status, also argparse's own
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(arguments=None):
+    """Run one command and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m core",
+        description="Descent without a browser: train small networks and say what goes wrong.",
+        epilog="python -m core COMMAND --help says more about a command.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add_command in COMMANDS:
+        add_command(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        return chosen.run(chosen)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has left: `... | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def add_train(commands):
+    """`train FILE`: one report for one configuration, or one a line with --jsonl."""
+    parser = commands.add_parser(
+        "train",
+        help="train a configuration and print a report",
+        description="Trains the configuration in FILE and prints one JSON report: how the loss went, and what is wrong.",
+        epilog="""Exit status: 0, or 2 when the configuration is invalid; then the report is {"error": {"field": ..., "message": ...}}. """
+        "With --jsonl the status is 0 and the error takes the line's place.",
+    )
+    parser.add_argument("file", metavar="FILE", help="a JSON file, or - for standard input")
+    parser.add_argument("--steps", type=_steps, default=STEPS, metavar="N", help="parameter updates to train for (default %(default)s)")
+    parser.add_argument("--jsonl", action="store_true", help="FILE holds one configuration a line; prints one report a line")
+    parser.set_defaults(run=train)
+
+
+COMMANDS = (add_train,)
+
+
+def train(arguments):
+    """Report on every configuration in the file; the exit status."""
+    from core.config import ConfigError
+
+    try:
+        with _opened(arguments.file) as stream:
+            if arguments.jsonl:
+                for line in _lines(stream):
+                    _print(_outcome(line, arguments.steps))
+                return 0
+            outcome = _outcome(stream.read(MAX_BYTES + 1), arguments.steps)
+    except OSError as error:
+        outcome = _refusal(ConfigError("file", f"cannot be read: {error.strerror or error}; was {arguments.file!r}"))
+    _print(outcome)
+    if "error" not in outcome:
+        return 0
+    print(f"{outcome['error']['field']}: {outcome['error']['message']}", file=sys.stderr)
+    return INVALID
+
+
+def _outcome(text, steps):
+    """The report on the configuration in these bytes, or the refusal of it."""
+    from core.config import ConfigError
+
+    try:
+        return _report(_configuration(text), steps)
+    except ConfigError as error:
+        return _refusal(error)
+    except MemoryError:
+        return _refusal(ConfigError("configuration", "must fit into this machine's memory; there was not enough"))
+
+
+def _configuration(text):
+    """The RunConfig in these bytes; ConfigError says what is wrong with them."""
+    from core.config import ConfigError, RunConfig
+
+    if len(text) > MAX_BYTES:
+        raise ConfigError("configuration", f"must be at most {MAX_BYTES:,} bytes of JSON; was longer")
+    try:
+        return RunConfig.from_dict(json.loads(text.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise ConfigError("configuration", f"must be UTF-8 text; byte {error.start + 1} is not") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError("configuration", f"must be JSON; line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise ConfigError("configuration", "must be JSON of a few levels; was nested too deeply") from None
+    except ConfigError:
+        raise
+    except ValueError:  # Python refuses to read numbers of thousands of digits
+        raise ConfigError("configuration", "must be JSON with numbers of ordinary length; one is far too long") from None
+
+
+def _report(config, steps):
+    from core.report import report
+    from core.training.trainer import Trainer
+
+    trainer = Trainer(config)
+    began = time.perf_counter()
+    trainer.run(steps)
+    seconds = time.perf_counter() - began
+    return report(trainer, steps_per_second=trainer.step / seconds if trainer.step else None)
+
+
+def _refusal(error):
+    return {"error": {"field": error.field, "message": error.message}}
+
+
+def _opened(name):
+    """The bytes of a file or of standard input, as a context manager."""
+    return open(sys.stdin.fileno() if name == "-" else name, "rb", closefd=name != "-")
+
+
+def _lines(stream):
+    """Lines that hold anything, none longer than what `_configuration` refuses."""
+    while line := stream.readline(MAX_BYTES + 1):
+        rest = line
+        while len(rest) > MAX_BYTES and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_BYTES + 1)
+        if line.strip(b" \t\r\n\xef\xbb\xbf"):
+            yield line
+
+
+def _print(outcome):
+    print(json.dumps(outcome, allow_nan=False), flush=True)
+
+
+def _steps(text):
+    try:
+        steps = int(text)
+    except ValueError:
+        steps = -1
+    if not 0 <= steps <= MAX_STEPS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_STEPS:,}; was {text[:60]!r}")
+    return steps
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The report on a run: the contract's JSON, made from a Trainer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from core.diagnosis import diagnose
+
+
+def report(trainer, steps_per_second=None):
+    """The contract's report on `trainer` as it stands, a dict that strict JSON can hold: None where a number is not finite.
+
+    `steps_per_second` is the caller's to measure. `forecast` is None: nothing foresees yet.
+    """
+    findings = diagnose(trainer)
+    initial, best = _first_and_lowest(trainer.telemetry.frames("train_loss"))
+    has_test = len(trainer.dataset.test) > 0
+    return strict(
+        {
+            "status": status(findings),
+            "steps": trainer.step,
+            "steps_per_second": steps_per_second,
+            "loss": {"initial": initial, "final": trainer.loss(), "best": best, "test": trainer.loss("test") if has_test else None},
+            "metric": {
+                "name": "accuracy" if trainer.dataset.task == "classification" else "r2",
+                "train": trainer.metric(),
+                "test": trainer.metric("test") if has_test else None,
+            },
+            "forecast": None,
+            "findings": [finding.to_dict() for finding in findings],
+        }
+    )
+
+
+def status(findings):
+    """One word for the run, the worst that holds: nonfinite, diverged, warning or healthy."""
+    codes = {finding.code for finding in findings}
+    for code in ("nonfinite", "diverged"):
+        if code in codes:
+            return code
+    return "warning" if any(finding.severity != "info" for finding in findings) else "healthy"
+
+
+def strict(value):
+    """`value` with plain Python numbers, lists and dicts, and None for every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: strict(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _first_and_lowest(losses):
+    """Of the full training losses (n,): the first, and the lowest finite one; None where there is none."""
+    finite = losses[np.isfinite(losses)]
+    return (losses[0] if len(losses) else None), (finite.min() if len(finite) else None)
