@@ -22,8 +22,8 @@ FALLING, CERTAIN = 0.02, 3
 LATER_PART = ((0.3, 0.6), (0.6, 1.0))
 # No verdict "it does not learn" before so many updates
 PATIENCE = 200
-# "Now" is this last share of the run, and of samples at least so many
-RECENT, RECENT_ROWS = 0.2, 8
+# "Now" is this last share of the run, and of samples at least and at most so many
+RECENT, RECENT_ROWS = 0.2, (8, 64)
 # A batch loss is averaged over so many training samples before it is judged, but never over more than a share of the history
 JUDGED_SAMPLES, JUDGED_SHARE = 128, 0.25
 # Standard deviation over the mean distance of two draws, for normal noise: sqrt(pi) / 2
@@ -44,6 +44,7 @@ class Evidence:
         self.telemetry = trainer.telemetry
         self.nonfinite = trainer.telemetry.nonfinite
         self.step = trainer.step
+        self._layers = {}
 
     @cached_property
     def baseline(self):
@@ -66,7 +67,9 @@ class Evidence:
 
     def layers(self, metric):
         """A layer metric of the samples (n, layers)."""
-        return self.telemetry.metric(metric)[self._rows]
+        if metric not in self._layers:
+            self._layers[metric] = np.ascontiguousarray(self.telemetry.metric(metric)[self._rows])
+        return self._layers[metric]
 
     def now(self, metric):
         """Median of a layer metric over the last samples (layers,)."""
@@ -75,8 +78,8 @@ class Evidence:
     @cached_property
     def recent(self):
         """The last samples."""
-        first = np.searchsorted(self.steps, (1 - RECENT) * self.step)
-        return slice(max(min(first, len(self.steps) - RECENT_ROWS), 0), None)
+        share = len(self.steps) - np.searchsorted(self.steps, (1 - RECENT) * self.step)
+        return slice(max(len(self.steps) - np.clip(share, *RECENT_ROWS), 0), None)
 
     def since(self, holds):
         """The sampled step from which on `holds` (n,), about the last n samples, is true nearly always to the end."""
@@ -186,12 +189,11 @@ class Evidence:
         penalty, norms = self.config.penalty, self.layers("weight_norm")
         return penalty.l2 * np.square(norms).sum(axis=1) + penalty.l1 * norms.dot(np.sqrt(2 / np.pi * self.sizes))
 
-    @cached_property
-    def data_gradients(self):
-        """Gradient norms without the penalty's part (n, layers), at their lowest: the penalty may pull along with the data or against
-        it, and its part is known only with the biases."""
-        penalty, norms = self.config.penalty, self.layers("gradient_norm")
-        pull = 2 * penalty.l2 * self.layers("weight_norm") + penalty.l1 * np.sqrt(self.sizes)
+    def data_gradients(self, rows):
+        """Gradient norms without the penalty's part in these rows (n, layers), at their lowest: the penalty may pull along with the data
+        or against it, and its part is known only with the biases."""
+        penalty, norms = self.config.penalty, self.layers("gradient_norm")[rows]
+        pull = 2 * penalty.l2 * self.layers("weight_norm")[rows] + penalty.l1 * np.sqrt(self.sizes)
         return np.minimum(norms, np.abs(norms - pull))
 
     @cached_property
