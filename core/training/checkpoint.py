@@ -56,8 +56,20 @@ def saved(path):
         return None
 
 
+def taken(path):
+    """The arrays of a checkpoint, which is removed. Raises OSError or ValueError."""
+    arrays = load(path)
+    remove(path)
+    return arrays
+
+
+def beside(path):
+    """Where a run whose checkpoint is at `path` leaves another one for somebody else to take."""
+    return path.with_suffix(".start.npz")
+
+
 def remove(path):
-    """Remove a run's checkpoint and what an interrupted writing may have left."""
+    """Remove a checkpoint and what an interrupted writing may have left."""
     path.unlink(missing_ok=True)
     _temporary(path).unlink(missing_ok=True)
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from core.diagnosis.trials import Trials
 from core.limits import ConfigError
 from core.settings import Settings
 from core.training import checkpoint
@@ -52,8 +53,9 @@ class LiveRun:
         self._settings = settings or Settings.from_environment()
         self._lock = threading.RLock()
         self._path = checkpoint.new_path(self._settings.checkpoint_folder)
-        self._worker = _Worker()
-        self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._path)
+        self._worker, self._trial_worker = _Worker("core.training.worker"), _Worker("core.training.trial_worker")
+        self._closing = weakref.finalize(self, _leave_nothing, [self._worker, self._trial_worker], self._path)
+        self._trials = Trials()
         self._death = None  # what WorkerDied is raised with
         self._speed = None  # as set, for the next worker
         try:
@@ -89,6 +91,7 @@ class LiveRun:
 
     def configure(self, config):
         """Step 0 of another configuration, paused, in the same process. After a ConfigError the old run is untouched."""
+        self.cancel_trials()
         return self._reconfigure("configure", config)
 
     def change(self, patch):
@@ -102,6 +105,7 @@ class LiveRun:
         settings of that moment and these. Where too much training would have to be replayed to get to `at`, it is the nearest moment
         the recorder has. Returns the configuration; ConfigError leaves the run untouched.
         """
+        self.cancel_trials()
         return self._reconfigure("fork", at, patch)
 
     def edit(self, layer, unit, source, value):
@@ -123,6 +127,46 @@ class LiveRun:
         moment the recorder has, where too much training would have to be replayed.
         """
         return self._ask("snapshot", unit, at)
+
+    def try_fixes(self, at=None):
+        """Try out, in a process of its own, what might mend this run: see `trials`. Trials still running are cancelled.
+
+        What a living run can change is tried from step `at` on, say from `healthy_step`, all else from step 0; without `at` everything is.
+        Raises TooManyRuns: trials take the place of a run while they last.
+        """
+        with self._lock:
+            self.cancel_trials()
+            self._trial_worker.start(self._settings.max_runs)
+            try:
+                self._trial_worker.send((self._settings, self._ask("trial_task", at)))
+            except BaseException:
+                self.cancel_trials()
+                raise
+            self._trials = Trials(running=True)
+
+    @property
+    def trials(self):
+        """The Trials that `try_fixes` began: how far they are, and what they found so far."""
+        with self._lock:
+            while self._trials.running and self._trial_worker.has_spoken:
+                match self._trial_worker.receive(0):
+                    case None:
+                        problem = self._trial_worker.story(0)
+                        self._trials = dataclasses.replace(self._trials, running=False, problem=problem)
+                    case float(share):
+                        self._trials = dataclasses.replace(self._trials, progress=share)
+                    case trials:
+                        self._trials = trials
+            if not self._trials.running:
+                self._trial_worker.end()
+            return self._trials
+
+    def cancel_trials(self):
+        """Stop the trials and forget what they found."""
+        with self._lock:
+            self._trial_worker.end()
+            checkpoint.remove(checkpoint.beside(self._path))
+            self._trials = Trials()
 
     def recover(self):
         """After WorkerDied: a new worker, paused at the last checkpoint (at step 0 if there is none). A living one is left alone."""
@@ -159,7 +203,8 @@ class LiveRun:
             return self.config
 
     def _exchange(self, message):
-        reply = self._worker.exchange(message, self._settings.reply_timeout)
+        self._worker.send(message)
+        reply = self._worker.receive(self._settings.reply_timeout)
         kind, value, self._at_risk = reply or ("gone", self._worker.story(self._settings.reply_timeout), self._at_risk)
         if kind == "gone":
             self._worker.end()
@@ -176,9 +221,10 @@ _starting = threading.Lock()  # so that they are counted right
 
 
 class _Worker:
-    """The worker process of one run, as its parent sees it."""
+    """A process that works for one run, as its parent sees it; `module` is what it runs."""
 
-    def __init__(self):
+    def __init__(self, module):
+        self._module = module
         self._process = None
         self._connection = None
 
@@ -193,7 +239,7 @@ class _Worker:
             with theirs:
                 self._connection = Connection(ours.detach())
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "core.training.worker", str(theirs.fileno())],
+                    [sys.executable, "-m", self._module, str(theirs.fileno())],
                     cwd=ROOT,
                     env={**os.environ, **ONE_THREAD},
                     stdin=subprocess.DEVNULL,
@@ -206,10 +252,18 @@ class _Worker:
     def alive(self):
         return self._process is not None and self._process.poll() is None
 
-    def exchange(self, message, timeout):
-        """The reply (kind, value, at_risk); None from a worker that is gone or does not answer in time."""
+    @property
+    def has_spoken(self):
+        """Whether there is something to `receive`, if only that the process is gone."""
+        return self._connection.poll()
+
+    def send(self, message):
+        """Tell the process something."""
         with suppress(OSError):  # a worker that is gone may have left its last words
             self._connection.send(message)
+
+    def receive(self, timeout):
+        """What the process says; None when it is gone or says nothing in time."""
         try:
             return self._connection.recv() if self._connection.poll(timeout) else None
         except (EOFError, OSError):
@@ -239,6 +293,8 @@ class _Worker:
             self._connection.close()
 
 
-def _leave_nothing(worker, path):
-    worker.end()
+def _leave_nothing(workers, path):
+    for worker in workers:
+        worker.end()
     checkpoint.remove(path)
+    checkpoint.remove(checkpoint.beside(path))

@@ -113,11 +113,15 @@ class Trainer:
 
     def run(self, steps):
         """`advance`, with full evaluations on the way (at most FRAMES_PER_RUN, and at little cost) and at the end."""
-        end, every = self.step + steps, max(self._frame_interval, steps // FRAMES_PER_RUN)
+        end, every = self.step + steps, self.frame_interval(steps)
         while self.step < end and not self.nonfinite:
             self.advance(min(every, end - self.step))
             self.frame()
         return self
+
+    def frame_interval(self, steps):
+        """Updates from one full evaluation to the next in a `run` of so many."""
+        return max(self._frame_interval, steps // FRAMES_PER_RUN)
 
     def run_for(self, seconds):
         """Advance for about this long (wall clock), with full evaluations on the way and at the end."""

@@ -27,13 +27,14 @@ from core.training.past import Past
 from core.training.recorder import FlightRecorder
 from core.training.snapshot_maker import SnapshotMaker
 from core.training.telemetry import Event
-from core.training.trainer import Trainer, needs_new_run
+from core.training.trainer import LIVE_CHANGES, Trainer, needs_new_run
 
 CHUNK = 0.010  # seconds of training between two looks at the connection
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
 CHECKPOINT_SHARE = 0.2  # of the time at most: a run whose checkpoint takes more than a second is saved less often
 RECORDING_SHARE = 0.02  # of the time at most goes into states for the flight recorder
 LOOK_REPLAY, FORK_REPLAY = 0.3, 5.0  # seconds of training that may be replayed to show a moment of the past, and to go on from there
+TRIAL_STEPS = 2000  # updates that a fix gets at least, to show what it does
 SNAPSHOT_SHARE = 0.3  # of the time at most, while training: of a large network not every look brings a new picture
 
 
@@ -131,6 +132,21 @@ class Worker:
         self._past = self._picture = None
         self._stand()
         return config
+
+    def trial_task(self, at):
+        """What a trial worker needs to know: (configuration, findings, patches to try first, steps, where the state at `at` is)."""
+        config, findings = self.trainer.config, self.snapshot(None).findings
+        if at is None:
+            return config, findings, (), max(self.trainer.step, TRIAL_STEPS), None
+        before = self._past_at(at - 1, FORK_REPLAY).trainer.config.to_dict()  # under which it came to be as it is at `at`
+        past = self._past_at(at, FORK_REPLAY).trainer
+        path = checkpoint.beside(self._path)
+        try:
+            checkpoint.save(path, past.checkpoint())
+        except OSError as error:
+            raise ConfigError("", f"The state to begin with could not be written: {error.strerror}") from None
+        settings = {name: before[name] for name in LIVE_CHANGES}
+        return config, findings, (settings,), max(self.trainer.step, past.step + TRIAL_STEPS), path
 
     def snapshot(self, unit, at=None):
         if at is not None and at < self.trainer.step:

@@ -19,6 +19,15 @@ ADAM = RunConfig.from_dict(
     {"layers": [{"units": 6, "activation": "relu"}, {"units": 1, "activation": "sigmoid"}], "optimizer": {"name": "adam"}, "batch_size": 32}
 )
 
+MODEST = RunConfig.from_dict(
+    {
+        "data": {"source": "hills"},
+        "layers": [{"units": 8, "activation": "relu"}, {"units": 8, "activation": "relu"}, {"units": 1, "activation": "linear"}],
+        "optimizer": {"learning_rate": 0.01},
+    }
+)
+TOO_FAST = {"optimizer": {"learning_rate": 50.0}}
+
 
 def until(condition):
     """What `condition` returns as soon as it is true."""
@@ -52,6 +61,21 @@ def restored(settings, config, step):
     trainer = Trainer(config)
     trainer.restore(checkpoint.load(path))
     return trainer
+
+
+def stand(run, step):
+    """Train exactly up to this step."""
+    run.step(step - run.snapshot().step)
+    until(lambda: run.snapshot().status != "running")
+    assert run.snapshot().step == step
+
+
+def blown_up(run):
+    """A run that was well for 2,000 updates and then given too large a learning rate; its snapshot."""
+    stand(run, 2000)
+    run.change(TOO_FAST)
+    run.play()
+    return until(lambda: (now := run.snapshot()).status == "nonfinite" and now)
 
 
 def dead(run):

@@ -5,7 +5,7 @@ import dataclasses
 import live_runs
 import numpy as np
 import pytest
-from live_runs import ADAM, restored, same_bits, until
+from live_runs import ADAM, MODEST, blown_up, restored, same_bits, stand, until
 
 from core.config import RunConfig
 from core.limits import ConfigError
@@ -13,30 +13,6 @@ from core.training.trainer import Trainer
 
 settings = pytest.fixture(live_runs.settings)
 start = pytest.fixture(live_runs.start)
-
-MODEST = RunConfig.from_dict(
-    {
-        "data": {"source": "hills"},
-        "layers": [{"units": 8, "activation": "relu"}, {"units": 8, "activation": "relu"}, {"units": 1, "activation": "linear"}],
-        "optimizer": {"learning_rate": 0.01},
-    }
-)
-TOO_FAST = {"optimizer": {"learning_rate": 50.0}}
-
-
-def stand(run, step):
-    """Train exactly up to this step."""
-    run.step(step - run.snapshot().step)
-    until(lambda: run.snapshot().status != "running")
-    assert run.snapshot().step == step
-
-
-def blown_up(run):
-    """A run that was well for 2,000 updates and then given too large a learning rate; its snapshot."""
-    stand(run, 2000)
-    run.change(TOO_FAST)
-    run.play()
-    return until(lambda: (now := run.snapshot()).status == "nonfinite" and now)
 
 
 def differences(ours, theirs, path=""):
