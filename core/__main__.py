@@ -54,6 +54,7 @@ def add_train(commands):
     parser.add_argument("file", metavar="FILE", help="a JSON file, or - for standard input")
     parser.add_argument("--steps", type=_steps, default=STEPS, metavar="N", help="parameter updates to train for (default %(default)s)")
     parser.add_argument("--jsonl", action="store_true", help="FILE holds one configuration a line; prints one report a line")
+    parser.add_argument("--try-fixes", action="store_true", help="where something is wrong, try out what might mend it and report that too")
     parser.set_defaults(run=train)
 
 
@@ -68,9 +69,9 @@ def train(arguments):
         with _opened(arguments.file) as stream:
             if arguments.jsonl:
                 for line in _lines(stream):
-                    _print(_outcome(line, arguments.steps))
+                    _print(_outcome(line, arguments.steps, arguments.try_fixes))
                 return 0
-            outcome = _outcome(stream.read(MAX_BYTES + 1), arguments.steps)
+            outcome = _outcome(stream.read(MAX_BYTES + 1), arguments.steps, arguments.try_fixes)
     except OSError as error:
         outcome = _refusal(ConfigError("file", f"cannot be read: {error.strerror or error}; was {arguments.file!r}"))
     _print(outcome)
@@ -80,12 +81,12 @@ def train(arguments):
     return INVALID
 
 
-def _outcome(text, steps):
+def _outcome(text, steps, try_fixes):
     """The report on the configuration in these bytes, or the refusal of it."""
     from core.config import ConfigError
 
     try:
-        return _report(_configuration(text), steps)
+        return _report(_configuration(text), steps, try_fixes)
     except ConfigError as error:
         return _refusal(error)
     except MemoryError:
@@ -112,7 +113,7 @@ def _configuration(text):
         raise ConfigError("configuration", "must be JSON with numbers of ordinary length; one is far too long") from None
 
 
-def _report(config, steps):
+def _report(config, steps, try_fixes):
     from core.report import report
     from core.training.trainer import Trainer
 
@@ -120,7 +121,12 @@ def _report(config, steps):
     began = time.perf_counter()
     trainer.run(steps)
     seconds = time.perf_counter() - began
-    return report(trainer, steps_per_second=trainer.step / seconds if trainer.step else None)
+    outcome = report(trainer, steps_per_second=trainer.step / seconds if trainer.step else None)
+    if try_fixes:
+        from core.diagnosis.trials import report_trials
+
+        outcome["trials"] = report_trials(trainer, steps)
+    return outcome
 
 
 def _refusal(error):

@@ -13,7 +13,7 @@ from core.diagnosis.baseline import baseline
 from core.diagnosis.evidence import Evidence
 from core.diagnosis.remedies import SUITED_INIT, rounded
 from core.limits import ConfigError
-from core.report import status
+from core.report import status, strict
 from core.training.trainer import LIVE_CHANGES, Trainer, needs_new_run
 
 CANDIDATES = 10  # at most, those of the findings first
@@ -70,8 +70,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Trials:
-    """How far trials are: `progress` 0 to 1, whether they are `running` still, those finished so far (best first), and whether they are `done`
-    to the end; `problem` is one sentence when they could not be."""
+    """How far trials are: `progress` 0 to 1, whether they are `running` still, those finished so far (best first), and whether they
+    are `done` to the end; `problem` is one sentence when they could not be."""
 
     progress: float = 0.0
     running: bool = False
@@ -181,6 +181,15 @@ def _layer_words(old, new):
         yield f"{' and '.join(sorted(changed)).replace('_', ' ')} in the hidden layers"
     if new[-1].activation != old[-1].activation:
         yield f"{new[-1].activation} output"
+
+
+def report_trials(trainer, steps):
+    """For the report on a run of so many steps: the candidates tried out, best first, in strict JSON's shape; [] if nothing is wrong."""
+    findings = diagnose(trainer)
+    if all(finding.severity == "info" for finding in findings):
+        return []
+    trials = try_fixes(trainer.config, candidates(trainer.config, findings), steps)
+    return strict([trial.to_dict() for trial in trials])
 
 
 def try_fixes(config, candidates, steps, progress=None, cancelled=None, start=None, seconds=SECONDS):

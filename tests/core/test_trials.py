@@ -2,10 +2,12 @@
 
 import dataclasses
 import itertools
+import json
 import math
 
 import pytest
 
+from core.__main__ import main
 from core.config import RunConfig
 from core.diagnosis import diagnose
 from core.diagnosis.finding import Finding
@@ -143,3 +145,18 @@ def test_live_changes_begin_at_the_last_healthy_state_and_others_at_step_0():
     assert trials["Learning rate 0.03"].loss == alone.loss() and trials["Learning rate 0.03"].steps == 700
     anew = Trainer(too_fast.patched({"init": {"weights": "he_normal"}})).run(700)
     assert trials["He normal weights to begin with"].loss == anew.loss()
+
+
+def test_the_report_has_the_trials_in_strict_json(capfd, tmp_path):
+    file = tmp_path / "run.json"
+    reports = {}
+    for name in ("explosion", "spiral"):
+        file.write_text(json.dumps(PRESETS[name].config.to_dict()))
+        assert main(["train", str(file), "--steps", "300", "--try-fixes"]) == 0
+        reports[name] = json.loads(capfd.readouterr().out, parse_constant=lambda text: pytest.fail(text))
+    trials = reports["explosion"]["trials"]
+    assert all(set(trial) == {"title", "patch", "loss", "metric", "status", "mended"} for trial in trials)
+    unchanged = next(trial for trial in trials if trial["title"] == "As it is")
+    assert trials[0]["mended"] and not unchanged["mended"]
+    assert (unchanged["patch"], unchanged["loss"], unchanged["metric"], unchanged["status"]) == ({}, None, None, "nonfinite")
+    assert reports["spiral"]["trials"] == []
