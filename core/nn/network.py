@@ -6,12 +6,13 @@ last column is the bias, so that inputs and activations carry a last row of ones
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
 
 from core.nn.activations import ACTIVATIONS, replay
-from core.nn.buffers import aligned
+from core.nn.buffers import aligned, aligned_like
 from core.nn.initializers import initial_parameters
 from core.nn.losses import LOSSES
 
@@ -35,6 +36,14 @@ class Network:
         self.vector = aligned(sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(self.sizes)), self.dtype)
         self.matrices = self.matrices_of(self.vector)
         self.load(initial_parameters(config, inputs))
+
+    def copy(self):
+        """The same network with parameters of its own."""
+        twin = copy.copy(self)
+        twin.vector = aligned_like(self.vector)
+        twin.vector[:] = self.vector
+        twin.matrices = twin.matrices_of(twin.vector)
+        return twin
 
     def stored_of(self, vector):
         """The layers of a flat vector as they lie in memory: the long side of the matrix runs over the rows."""

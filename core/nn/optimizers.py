@@ -74,26 +74,70 @@ def _adam_constants(h, rate, t):
     return {"beta1": h.beta1, "beta2": h.beta2, "epsilon": h.epsilon / root, "rate": corrected * (1 - h.beta1) / root}
 
 
+def _adam_preconditioner(slots, h, t):
+    """Of the update's form above; its factor 1 - beta1^t (Cohen et al. 2022) is left out, being 1 before long."""
+    return (np.sqrt(slots[1] * (1 - h.beta2)) + h.epsilon) / (1 - h.beta2**t) ** 0.5
+
+
+def _root_preconditioner(slots, h, t):
+    return np.sqrt(slots[0]) + h.epsilon
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """`slots` is how many vectors of state it keeps, each as long as the parameters; `folds`: the update is linear in the
-    gradient, so that the learning rate may be folded into it."""
+    gradient, so that the learning rate may be folded into it.
+
+    `stability(h)` is the largest product of learning rate and curvature under which a quadratic is not left: gradient descent 2 and
+    Polyak's and Nesterov's momentum from Cohen et al. 2021, the others from Cohen et al. 2022, whose curvature
+    is that of the Hessian preconditioned by `preconditioner(slots, h, t)` (parameters,), as it stands after update t.
+    """
 
     update: Callable
     constants: Callable
+    stability: Callable
     slots: int = 0
     hyperparameters: tuple[str, ...] = ()
     timed: bool = False
     folds: bool = False
+    preconditioner: Callable | None = None
 
 
 OPTIMIZERS = {
-    "sgd": Optimizer(_sgd, lambda h, rate, t: {"rate": rate}, folds=True),
-    "momentum": Optimizer(_momentum, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, 1, ("momentum",)),
-    "nesterov": Optimizer(_nesterov, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, 1, ("momentum",)),
-    "adagrad": Optimizer(_adagrad, lambda h, rate, t: {"rate": rate, "epsilon": h.epsilon}, 1, ("epsilon",)),
-    "rmsprop": Optimizer(
-        _rmsprop, lambda h, rate, t: {"rate": rate, "rho": h.rho, "1-rho": 1 - h.rho, "epsilon": h.epsilon}, 1, ("rho", "epsilon")
+    "sgd": Optimizer(_sgd, lambda h, rate, t: {"rate": rate}, lambda h: 2.0, folds=True),
+    "momentum": Optimizer(
+        _momentum, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, lambda h: 2 + 2 * h.momentum, 1, ("momentum",)
     ),
-    "adam": Optimizer(_adam, _adam_constants, 2, ("beta1", "beta2", "epsilon"), timed=True),
+    "nesterov": Optimizer(
+        _nesterov,
+        lambda h, rate, t: {"rate": rate, "momentum": h.momentum},
+        lambda h: (2 + 2 * h.momentum) / (1 + 2 * h.momentum),
+        1,
+        ("momentum",),
+    ),
+    "adagrad": Optimizer(
+        _adagrad,
+        lambda h, rate, t: {"rate": rate, "epsilon": h.epsilon},
+        lambda h: 2.0,
+        1,
+        ("epsilon",),
+        preconditioner=_root_preconditioner,
+    ),
+    "rmsprop": Optimizer(
+        _rmsprop,
+        lambda h, rate, t: {"rate": rate, "rho": h.rho, "1-rho": 1 - h.rho, "epsilon": h.epsilon},
+        lambda h: 2.0,
+        1,
+        ("rho", "epsilon"),
+        preconditioner=_root_preconditioner,
+    ),
+    "adam": Optimizer(
+        _adam,
+        _adam_constants,
+        lambda h: (2 + 2 * h.beta1) / (1 - h.beta1),
+        2,
+        ("beta1", "beta2", "epsilon"),
+        timed=True,
+        preconditioner=_adam_preconditioner,
+    ),
 }

@@ -82,19 +82,12 @@ class Trainer:
         for index in {0, len(self.batches) - 1}:
             size = self.batches[index][1].shape[1]
             if size not in self._programs:
-                self._programs[size] = self._programs_for(size)
+                self._programs[size] = programs_for(self.network, self._updater, self.config, size, (None, self._gradient))
         self._tapes = [self._tape(index) for index in range(len(self.batches))] if len(self.batches) <= TAPES else None
         step = step_cost(self.network, self._programs[self.batches.size][0].calls, self.batches.size)
         self._interval = observation_interval(self.network, step, self._probe.samples)
         self._frame_interval = evaluation_interval(self.network, step, len(self.dataset.train) + len(self.dataset.test))
         self._guard()
-
-    def _programs_for(self, size):
-        """The step for batches of this size, plain and observed."""
-        if self.config.faults:
-            return [_faults().broken_program(self.network, self._updater, self.config, kept) for kept in (None, self._gradient)]
-        workspace = Workspace(self.network, size)
-        return [Program(self.network, self._updater, workspace, kept) for kept in (None, self._gradient)]
 
     # Moving on
 
@@ -397,6 +390,14 @@ def needs_new_run(old, new):
     if not differing and old.optimizer.name != new.optimizer.name:
         return "optimizer.name"
     return next(iter(differing), None)
+
+
+def programs_for(network, updater, config, size, keeping):
+    """The configuration's step for batches of this size, one Program for each `kept` in `keeping`; they share their buffers."""
+    if config.faults:
+        return [_faults().broken_program(network, updater, config, kept) for kept in keeping]
+    workspace = Workspace(network, size)
+    return [Program(network, updater, workspace, kept) for kept in keeping]
 
 
 def _faults():

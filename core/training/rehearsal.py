@@ -1,0 +1,55 @@
+"""A run tried out: real updates on a copy of it, at the same or at another learning rate, unseen by its telemetry."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.nn.updater import Updater
+from core.training.pace import ELEMENT, step_cost
+from core.training.trainer import programs_for
+
+
+class Rehearsal:
+    """A copy of a Trainer at its present step that goes through the same batches; the run itself is not touched.
+
+    `learning_rate` replaces the configuration's.
+    """
+
+    def __init__(self, trainer, learning_rate=None):
+        self._trainer, self._config = trainer, trainer.config
+        if learning_rate is not None:
+            self._config = trainer.config.patched({"optimizer": {"learning_rate": learning_rate}})
+        self.network = trainer.network.copy()
+        self.updates = 0
+        self._updater = Updater(self.network, self._config)
+        self._updater.updates = trainer.step
+        for slot, value in zip(self.slots, trainer.slots):
+            np.copyto(slot, value)
+        self._programs = {}
+
+    @property
+    def slots(self):
+        """The optimizer's vectors of state."""
+        return self._updater.slots
+
+    @property
+    def update_cost(self):
+        """Estimated microseconds of an update."""
+        size = self._trainer.batches.size
+        return step_cost(self.network, self._program(size).calls, size) + ELEMENT * sum(self.network.sizes) * size
+
+    def advance(self, updates):
+        """Make this many updates, whatever becomes of them."""
+        batches = self._trainer.batches
+        with np.errstate(all="ignore"):
+            for index in self._trainer.next_batches(self.updates + updates)[self.updates :]:
+                x, y = batches[index]
+                for function, arguments in self._program(y.shape[1]).tape(x, y):
+                    function(*arguments)
+        self.updates += updates
+        return self
+
+    def _program(self, size):
+        if size not in self._programs:
+            (self._programs[size],) = programs_for(self.network, self._updater, self._config, size, (None,))
+        return self._programs[size]
