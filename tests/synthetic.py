@@ -70,6 +70,7 @@ def snapshot(step=2000, sizes=(2, 8, 8, 1), output="two_classes", unit=None, sam
         "nonfinite": None,
         "findings": (),
         "histograms": {kind: _histograms(step, len(sizes) - 1, bins) for kind in ("weights", "gradients", "activations")},
+        "inputs": sizes[0],
         "input_names": tuple(f"x{index + 1}" for index in range(sizes[0])),
         "input_maps": maps[0] if planar else None,
         "layers": layers,

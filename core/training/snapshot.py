@@ -158,7 +158,7 @@ class Influence:
 class Snapshot:
     """`status`: running, paused, finished, or nonfinite. `output` is a Plane, Confusion, Predictions or Pictures. Losses include the
     penalty; `test_loss` and `test_metric` are None without a test part. `histograms` maps weights, gradients and activations to
-    one Histogram a layer.
+    one Histogram a layer. `input_names` and `input_maps` are of the first of the `inputs` columns.
 
     `moment` is the past step that is shown (None: the present one); curves, frames, events, `nonfinite` and the histograms over time
     are those of the whole run all the same. `kept_steps` (at most 200) can be shown at once; `healthy_step` is the newest kept one
@@ -181,6 +181,7 @@ class Snapshot:
     nonfinite: NonFinite | None
     findings: tuple[Finding, ...]
     histograms: dict[str, tuple[Histogram, ...]]
+    inputs: int
     input_names: tuple[str, ...]
     input_maps: np.ndarray | None
     layers: tuple[LayerView, ...]

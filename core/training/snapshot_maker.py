@@ -101,6 +101,7 @@ class SnapshotMaker:
             nonfinite=lived.nonfinite,
             findings=findings,
             histograms=histograms,
+            inputs=trainer.dataset.inputs,
             input_names=trainer.dataset.input_names[:SHOWN_UNITS],
             input_maps=None if self._small is None else _as_int8(self._small[:-1][:SHOWN_UNITS], self._side),
             layers=self._layer_views(),

@@ -72,7 +72,9 @@ def units(snapshot, options, theme):
         theme, "share", range=[-2, 102], tickvals=[0, 25, 50, 75, 100], ticktext=["0", "25", "50", "75", "100 %"], hoverformat=".1f"
     )
     empty = "Press Play to see dead and saturated units."
-    shown = _layer_curves(snapshot, theme, "Dead ─ and saturated ┄ units", 100 * curves.dead, y_axis, empty, height=LOW_HEIGHT, what="dead")
+    keys = [("dead", "solid"), ("saturated", "dot")]
+    solid = {"what": "dead", "keys": keys, "height": LOW_HEIGHT}
+    shown = _layer_curves(snapshot, theme, "Dead and saturated units", 100 * curves.dead, y_axis, empty, **solid)
     dotted = _layer_lines(curves.step, 100 * curves.saturated, theme, "saturated", {"dash": "dot"})
     worst = f"{_worst(curves.dead)} are dead, {_worst(curves.saturated)} saturated"
     shown["data"] += [line | {"showlegend": False} for line in dotted]

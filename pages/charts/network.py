@@ -75,14 +75,14 @@ def network(snapshot, options, theme):
 
 
 def _columns(snapshot):
-    layers, names = snapshot.layers, snapshot.input_names
+    layers = snapshot.layers
     shown = len(layers[0].weights)
     planar = snapshot.input_maps is not None
     none = np.zeros(shown)
     scale = max((float(np.max(np.abs(layer.mean), initial=0.0, where=np.isfinite(layer.mean))) for layer in layers), default=0.0) or 1.0
     places = np.linspace(0.13 if planar else 0.16, 0.92, len(layers) + 1)
     maps = snapshot.input_maps[:shown] / 127.0 if planar else None
-    columns = [Column(0, "Inputs", len(names), maps, none, none, none, places[0], _rows(shown))]
+    columns = [Column(0, "Inputs", snapshot.inputs, maps, none, none, none, places[0], _rows(shown))]
     for position, layer in enumerate(layers, 1):
         maps = layer.maps / 127.0 if layer.maps is not None else None
         place = places[position], _rows(len(layer.mean))

@@ -38,6 +38,7 @@ def _plane(plane, options, theme):
         legend="● train   ○ test" if len(parts) > 1 else "● train",
         margin={"l": 44, "r": 12, "t": 10, "b": 40},
         axes={"xaxis": axis(theme, "x₁", **bounds), "yaxis": axis(theme, "x₂", scaleanchor="x", **bounds)},
+        annotations=[] if np.isfinite(plane.values).any() else [note(theme, "The output is not finite.")],
         images=[{"source": points_png(samples, low, high, theme.surface), "layer": "above", **place}],
     )
 

@@ -102,10 +102,12 @@ def packed(values, dtype="f4"):
     return spec
 
 
-def figure(theme, title, data, alt, *, height, axes, legend=None, margin=None, **layout):
+def figure(theme, title, data, alt, *, height, axes, legend=None, keys=(), margin=None, **layout):
     """A figure in the common style. `axes` maps "xaxis", "yaxis2" ... to what `axis` made; `legend` is the legend's title, None
-    leaves the legend out. The key "alt" says in a sentence what the chart shows."""
+    leaves the legend out. The key "alt" says in a sentence what the chart shows, "keys" are entries (name, dash) of the legend
+    that explain a kind of line rather than one trace."""
     return {
+        "keys": list(keys),
         "data": data,
         "layout": {
             "title": {"text": title},
@@ -159,7 +161,7 @@ def round_up(value):
 
 
 LOG_FACTORS = (1, 2, 5)
-LOG_SPAN = 16  # decades shown below the largest value: the resolution of a float64
+LOG_LOWEST = 1e-20  # smaller is as good as nothing: a float64 near 1 does not notice what is below 1e-16
 
 
 def log_axis(theme, title, values, *, include=(), **settings):
@@ -170,7 +172,7 @@ def log_axis(theme, title, values, *, include=(), **settings):
     values = np.concatenate([np.ravel(values), np.asarray(include, float)])
     values = np.clip(values[np.isfinite(values) & (values > 0)], 1e-300, 1e300)
     high = float(values.max()) if values.size else 1.0
-    low = max(float(values.min()), high * 10.0**-LOG_SPAN) if values.size else 0.1
+    low = max(float(values.min()), min(LOG_LOWEST, high)) if values.size else 0.1
     top, bottom = _log_round(high, up=True), _log_round(low, up=False)
     if top - bottom < 1:
         bottom = top - 1

@@ -263,31 +263,36 @@ class Panel {
   }
 
   showLegend() {
-    const { data, layout } = this.figure
-    const entries = layout.showlegend ? data.filter((trace) => trace.name && trace.showlegend !== false) : []
-    const keys = entries.map((trace) => [trace.name, trace.line?.color, trace.line?.dash, trace.marker?.symbol, trace.hoverinfo === "skip"])
-    const caption = layout.legend.title.text
-    const signature = JSON.stringify([caption, keys])
+    const { data, layout, keys } = this.figure
+    const named = layout.showlegend ? data.filter((trace) => trace.name && trace.showlegend !== false) : []
+    const entries = named.map(({ name, line, marker }) => [name, line?.dash, line?.color, marker?.symbol])
+    const caption = layout.showlegend ? layout.legend.title.text : ""
+    const signature = JSON.stringify([keys, caption, entries])
     if (signature === this.signature) return
     this.signature = signature
-    this.legend.replaceChildren(...(layout.showlegend && caption ? [element("span", "", caption)] : []), ...keys.map((key) => this.key(...key)))
+    const explained = keys.map(([name, dash]) => this.mark(element("span", "descent-key"), name, dash))
+    this.legend.replaceChildren(...explained, ...(caption ? [element("span", "", caption)] : []), ...entries.map((entry) => this.key(...entry)))
   }
 
-  key(name, color, dash, symbol, fixed) {
-    const key = element(fixed ? "span" : "button", "descent-key")
+  mark(node, name, dash, color, symbol) {
     const mark = element("span", symbol ? "descent-dot" : "descent-line")
     if (symbol === "circle") mark.style.background = "currentColor"
     if (color) mark.style.borderColor = color
-    if (dash) mark.style.borderTopStyle = dash === "dot" ? "dotted" : dash === "dash" ? "dashed" : "solid"
-    key.append(mark, name)
-    if (!fixed) {
-      key.setAttribute("aria-pressed", String(!this.hidden.has(name)))
-      key.addEventListener("click", () => {
-        this.hidden.delete(name) || this.hidden.add(name)
-        key.setAttribute("aria-pressed", String(!this.hidden.has(name)))
-        this.change()
-      })
-    }
+    if (dash) mark.style.borderTopStyle = { dot: "dotted", dash: "dashed" }[dash] ?? "solid"
+    node.append(mark, name)
+    return node
+  }
+
+  // A button that shows and hides its trace
+  key(name, ...look) {
+    const key = this.mark(element("button", "descent-key"), name, ...look)
+    const tell = () => key.setAttribute("aria-pressed", String(!this.hidden.has(name)))
+    tell()
+    key.addEventListener("click", () => {
+      this.hidden.delete(name) || this.hidden.add(name)
+      tell()
+      this.change()
+    })
     return key
   }
 

@@ -252,7 +252,7 @@ def test_panels_out_of_view_wait(page, url):
     play_button.click()
     moved(page, times=5, names=["network"])
     assert "units" not in page.evaluate("() => window.drawn")
-    expect(page.locator("[data-name=units] .descent-title")).to_have_text("Dead ─ and saturated ┄ units")
+    expect(page.locator("[data-name=units] .descent-title")).to_have_text("Dead and saturated units")
     chart(page, "units").scroll_into_view_if_needed()
     moved(page, names=["units"])
     assert chart(page, "units").locator(".js-line").count() == 6
