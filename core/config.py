@@ -312,6 +312,19 @@ def merged(base, patch):
     return {**base, **{key: merged(base.get(key), value) for key, value in patch.items()}}
 
 
+def differences(old, new):
+    """ "learning rate 0.1 -> 0.03" for each setting in which two configurations, as plain dicts, differ."""
+    for name, value in new.items():
+        if isinstance(value, dict):
+            yield from differences(old[name], value)
+        elif value != old[name]:
+            yield f"{name.replace('_', ' ')} {_said(old[name])} \u2192 {_said(value)}"
+
+
+def _said(value):
+    return "none" if value is None else f"{value:g}" if isinstance(value, (int, float)) else str(value)
+
+
 def suggested_output(data, outputs=None, task=None):
     """(LayerConfig, loss name) that suit the data's task: what the page offers first. `outputs` is needed for files."""
     source = SOURCES[data.source]

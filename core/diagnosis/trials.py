@@ -11,6 +11,7 @@ from core.data.sources import SOURCES
 from core.diagnosis import diagnose
 from core.diagnosis.baseline import baseline
 from core.diagnosis.evidence import Evidence
+from core.diagnosis.forecast import forecast as foresee
 from core.diagnosis.remedies import SUITED_INIT, rounded
 from core.limits import ConfigError
 from core.report import status, strict
@@ -96,6 +97,11 @@ def candidates(config, findings, forecast=None, first=()):
             seen.append(patched)
             found.append(Candidate(_title(config, patched), patch))
     return tuple(found[:CANDIDATES])
+
+
+def foreseen_candidates(config, findings, first=(), start=None):
+    """`candidates` that know the forecast for step 0, or for `start`, a Trainer's checkpoint. Raises ConfigError."""
+    return candidates(config, findings, foresee(_beginning(config, {}, None, start)), first)
 
 
 def _general(config, findings, forecast):
@@ -188,7 +194,7 @@ def report_trials(trainer, steps):
     findings = diagnose(trainer)
     if all(finding.severity == "info" for finding in findings):
         return []
-    trials = try_fixes(trainer.config, candidates(trainer.config, findings), steps)
+    trials = try_fixes(trainer.config, foreseen_candidates(trainer.config, findings), steps)
     return strict([trial.to_dict() for trial in trials])
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from core.config import ConfigError, RunConfig, check_fit
+from core.config import ConfigError, RunConfig, check_fit, differences
 from core.data import load
 from core.data.dataset import Dataset
 from core.nn.buffers import aligned_like
@@ -309,7 +309,7 @@ class Trainer:
         if name := needs_new_run(self.config, config):
             raise ConfigError(name, "must not be changed while a run lives; start a new one")
         check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
-        texts = list(_differences(self.config.to_dict(), config.to_dict()))
+        texts = list(differences(self.config.to_dict(), config.to_dict()))
         recut = config.batch_size != self.config.batch_size
         epoch, state, self.config = self.epoch, self._state(), config
         self._updater = Updater(self.network, config)
@@ -405,16 +405,3 @@ def _faults():
     from core.diagnosis import faults
 
     return faults
-
-
-def _differences(old, new):
-    """ "learning rate 0.1 -> 0.03" for each setting that differs."""
-    for name, value in new.items():
-        if isinstance(value, dict):
-            yield from _differences(old[name], value)
-        elif value != old[name]:
-            yield f"{name.replace('_', ' ')} {_said(old[name])} \u2192 {_said(value)}"
-
-
-def _said(value):
-    return "none" if value is None else f"{value:g}" if isinstance(value, (int, float)) else str(value)

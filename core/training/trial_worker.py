@@ -14,7 +14,7 @@ import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from core.diagnosis.trials import Trials, candidates, try_fixes
+from core.diagnosis.trials import Trials, foreseen_candidates, try_fixes
 from core.limits import ConfigError
 from core.training import checkpoint
 
@@ -39,7 +39,7 @@ def main(descriptor):
         try:
             start = checkpoint.taken(path) if path else None
             gone = connection.poll  # nothing more is said to it: if there is something to hear, it is the end of the connection
-            try_fixes(config, candidates(config, findings, first=first), steps, progress, gone, start)
+            try_fixes(config, foreseen_candidates(config, findings, first, start), steps, progress, gone, start)
             ending = {"progress": 1.0, "done": True}
         except ConnectionError:
             raise
