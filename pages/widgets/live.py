@@ -39,13 +39,13 @@ def live_figures(figures, key, on_pick=None):
     """
 
     def picked():
-        pick = st.session_state[key]["picked"]
-        if on_pick is not None and pick is not None:
-            on_pick(*pick)
+        match st.session_state[key]["picked"]:
+            case [int(layer), int(index)] if on_pick is not None:
+                on_pick(layer, index)
 
     # No two messages are alike: a repeated one is sent as a reference, and a busy browser that has dropped what it refers to
-    # loses its connection ("Cached ForwardMsg MISS"). Bytes, because the browser reads a long text field slowly; a line for
-    # each figure, so that it can tell what has changed without parsing, and parses only what is in view.
+    # loses its connection ("Cached ForwardMsg MISS"). Bytes, so that JSON is not packed into JSON; a line for each figure, so
+    # that the browser can tell what has changed without parsing, and parses only what is in view.
     head = {"names": list(figures), "theme": theme(), "plotly": _plotly_url(), "sent": time.time_ns()}
     lines = [json.dumps(part, allow_nan=False, separators=(",", ":")) for part in (head, *figures.values())]
     _component(key=key, data="\n".join(lines).encode(), on_picked_change=picked, on_theme_change=lambda: None)
