@@ -72,6 +72,15 @@ def test_limits_as_published():
     assert limits["adam"] == pytest.approx(38)
 
 
+@pytest.mark.parametrize("optimizer", ADAPTIVE)
+def test_the_preconditioner_is_what_the_update_divides_by(optimizer):
+    trainer = trainer_for(optimizer, 0.01, rule={"epsilon": 1e-4})
+    before = trainer.network.vector.copy()
+    trainer.advance(1)
+    preconditioner = OPTIMIZERS[optimizer].preconditioner(trainer.slots, trainer.config.optimizer, 1)
+    np.testing.assert_allclose(0.01 * trainer.last_gradient() / preconditioner, before - trainer.network.vector, rtol=1e-9)
+
+
 def hessian(trainer):
     """All of it, over the whole training part, column by column."""
     curvature = Curvature(trainer.network, *trainer.batches[0], trainer.config.penalty.l2)
@@ -177,7 +186,10 @@ def test_mini_batches_are_seen_by_the_look_ahead():
     settings = {"data": {"source": "wine"}, "layers": [{"units": 3, "activation": "linear"}], "loss": "mse"}
     rate = 0.9 * forecast(trainer_for(**settings)).stability_limit
     assert forecast(trainer_for(rate=rate, **settings)).verdict == "stable"
-    assert forecast(trainer_for(rate=rate, **settings | {"batch_size": 1})).verdict == "unstable"
+    seen = forecast(trainer_for(rate=rate, **settings | {"batch_size": 1}))
+    assert seen.verdict == "unstable"
+    assert seen.largest_stable_rate < seen.stability_limit
+    assert forecast(trainer_for(rate=seen.largest_stable_rate, **settings | {"batch_size": 1})).verdict == "stable"
 
 
 def test_without_upward_curvature_there_is_no_limit():
