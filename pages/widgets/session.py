@@ -172,11 +172,14 @@ class Session:
             self.problem = error
             return
         self.uploads.keep_only([token, self.config.data.path])
+        problems = []
         for task in ("classification", "regression"):
             self.draft |= {"data.source": "file", "data.samples": SOURCES["file"].samples, "data.target": None, "data.task": task}
             self.edit("data.path", token)
             if self.problem is None:
-                break
+                return
+            problems.append(self.problem)
+        self.problem = problems[0]
 
     def _use(self, config):
         """Have the run follow: a live change, or step 0 of a new run, which goes on playing. ConfigError leaves the run untouched."""

@@ -19,19 +19,21 @@ def notice():
 
 def no_room():
     """The server has no room for another run."""
-    st.warning(words.literal(str(session().refusal)), icon=":material/hourglass_empty:")
-    st.button("Try again", key="try again", type="primary", on_click=session().start)
+    with st.container(key="trouble"):
+        st.warning(words.literal(str(session().refusal)), icon=":material/hourglass_empty:")
+        st.button("Try again", key="try again", type="primary", on_click=session().start)
 
 
 def worker_died():
     """The process that trained is gone: go on from its last checkpoint, or begin again."""
     death = session().death
-    st.error(words.literal(death.message), icon=":material/report:")
-    lost = f"At most {death.seconds_lost:.0f} seconds of training are lost." if death.checkpoint_step else "Nothing had been saved yet."
-    st.caption(lost)
-    with st.container(horizontal=True):
-        st.button(f"Go on from step {death.checkpoint_step:,}", key="recover", type="primary", on_click=_recover)
-        st.button("Start again", key="start again", on_click=_start_again)
+    with st.container(key="trouble"):
+        st.error(words.literal(death.message), icon=":material/report:")
+        if death.checkpoint_step:
+            st.caption(f"The run was saved at step {death.checkpoint_step:,}; at most {death.seconds_lost:.0f} seconds are lost.")
+        with st.container(horizontal=True):
+            st.button(f"Go on from step {death.checkpoint_step:,}", key="recover", type="primary", on_click=_recover)
+            st.button("Start again", key="start again", on_click=_start_again)
 
 
 def _recover():

@@ -1,9 +1,10 @@
 """When there is no run: the page says why and what to press."""
 
+import gc
 import os
 import signal
 
-import pytest
+from tests.app.conftest import Page
 
 
 def kill(page):
@@ -49,3 +50,12 @@ def test_one_run_too_many_is_told_so_and_may_try_again(open_page, monkeypatch):
     first.close()
     second.press("try again")
     assert second.live_run.config.data.noise == 0.3 and not second.warning
+
+
+def test_a_session_that_is_over_takes_its_process_with_it():
+    page = Page()
+    process = page.live_run._worker._process
+    assert process.poll() is None
+    del page
+    gc.collect()
+    assert process.wait(10) is not None
