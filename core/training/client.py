@@ -124,7 +124,7 @@ class LiveRun:
         """What the page draws now, with a close look at one unit: (layer from 1, index from 0).
 
         With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
-        moment the recorder has, where too much training would have to be replayed.
+        moment the recorder has, where too much training would have to be replayed. ConfigError when there is no memory for that.
         """
         return self._ask("snapshot", unit, at)
 

@@ -56,7 +56,7 @@ class Worker:
         if path.exists():
             self._begin(_resumed(checkpoint.load(path)))
         else:
-            self._begin(_affordable(Trainer, config))
+            self._begin(_loaded(config))
 
     def serve(self):
         """Train and answer until the server is gone or has not asked for `exit_after` seconds."""
@@ -95,7 +95,7 @@ class Worker:
     def configure(self, config):
         self._past = None
         gc.collect()  # what is left of earlier runs, so that never more than two are in memory
-        self._begin_anew(_affordable(Trainer, config))
+        self._begin_anew(_loaded(config))
         return self.trainer.config
 
     def change(self, patch):
@@ -183,9 +183,11 @@ class Worker:
 
     def _past_at(self, at, replay):
         """The Past at step `at`, or at a kept one near it if more than `replay` seconds of training lie between."""
-        if self._past is None:
-            self._past = _affordable(Past, self.trainer, self._recorder)
-        return self._past.go(min(max(at, 0), self.trainer.step), replay)
+        try:
+            self._past = self._past or Past(self.trainer, self._recorder)
+            return self._past.go(min(max(at, 0), self.trainer.step), replay)
+        except MemoryError:
+            raise ConfigError("", "Going back needs more memory than one run may take here") from None
 
     @property
     def at_risk(self):
@@ -210,8 +212,8 @@ class Worker:
         return (step - first) / (now - started)
 
     def _begin(self, trainer):
-        self.trainer = trainer
         self._recorder = FlightRecorder(trainer)
+        self.trainer = trainer
         self._next_record = 0.0
         self._past = self._picture = None
         self._maker = SnapshotMaker(trainer)
@@ -219,8 +221,8 @@ class Worker:
         self._stand()
 
     def _begin_anew(self, trainer):
-        checkpoint.remove(self._path)  # nobody may wake up in a run that was left behind
         self._begin(trainer)
+        checkpoint.remove(self._path)  # nobody may wake up in a run that was left behind
 
     def _stand(self):
         self._running = False
@@ -250,8 +252,7 @@ class Worker:
             self._marks.append((now, self.trainer.step))
             while self._marks[1][0] < now - RATE_WINDOW:
                 self._marks.popleft()
-            if now >= self._next_record:
-                self._record(now)
+            self._record()
         if self.trainer.nonfinite is not None or self.trainer.step >= self._until:
             self._stand()
         elif time.monotonic() > self._heard + self._settings.pause_after:
@@ -260,10 +261,12 @@ class Worker:
         elif self._unsaved and time.monotonic() >= self._next_save:
             self._save()
 
-    def _record(self, now):
+    def _record(self):
         began = time.thread_time()  # not the clock: on a busy machine it would count others' work too
-        self._recorder.record()
-        self._next_record = now + (time.thread_time() - began) / RECORDING_SHARE
+        if began >= self._next_record:
+            with suppress(MemoryError):  # then the past has a gap
+                self._recorder.record()
+            self._next_record = began + (time.thread_time() - began) / RECORDING_SHARE
 
     def _updates_due(self, now):
         """How many updates to make now: a chunk at most, and of what could not be made in time nothing is made up for."""
@@ -318,14 +321,14 @@ class Worker:
 
 
 def _resumed(arrays):
-    trainer = _affordable(Trainer, RunConfig.from_dict(json.loads(str(arrays["config"]))))
+    trainer = _loaded(RunConfig.from_dict(json.loads(str(arrays["config"]))))
     trainer.restore(arrays)
     return trainer
 
 
-def _affordable(make, *arguments):
+def _loaded(config):
     try:
-        return make(*arguments)
+        return Trainer(config)
     except MemoryError:
         raise ConfigError("", "This run needs more memory than one run may take here") from None
 
