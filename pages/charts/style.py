@@ -155,9 +155,9 @@ def step_axis(theme, last_step, **settings):
 
 
 def round_up(value):
-    """The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten."""
+    """The next of 1, 1.5, 2.5, 4, 6 times a power of ten: few enough that an axis seldom has to be drawn anew."""
     power = 10.0 ** math.floor(math.log10(value))
-    return next(factor * power for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15) if factor * power >= value * (1 - 1e-12))
+    return next(factor * power for factor in (1, 1.5, 2.5, 4, 6, 10, 15) if factor * power >= value * (1 - 1e-12))
 
 
 LOG_FACTORS = (1, 2, 5)
@@ -167,14 +167,17 @@ LOG_LOWEST = 1e-20  # smaller is as good as nothing: a float64 near 1 does not n
 def log_axis(theme, title, values, *, include=(), **settings):
     """(axis, floor) of a logarithmic axis that holds every positive finite one of `values` and of `include`.
 
-    The ends are 1, 2 or 5 times a power of ten, so that they move seldom. `floor` is the lower end: zeros are drawn on it.
+    The ends are powers of ten, or within two decades 1, 2 or 5 times one, so that they move seldom. `floor` is the lower end:
+    zeros are drawn on it.
     """
     values = np.concatenate([np.ravel(values), np.asarray(include, float)])
     values = np.clip(values[np.isfinite(values) & (values > 0)], 1e-300, 1e300)
     high = float(values.max()) if values.size else 1.0
     low = max(float(values.min()), min(LOG_LOWEST, high)) if values.size else 0.1
     top, bottom = _log_round(high, up=True), _log_round(low, up=False)
-    if top - bottom < 1:
+    if top - bottom > 2:
+        top, bottom = math.ceil(top), math.floor(bottom)
+    elif top - bottom < 1:
         bottom = top - 1
     ticks = _log_ticks(bottom, top)
     ticks = {"tickvals": [10.0**tick for tick in ticks], "ticktext": [power_text(tick) for tick in ticks], "hoverformat": ".4~g"}

@@ -3,7 +3,7 @@
 // After each drawing the plot's node sends the event "drawn".
 
 const MARGIN = "200px" // panels this near to the view are kept up to date
-const STILL = 600 // milliseconds without a new figure after which a repainted panel is drawn in full
+const STILL = 1500 // milliseconds without a new figure after which a repainted panel is drawn in full
 const boards = new WeakMap()
 let loading
 
