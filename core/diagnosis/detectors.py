@@ -22,7 +22,7 @@ STAYING, HOPELESS = 50, 100.0
 # Weights so many times their usual size have run away, if nothing was learned by it
 RUN_AWAY = 10.0
 # A gradient so many times its weights explodes: at any usual learning rate the step is longer than the weights themselves
-EXPLODED_OVER_WEIGHTS = 1000.0
+EXPLODED_BESIDE_WEIGHTS = 1000.0
 # A loss so many times that of the best constant output is far from learning anything, falling or not
 FAR_OFF = 10.0
 # A gradient below this share of the last layer's vanishes (AutoTrainer), if it is also this small beside its weights
@@ -43,6 +43,11 @@ def detector(function):
     return function
 
 
+def figures(**values):
+    """The evidence of a Finding, in plain numbers."""
+    return {name: float(value) for name, value in values.items()}
+
+
 @detector
 def nonfinite(evidence):
     """A number overflowed."""
@@ -56,7 +61,7 @@ def nonfinite(evidence):
         step=found.step,
         layer=found.layer or None,
         title=f"Numbers overflowed at step {found.step}: the {place} is no longer finite.",
-        evidence={"initial_loss": evidence.initial_loss, "last_loss": evidence.loss if len(evidence.steps) else evidence.initial_loss},
+        evidence=figures(initial_loss=evidence.initial_loss, last_loss=evidence.telemetry.frames("train_loss")[-1]),
         **remedies.against_too_large(evidence),
     )
 
@@ -77,7 +82,7 @@ def diverged(evidence):
                 step=step,
                 layer=None,
                 title=f"Training diverged at step {step}: the loss is {evidence.loss:.3g}, {words} {reference:.3g}.",
-                evidence={"loss": evidence.loss, "initial_loss": evidence.initial_loss, "best_loss": evidence.earlier_best},
+                evidence=figures(loss=evidence.loss, initial_loss=evidence.initial_loss, best_loss=evidence.earlier_best),
                 **remedies.against_too_large(evidence),
             )
     elif evidence.stuck:
@@ -108,7 +113,7 @@ def _ran_away(evidence):
         step=step,
         layer=layer + 1,
         title=f"The weights of layer {layer + 1} ran away at step {step}: {growth[layer]:.3g} times as large, and nothing learned.",
-        evidence={"weight_growth": growth[layer], "loss": evidence.loss},
+        evidence=figures(weight_growth=growth[layer], loss=evidence.loss),
         **remedies.against_too_large(evidence),
     )
 
@@ -116,33 +121,32 @@ def _ran_away(evidence):
 @detector
 def exploding_gradients(evidence):
     """Gradients that grow by orders of magnitude, from step to step or on the way back to the first layer."""
-    far_off = evidence.step >= PATIENCE and evidence.loss > FAR_OFF * evidence.baseline.loss
+    far_off = evidence.step >= PATIENCE and not evidence.learned and evidence.loss > FAR_OFF * evidence.baseline.loss
     if not len(evidence.steps) or not (evidence.nonfinite or evidence.stuck or far_off):
         return
     gradients = evidence.layers("gradient_norm")
-    weights = np.maximum(evidence.layers("weight_norm"), evidence.he_norms)
+    beside_weights = gradients / np.maximum(evidence.layers("weight_norm"), evidence.he_norms)
     first = gradients[: max(1, min(FIRST_ROWS, len(gradients) // 2))].max()
-    for ratio, threshold, words in (
-        (gradients / weights, EXPLODED_OVER_WEIGHTS, "as large as its weights"),
-        (evidence.backward_growth[None], EXPLODED, "as large as the last layer's"),
-        (gradients / first, EXPLODED, "as large as in the first steps"),
+    backward = evidence.backward_growth[None]
+    for ratio, exploded, words in (
+        (beside_weights, beside_weights > EXPLODED_BESIDE_WEIGHTS, "as large as its weights"),
+        (backward, (backward > EXPLODED) & (beside_weights[:1] > 1), "as large as the last layer's"),
+        (gradients / first, (gradients > EXPLODED * first) & (beside_weights > 1), "as large as in the first steps"),
     ):
-        exploded = (ratio > threshold) & (gradients > weights)[: len(ratio)]
-        if not exploded.any():
-            continue
-        row = int(exploded.any(axis=1).argmax())
-        layer = int(np.where(exploded[row], gradients[row], 0).argmax())
-        step = int(evidence.steps[row])
-        yield Finding(
-            code="exploding_gradients",
-            severity="warning",
-            step=step,
-            layer=layer + 1,
-            title=f"Gradients exploded at step {step}: that of layer {layer + 1} is {ratio[row, layer]:.3g} times {words}.",
-            evidence={"gradient_norm": gradients[row, layer], "ratio": ratio[row, layer]},
-            **remedies.against_too_large(evidence),
-        )
-        return
+        if exploded.any():
+            row = int(exploded.any(axis=1).argmax())
+            layer = int(np.where(exploded[row], gradients[row], 0).argmax())
+            step = int(evidence.steps[row])
+            yield Finding(
+                code="exploding_gradients",
+                severity="warning",
+                step=step,
+                layer=layer + 1,
+                title=f"Gradients exploded at step {step}: that of layer {layer + 1} is {ratio[row, layer]:.3g} times {words}.",
+                evidence=figures(gradient_norm=gradients[row, layer], ratio=ratio[row, layer]),
+                **remedies.against_too_large(evidence),
+            )
+            return
 
 
 @detector
@@ -150,31 +154,32 @@ def vanishing_gradients(evidence):
     """Gradients that fade on their way back to the first layer, or that never come in: the output is saturated, or the start flat."""
     if not evidence.stuck or dead_shares(evidence).max() > DEAD or next(diverged(evidence), None):
         return
-    gradients, weights = evidence.data_gradients, np.maximum(evidence.layers("weight_norm"), evidence.glorot_norms)
-    now, first = np.median(gradients[evidence.recent], axis=0), np.median(gradients[:FIRST_ROWS], axis=0)
-    small, first_small = now < SMALL * weights[-1], first < SMALL * weights[0]
-    from_the_start = first < VANISHED * first[-1]
-    faded = small & (from_the_start | (now < VANISHED * now[-1]))
+    weights = np.maximum(evidence.layers("weight_norm"), evidence.glorot_norms)
+    now, first = (np.median(evidence.data_gradients(rows), axis=0) for rows in (evidence.recent, slice(FIRST_ROWS)))
+    small, began_small = now < SMALL * weights[-1], (first < SMALL * weights[0]).all()
+    began_faded = first < VANISHED * first[-1]
+    faded = small & (began_faded | (now < VANISHED * now[-1]))
     saturated = evidence.loss > WORSE * evidence.baseline.loss or evidence.now("dead")[-1] == 1
+    if not faded.any() and not (small.all() and (saturated or began_small)):
+        return
+    gradients = evidence.data_gradients(slice(None))
     if faded.any():
         layer = int(faded.argmax())
-        step = int(evidence.steps[0]) if from_the_start[layer] else evidence.since(gradients[:, layer] < VANISHED * gradients[:, -1])
+        step = int(evidence.steps[0]) if began_faded[layer] else evidence.since(gradients[:, layer] < VANISHED * gradients[:, -1])
         share = min(now[layer] / now[-1], first[layer] / first[-1])
         title = f"Layer {layer + 1} hardly learns: its gradient is {share:.1e} of the last layer's."
-    elif small.all() and (saturated or first_small.all()):
+    else:
         layer = len(now) - 1
         step = evidence.since((gradients < SMALL * weights).all(axis=1))
         title = f"No layer learns since step {step}: every gradient is below {SMALL:g} of its weights."
-    else:
-        return
     yield Finding(
         code="vanishing_gradients",
         severity="warning",
         step=step,
         layer=layer + 1,
         title=title,
-        evidence={"gradient_norm": now[layer], "last_layer_gradient_norm": now[-1]},
-        **remedies.against_vanishing(evidence, from_the_start[layer] or first_small.all()),
+        evidence=figures(gradient_norm=now[layer], last_layer_gradient_norm=now[-1]),
+        **remedies.against_vanishing(evidence, began_faded[layer] or began_small),
     )
 
 
@@ -196,7 +201,7 @@ def dead_units(evidence):
         step=step,
         layer=layer + 1,
         title=f"Layer {layer + 1} stopped learning at step {step}: {dead[layer]:.0%} of its units are dead.",
-        evidence={"dead_fraction": dead[layer], "loss": evidence.loss},
+        evidence=figures(dead_fraction=dead[layer], loss=evidence.loss),
         **remedies.against_dead_units(evidence, born_dead),
     )
 

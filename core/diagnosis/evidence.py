@@ -168,11 +168,12 @@ class Evidence:
 
     @cached_property
     def learned(self):
-        """Whether the network does better than the best constant output, by loss or by metric: it makes use of its inputs."""
-        chance = self.baseline
-        metrics = self.telemetry.frames("train_metric")[self._first_recent_frame :]
-        better = len(metrics) and np.median(metrics) > chance.metric + LEARNED * (1 - chance.metric)
-        return bool(better or self.loss < (1 - LEARNED) * chance.loss)
+        """Whether the network does better than the best constant output: by its loss, or by its metric, which no penalty touches. The
+        metric must have risen too, since first weights can be right by luck."""
+        metrics = self.telemetry.frames("train_metric")
+        most = max(self.baseline.metric, metrics[0])
+        better = len(metrics) > self._first_recent_frame and np.median(metrics[self._first_recent_frame :]) > most + LEARNED * (1 - most)
+        return bool(better or self.loss < (1 - LEARNED) * self.baseline.loss)
 
     @cached_property
     def falling(self):

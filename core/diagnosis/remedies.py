@@ -15,6 +15,8 @@ LARGE_INIT, SMALL_INIT = 2.0, 0.3
 EXPLODED = 70.0
 # Update over weights in each layer: 1e-3 is healthy, more than 1e-1 is not (A. Karpathy's rule); the aim lies between
 AIMED_UPDATE_RATIO = 1e-2
+# The longest gradient that a network begun anew is allowed: the usual one (Pascanu et al. 2013 found that it matters little)
+CLIP_NORM = 1.0
 # The largest learning rate in common use: where something else is changed, the rate is still brought down to this
 USUAL_RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.01, "adam": 0.01}
 # The initialisation that keeps signals at one size: the authors' own for selu, He et al. 2015 for what halves them, Glorot for the rest
@@ -33,7 +35,8 @@ def against_too_large(evidence):
             "fix": {"data": {"target_scaling": "standard"}, **usual_learning_rate(evidence)},
         }
     if (evidence.first_weights > LARGE_INIT * evidence.he_norms).any():
-        return fresh_init(evidence)
+        remedy = fresh_init(evidence)
+        return {**remedy, "fix": {**remedy["fix"], "clip_norm": evidence.config.clip_norm or CLIP_NORM}}
     if len(evidence.steps) and evidence.backward_growth.max() > EXPLODED:
         return fresh_init(evidence, "glorot_uniform")
     return smaller_learning_rate(evidence)
