@@ -37,7 +37,8 @@ def histograms(snapshot, options, theme):
             *(_ridge(one, layer, len(layers), theme) for layer, one in enumerate(layers, 1)),
             *_over_time(history, chosen, len(layers), theme),
         ],
-        f"Histograms of {kind} in {len(layers)} layers, from {low:.3g} to {high:.3g}, now and over time for layer {chosen}.",
+        f"Histograms of {kind} in {len(layers)} layers after {snapshot.step:,} steps, from {low:.3g} to {high:.3g}, "
+        f"and over time for layer {chosen}.",
         height=HEIGHT,
         axes=axes,
         annotations=[] if shown else [note(theme, f"Press Play to see {kind}.")],
