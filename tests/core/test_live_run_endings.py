@@ -102,7 +102,8 @@ def test_memory_is_capped_and_the_old_run_survives(start):
 def test_a_run_nobody_looks_at_pauses(start, settings):
     run = start(pause_after=1.0, checkpoint_every=60.0)
     run.play()
-    until(lambda: any(checkpoint.saved(path)[0] for path in checkpoints(settings)))  # nobody asks the worker anything meanwhile
+    whole = settings.checkpoint_folder.glob
+    until(lambda: any(checkpoint.saved(path)[0] for path in whole("*.npz")))  # nobody asks the worker anything meanwhile
     now = run.snapshot()
     assert now.status == "paused"
     assert [event.text for event in now.events] == ["Paused: not looked at for 1 seconds"]
