@@ -1,7 +1,7 @@
 """The one colour language and the parts that every chart is made of.
 
 Signed things go on one diverging scale, orange below, near the background at zero, blue above. Layers go on one ordered
-scale from first to last. Train is solid or filled, test dashed or outlined. Red is for trouble alone, amber for warnings.
+scale from first to last. Train is solid or filled, test dashed or outlined. Red is for trouble alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ class Theme:
     layers: tuple[str, ...]
     band: str
     trouble: str
-    warning: str
 
 
 # The layer scale is the middle of viridis: ordered in lightness, and told apart with any colour vision.
@@ -42,7 +41,6 @@ THEMES = {
         layers=("#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d"),
         band="#eaf1ec",
         trouble="#c62828",
-        warning="#b26a00",
     ),
     "dark": Theme(
         ink="#e6eaee",
@@ -54,7 +52,6 @@ THEMES = {
         layers=("#7a6bc4", "#4f8ac0", "#35b0ab", "#5cc98a", "#b8de5c"),
         band="#1b2a24",
         trouble="#ff6b6b",
-        warning="#ffb74d",
     ),
 }
 

@@ -112,7 +112,7 @@ def test_the_step_of_the_first_nonfinite_value_is_marked_in_the_colour_of_troubl
     assert mark["x"] == [3, 3] and mark["line"]["color"] == theme.trouble
     assert mark["text"][0] == "pre activation not finite"
     others = json.dumps(panels(snapshot(), ViewOptions()))
-    assert theme.trouble not in others and theme.warning not in others
+    assert theme.trouble not in others
 
 
 def test_loss_has_gaps_where_it_was_not_finite():
