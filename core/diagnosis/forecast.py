@@ -21,7 +21,7 @@ from core.nn.curvature import Curvature, largest_eigenvalue
 from core.nn.network import with_ones
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
-from core.training.pace import CALL, ELEMENT, FORWARD, MULTIPLY_ADD, PARAMETER
+from core.training.pace import CALL, FORWARD, MULTIPLY_ADD, PARAMETER, activation_cost
 from core.training.rehearsal import Rehearsal
 
 # Microseconds that a forecast may take, by the estimates of core/training/pace.py: before the run, and while it lives (once a second)
@@ -36,7 +36,7 @@ ELEMENTS, FEWEST = 1 << 20, 32
 # Updates of a look ahead: at most, and at least whatever they cost
 AHEAD, LEAST_AHEAD, LOOKS = 256, 8, 24
 # The largest stable rate is looked for from the limit downwards, halving it so often
-HALVINGS, MAX_RATE = 6, 1e6
+HALVINGS, MAX_RATE = 8, 1e6
 # Updates after which an adaptive optimizer's preconditioner speaks for itself; before that, so many gradients from where the run stands
 SETTLED = 32
 STANDING = 1e-200  # a learning rate that moves nothing
@@ -133,14 +133,15 @@ class _Stage:
         if self.optimizer.preconditioner:
             self._sharpness_budget /= 2
         self._x, self._y = self._choose_samples()
+        self._watched = self._choose_watched()
         evidence = Evidence(trainer)
         self._first, self._chance = evidence.initial_loss, evidence.baseline.loss
 
     def _product_cost(self, samples):
         """Estimated microseconds of a Hessian-vector product."""
         network = self.network
-        passes = 2 * MULTIPLY_ADD * network.vector.size + ELEMENT * sum(network.sizes)
-        return CALLS * CALL * len(network.matrices) + PARAMETER * network.vector.size + passes * samples
+        fixed = CALLS * CALL * len(network.matrices) + PARAMETER * network.vector.size
+        return fixed + 2 * MULTIPLY_ADD * network.vector.size * samples + activation_cost(network, samples)
 
     def _choose_samples(self):
         """(x, y) of all training samples, or of as many as can be afforded, drawn at random."""
@@ -154,6 +155,13 @@ class _Stage:
         output = config.layers[-1]
         targets = encoded_targets(dataset, part, output.units, output.activation, config.loss)
         return with_ones(part.inputs, self.network.dtype), np.ascontiguousarray(targets.T, self.network.dtype)
+
+    def _evaluation_cost(self, samples):
+        return FORWARD * self.network.vector.size * samples + activation_cost(self.network, samples)
+
+    def _choose_watched(self):
+        """How many of the samples a look ahead evaluates: all, or what half its budget affords."""
+        return int(min(self.samples, max(FEWEST, self._ahead_budget / 2 / LOOKS / self._evaluation_cost(1))))
 
     def sharpness(self):
         """Eigenvalues (of the Hessian, of the preconditioned Hessian): the same one where the optimizer does not precondition."""
@@ -191,13 +199,12 @@ class _Stage:
         return Prospect(int(steps[-1]), diverged, calm=bool(losses.max() <= limit))
 
     def _affordable_updates(self, update_cost):
-        network = self.network
-        evaluation = (FORWARD * network.vector.size + ELEMENT * sum(network.sizes)) * self.samples
-        return int(max(LEAST_AHEAD, min(AHEAD, (self._ahead_budget - LOOKS * evaluation) / update_cost)))
+        left = self._ahead_budget - LOOKS * self._evaluation_cost(self._watched)
+        return int(max(LEAST_AHEAD, min(AHEAD, left / update_cost)))
 
     def _loss(self, network):
-        z, a = network.forward(self._x)[-1]
-        return network.loss.mean(network.loss_values(z, a, self._y)) + self.trainer.penalty(network.vector)
+        z, a = network.forward(self._x[:, : self._watched])[-1]
+        return network.loss.mean(network.loss_values(z, a, self._y[:, : self._watched])) + self.trainer.penalty(network.vector)
 
     def largest_stable_rate(self, limit):
         """The limit, or what is left of it when halved until a rehearsal stays calm; without a limit, of the learning rate."""

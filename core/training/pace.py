@@ -6,6 +6,8 @@ the same configuration leaves the same telemetry everywhere.
 
 import math
 
+from core.nn.activations import ACTIVATIONS
+
 OBSERVED_SHARE = 0.05  # of the training time may go into observed steps
 EVALUATED_SHARE = 0.03  # and into full evaluations of a headless run
 
@@ -20,6 +22,13 @@ PARAMETER = 4e-3  # one parameter in an observation's copies and norms
 def step_cost(network, calls, batch):
     """One update of `batch` samples that takes `calls` NumPy calls."""
     return CALL * calls + MULTIPLY_ADD * network.vector.size * batch
+
+
+def activation_cost(network, samples):
+    """Activations of so many samples, forwards and backwards: an update of a large batch takes about as long for them as for the rest."""
+    return (
+        ELEMENT * samples * sum(units for units, entry in zip(network.sizes[1:], network.activations) if entry is not ACTIVATIONS["linear"])
+    )
 
 
 def observation_interval(network, step, probed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.nn.updater import Updater
-from core.training.pace import ELEMENT, step_cost
+from core.training.pace import activation_cost, step_cost
 from core.training.trainer import programs_for
 
 
@@ -36,7 +36,7 @@ class Rehearsal:
     def update_cost(self):
         """Estimated microseconds of an update."""
         size = self._trainer.batches.size
-        return step_cost(self.network, self._program(size).calls, size) + ELEMENT * sum(self.network.sizes) * size
+        return step_cost(self.network, self._program(size).calls, size) + activation_cost(self.network, size)
 
     def advance(self, updates):
         """Make this many updates, whatever becomes of them."""
