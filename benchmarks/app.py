@@ -1,8 +1,9 @@
-"""The app on a port of its own, for whoever needs it in a browser."""
+"""The app on a port of its own, and Chromium, for whoever needs them: benchmarks, browser tests, the README's picture."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,36 +14,88 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+START = 60  # seconds that a busy machine may take
 
-# How Playwright starts Debian's Chromium
-CHROMIUM = {"executable_path": "/usr/bin/chromium", "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]}
+
+def chromium():
+    """Arguments with which Playwright starts the system's Chromium."""
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert executable, "Chromium is needed: apt-get install chromium"
+    return {"executable_path": executable, "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]}
+
+
+class Server:
+    """`streamlit run app.py` on a free port, with Streamlit options and DESCENT_ settings; its output goes to the path `log`."""
+
+    def __init__(self, log, options=(), **settings):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = log
+        environment = os.environ | {f"DESCENT_{name.upper()}": str(value) for name, value in settings.items()}
+        command = f"-m streamlit run app.py --server.port {port} --server.headless true --server.fileWatcherType none".split()
+        with log.open("w") as output:
+            self._process = subprocess.Popen([sys.executable, *command, *options], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        self._wait_until_healthy()
+
+    def _wait_until_healthy(self):
+        until = time.monotonic() + START
+        while time.monotonic() < until and self._process.poll() is None:
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"The server did not start: {self.log[-2000:]}")
+
+    @property
+    def log(self):
+        """What the server has printed."""
+        return self._log.read_text()
+
+    def workers(self):
+        """Process ids of the living training processes that this server started."""
+        return [
+            pid
+            for pid, parent, state in _processes()
+            if parent == self._process.pid and state != "Z" and "core.training.worker" in _command(pid)
+        ]
+
+    def stop(self):
+        """End the server."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _processes():
+    """(process id, parent's id, state) of everything that runs."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:  # it ended meanwhile
+            continue
+        yield int(path.parent.name), int(parent), state
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 @contextmanager
-def serve(**environment):
+def serve(**settings):
     """The address of a fresh server, stopped on leaving."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder) / "server.log", **settings)
         try:
-            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-            yield f"http://127.0.0.1:{port}"
+            yield server.url
         finally:
-            server.terminate()
-            server.wait(10)
-
-
-def _wait_for(url, server, log, seconds=60):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    log.seek(0)
-    raise RuntimeError(f"The server did not start: {log.read().decode(errors='replace')[-2000:]}")
+            server.stop()

@@ -11,7 +11,7 @@ import time
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.app import CHROMIUM, serve
+from benchmarks.app import chromium, serve
 from core.presets import PRESETS
 from core.training.trainer import Trainer
 
@@ -66,7 +66,7 @@ def main():
     """Measure and print, with the aim beside each figure."""
     config = next(iter(PRESETS.values())).config
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**CHROMIUM)
+        browser = playwright.chromium.launch(**chromium())
         loads = [_cold_load(browser) for _ in range(3)]
         _print("cold load to first chart, s", loads, "<= 4")
         with serve() as url:

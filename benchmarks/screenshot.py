@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.app import CHROMIUM, ROOT, serve
+from benchmarks.app import ROOT, chromium, serve
 
 PICTURE = ROOT / "docs" / "playground.png"
 SECONDS = 12
@@ -14,7 +14,7 @@ def main():
     """Play the opening configuration for a while, pause, and take the picture."""
     PICTURE.parent.mkdir(exist_ok=True)
     with serve() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**CHROMIUM)
+        browser = playwright.chromium.launch(**chromium())
         page = browser.new_page(viewport={"width": 1280, "height": 1180})
         page.goto(url)
         page.wait_for_selector(".descent-plot .main-svg", timeout=60_000)
