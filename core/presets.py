@@ -38,14 +38,14 @@ PRESETS = {
     ),
     "divergence": Preset(
         "It diverges without a NaN",
-        "Nothing overflows, yet the loss ends far above where it began.",
+        "ReLUs in place of tanh: nothing overflows, and yet the loss ends hundreds of times above where it began.",
         "data.source=hills&layers=8-relu_8-relu_1-linear&optimizer.learning_rate=1",
         shows="diverged",
     ),
     "dying": Preset(
         "Dying ReLUs",
-        "One step too far and a ReLU is zero for every sample; it does not come back.",
-        "data.source=circle&layers=8-relu_8-relu_8-relu_1-sigmoid&optimizer.learning_rate=1",
+        "Six steps that are too long, and a whole layer of ReLUs is zero for every sample; it does not come back.",
+        "data.source=circle&layers=8-relu_8-relu_8-relu_1-sigmoid&optimizer.learning_rate=3",
         shows="dead_units",
     ),
     "vanishing": Preset(
@@ -57,8 +57,8 @@ PRESETS = {
     ),
     "features": Preset(
         "The right features",
-        "Fed the sines of both coordinates, the network learns the same spiral ten times faster.",
-        "data.source=spiral&data.features=x1~x2~sin(x1)~sin(x2)&layers=8-tanh_4-tanh_1-sigmoid&optimizer.learning_rate=0.1",
+        "Fed the sines of both coordinates as well, the network learns the same spiral in a third of the steps.",
+        "data.source=spiral&data.features=x1~x2~sin(x1)~sin(x2)&layers=8-tanh_8-tanh_1-sigmoid",
     ),
     "overfitting": Preset(
         "Overfitting",

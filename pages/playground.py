@@ -27,13 +27,13 @@ def live():
     if snapshot is None:
         worker_died()
         return
-    with st.container(key="transport"):
-        buttons(snapshot)
-        readings = st.container()
-    alerts, editor, figures = st.container(), st.container(), st.container()
-    if snapshot.unit is not None:
-        with editor:
-            unit_editor(snapshot.unit)
+    with st.container(gap="xsmall"):
+        with st.container(key="transport"):
+            buttons(snapshot)
+            readings = st.container()
+        alerts = st.container()
+        unit_editor(snapshot.unit)
+        figures = st.container()
     places = readings, alerts, figures
     if session().playing:
         st.fragment(tick, run_every=TICK)(*places)

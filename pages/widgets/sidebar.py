@@ -40,7 +40,8 @@ def presets():
     chosen = next((name for name, preset in PRESETS.items() if preset.config == session().config), None)
     show("preset", chosen)
     st.selectbox(
-        "Preset", PRESETS, key="preset", index=None, format_func=lambda name: PRESETS[name].title, placeholder="Your own",
+        "Preset", PRESETS if chosen else [None, *PRESETS], key="preset",
+        format_func=lambda name: PRESETS[name].title if name else "Your own",
         help="Runs that learn, and runs that go wrong in instructive ways.", on_change=_load_preset,
     )  # fmt: skip
     st.caption(PRESETS[chosen].about if chosen else "Changed by you; the address in the browser holds all of it, to keep or to send.")

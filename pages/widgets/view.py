@@ -7,13 +7,15 @@ import streamlit as st
 from pages.charts import ViewOptions
 from pages.charts.options import HISTOGRAMS
 from pages.widgets import words
+from pages.widgets.controls import show
 from pages.widgets.live import theme
 from pages.widgets.session import session
 
 
 def view_menu():
     """A menu with the choices."""
-    layers = len(session().config.layers)
+    layers, over_time = len(session().config.layers), "view.histogram_layer"
+    show(over_time, min(st.session_state.get(over_time, 1), layers))
     with st.popover("View", icon=":material/tune:", key="view"):
         st.toggle("Hard edges", key="view.hard_edges", persist_state="session", help="Show the winning class without its confidence.")
         st.toggle("Test samples", key="view.show_test", persist_state="session", help="Draw the samples that were held back, too.")
@@ -22,7 +24,7 @@ def view_menu():
             required=True, help="Weights, gradients or activations of every layer.",
         )  # fmt: skip
         st.number_input(
-            "Layer shown over time", 1, max(layers, 1), key="view.histogram_layer", persist_state="session",
+            "Layer shown over time", 1, layers, key=over_time, persist_state="session",
             help="The layer whose histogram is drawn against the step.",
         )  # fmt: skip
 
@@ -34,7 +36,7 @@ def view_options():
         hard_edges=state["view.hard_edges"],
         show_test=state["view.show_test"],
         histogram=state["view.histogram"],
-        histogram_layer=min(state["view.histogram_layer"], len(session().config.layers)),
+        histogram_layer=state["view.histogram_layer"],
         theme=theme(),
         picked=session().picked,
     )

@@ -201,15 +201,24 @@ def test_overflow_pauses_the_run_and_says_what_to_press(page):
     assert not page.button(key="play").disabled and page.step == 0
 
 
+def test_the_view_follows_the_network(page):
+    page.set("toggle", "view.hard_edges", True).set("toggle", "view.show_test", True)
+    page.set("segmented_control", "view.histogram", "gradients").set("number_input", "view.histogram_layer", 3)
+    page.press("remove layer 1")
+    assert page.number_input(key="view.histogram_layer").value == 2
+    assert page.toggle(key="view.hard_edges").value and page.segmented_control(key="view.histogram").value == "gradients"
+
+
 def test_a_picked_unit_can_be_edited(page):
     page.session.picked = (2, 3)
     page.run()
-    page.set("selectbox", "source layer 2, unit 4", 1)
-    page.set("number_input", "value layer 2, unit 4 1", 2.5).press("set")
+    page.set("selectbox", "source of unit 4 of layer 2", 1)
+    page.set("number_input", "value 1 of unit 4 of layer 2", 2.5).press("set")
     unit = page.live_run.snapshot((2, 3)).unit
     assert dict(zip(unit.sources.tolist(), unit.weights.tolist()))[1] == 2.5
-    page.set("selectbox", "source layer 2, unit 4", None)
-    page.set("number_input", "value layer 2, unit 4 None", -1.0).press("set")
+    page.set("selectbox", "source of unit 4 of layer 2", None)
+    page.set("number_input", "value None of unit 4 of layer 2", -1.0).press("set")
     assert page.live_run.snapshot((2, 3)).unit.bias == -1.0
+    assert len(page.live_run.snapshot().events) == 2
     page.press("close unit")
     assert page.session.picked is None and "set" not in {button.key for button in page.button}
