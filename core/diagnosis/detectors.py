@@ -81,7 +81,7 @@ def diverged(evidence):
                 severity="critical",
                 step=step,
                 layer=None,
-                title=f"Training diverged at step {step}: the loss is {evidence.loss:.3g}, {words} {reference:.3g}.",
+                title=f"Training diverged at step {step}: the loss {_said(evidence.loss)}, {words} {reference:.3g}.",
                 evidence=figures(loss=evidence.loss, initial_loss=evidence.initial_loss, best_loss=evidence.earlier_best),
                 **remedies.against_too_large(evidence),
             )
@@ -97,6 +97,10 @@ def divergence_limit(evidence):
         return best + LOST * (floor - best), best, "far above its best,"
     reference = max(begin, chance)
     return reference + (WORSE - 1) * abs(reference), begin, "and it began at"
+
+
+def _said(loss):
+    return f"is {loss:.3g}" if np.isfinite(loss) else "overflows"
 
 
 def _ran_away(evidence):

@@ -153,9 +153,10 @@ class Evidence:
 
     @cached_property
     def loss(self):
-        """The training loss now: of full evaluations if there are any."""
+        """The training loss now, of full evaluations if there are any; infinite if it is no number any more."""
         full = self.telemetry.frames("train_loss")[self._first_recent_frame :]
-        return np.median(full) if len(full) else self.judged_losses[-1]
+        loss = np.median(full) if len(full) else self.judged_losses[-1]
+        return np.inf if np.isnan(loss) else loss
 
     @cached_property
     def earlier_best(self):
