@@ -19,7 +19,7 @@ from core.diagnosis.baseline import baseline
 LEARNED = 0.05
 # By what share, and by how many standard errors, the loss must have fallen over the later part of the run to be still falling
 FALLING, CERTAIN = 0.02, 3
-LATER_PART = ((0.3, 0.6), (0.6, 1.0))
+LATER_PARTS = (0.3, 0.6, 1.0)
 # No verdict "it does not learn" before so many updates
 PATIENCE = 200
 # "Now" is this last share of the run, and of samples at least and at most so many
@@ -179,17 +179,20 @@ class Evidence:
     @cached_property
     def falling(self):
         """Whether the loss, without its penalty, fell clearly over the later part of the run."""
-        losses = np.maximum(self.telemetry.loss[self._rows] - self._penalties, 0)
-        before, after = (losses[(self.steps > low * self.step) & (self.steps <= high * self.step)] for low, high in LATER_PART)
+        first, middle, end = np.searchsorted(self.steps, np.multiply(LATER_PARTS, self.step), side="right")
+        before, after = (self._data_losses(slice(*part)) for part in ((first, middle), (middle, end)))
         noise = np.sqrt(before.var() / len(before) + after.var() / len(after))
         return bool(before.mean() - after.mean() > max(FALLING * before.mean(), CERTAIN * noise))
 
-    @cached_property
-    def _penalties(self):
-        """The penalty's part of the loss in each sample (n,), from the weight norms: somewhat high, since these hold the biases too,
-        and since sum|w| is taken as that of normally distributed weights, sqrt(2 n / pi) times their norm."""
-        penalty, norms = self.config.penalty, self.layers("weight_norm")
-        return penalty.l2 * np.square(norms).sum(axis=1) + penalty.l1 * norms.dot(np.sqrt(2 / np.pi * self.sizes))
+    def _data_losses(self, rows):
+        """Batch losses of these rows without the penalty's part. That is known from the weight norms, somewhat high: these hold the biases
+        too, and sum|w| is taken as that of normally distributed weights, sqrt(2 n / pi) times their norm."""
+        penalty, losses = self.config.penalty, self.telemetry.loss[rows]
+        if not (penalty.l1 or penalty.l2):
+            return losses
+        norms = self.layers("weight_norm")[rows]
+        part = penalty.l2 * np.square(norms).sum(axis=1) + penalty.l1 * norms.dot(np.sqrt(2 / np.pi * self.sizes))
+        return np.maximum(losses - part, 0)
 
     def data_gradients(self, rows):
         """Gradient norms without the penalty's part in these rows (n, layers), at their lowest: the penalty may pull along with the data
