@@ -24,13 +24,15 @@ TICK = 0.1  # seconds from one look at a playing run to the next
 def live():
     """All that moves, drawn once. While the run plays, the inner part is drawn again and again; a run that stands costs nothing."""
     snapshot = session().look()
-    if snapshot is None:
-        worker_died()
-        return
     with st.container(gap="xsmall"):
         with st.container(key="transport"):
-            buttons(snapshot)
+            if session().death:
+                worker_died()
+            else:
+                buttons(snapshot)
             readings = st.container()
+        if snapshot is None:
+            return
         alerts = st.container()
         unit_editor(snapshot.unit)
         figures = st.container()
@@ -46,7 +48,7 @@ def tick(*places):
     snapshot = session().look()
     if session().playing:
         draw(snapshot, *places)
-    else:
+    else:  # the buttons are others, too
         session().write_address()
         st.rerun()
 

@@ -76,7 +76,7 @@ def complaint(name):
     problem = session().problem
     if problem and problem.field.startswith(name) and not session().explained:
         session().explained = True
-        refusal(f"{words.label(problem.field)} {problem.message}")
+        refusal(words.complaint(problem))
 
 
 def refusal(text):

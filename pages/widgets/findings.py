@@ -9,16 +9,15 @@ import streamlit as st
 from pages.widgets import words
 
 SEVERITIES = {"critical": ("✕", "Critical"), "warning": ("!", "Warning"), "info": ("i", "Note")}  # mark and word go with the colour
+EMPTY = "Warnings show up here, with what to do about them."
+PAUSED = "The run paused itself. Change what the card says, or press <b>Reset</b> to see it again."
 
 
 def findings(snapshot):
     """A card for each finding, worst first; without any, one quiet line in the same place."""
     cards = "".join(_card(finding) for finding in snapshot.findings)
-    if not cards:
-        cards = f'<div class="quiet">{"✓ Nothing wrong so far." if snapshot.step else "What goes wrong will be explained here."}</div>'
-    elif snapshot.nonfinite is not None:
-        cards += '<div class="quiet">The run paused itself. Change what the card says, or press <b>Reset</b> to see it again.</div>'
-    st.html(f'<div class="findings">{cards}</div>')
+    line = PAUSED if snapshot.nonfinite else "" if cards else "✓ Nothing wrong so far." if snapshot.step else EMPTY
+    st.html(f'<div class="findings">{cards}{f"""<div class="quiet">{line}</div>""" if line else ""}</div>')
 
 
 def _card(finding):

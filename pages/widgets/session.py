@@ -16,6 +16,7 @@ from core.link import flat, from_query, nested, to_query
 from core.presets import OPENING
 from core.training.client import LiveRun, TooManyRuns, WorkerDied
 from core.training.trainer import LIVE_CHANGES
+from pages.widgets import words
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
@@ -36,12 +37,13 @@ class Session:
     `draft` {dotted path: value} is what the controls show, valid or not; `config` is what the run uses, with an upload's token
     for its path; `problem` (ConfigError) says why they differ, `explained` that it is told beside its control. `notice` is what
     the person must know first. `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `playing` is how the run
-    was last seen, `speed` its steps a second (None: all that can be had), `picked` the unit looked at: (layer from 1, index from 0).
+    was last seen, `speed` its steps a second (None: all that can be had), `picked` the unit looked at: (layer from 1, index from 0),
+    `seen` the last Snapshot.
     """
 
     def __init__(self, query):
         self.uploads = Uploads()
-        self.notice = self.problem = self.death = self.refusal = self.picked = self.speed = None
+        self.notice = self.problem = self.death = self.refusal = self.picked = self.speed = self.seen = None
         self.playing = self.explained = False
         self._query = query
         self._run = None
@@ -73,7 +75,7 @@ class Session:
             config = from_query(query)
             self.uploads.resolved(config)
         except ConfigError as error:
-            self.notice = f"This link could not be opened, so you see the default. {error}"
+            self.notice = f"This link could not be opened, so you see the default. {words.complaint(error)}."
             return OPENING
         return config
 
@@ -81,7 +83,7 @@ class Session:
 
     def start(self):
         """Start a worker for the configuration, beside the page, which draws its controls meanwhile."""
-        self.death = self.refusal = None
+        self.death = self.refusal = self.seen = None
         self._run = Future()
         threading.Thread(target=_start, args=(self._run, self.uploads.resolved(self.config), self.speed), daemon=True).start()
 
@@ -94,7 +96,7 @@ class Session:
         except WorkerDied as death:
             self.death = death
         except ConfigError as error:  # only now the data was made
-            self.notice = f"This configuration cannot run, so you see the default. {error}"
+            self.notice = f"This configuration cannot run, so you see the default. {words.complaint(error)}."
             self._adopt(OPENING)
             self.start()
             st.rerun()  # the sidebar shows the settings
@@ -109,10 +111,11 @@ class Session:
             self.playing = False
 
     def look(self):
-        """The Snapshot of this moment; None when the worker is gone (`death`)."""
+        """The Snapshot of this moment. Of a worker that is gone (`death`) the last one; None when there was none."""
         snapshot = self.act("snapshot", self.picked)
         self.playing = snapshot is not None and snapshot.status == "running"
-        return snapshot
+        self.seen = snapshot or self.seen
+        return self.seen
 
     def set_speed(self, speed):
         """Steps a second while playing; None is full speed."""

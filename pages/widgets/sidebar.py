@@ -27,7 +27,7 @@ def sidebar():
         problem = session().problem
         if problem and not session().explained:
             with top:
-                refusal(f"{words.label(problem.field)} {problem.message}" if problem.field else problem.message)
+                refusal(words.complaint(problem))
 
 
 def section(title, content):
@@ -41,7 +41,7 @@ def presets():
     show("preset", chosen)
     st.selectbox(
         "Preset", PRESETS if chosen else [None, *PRESETS], key="preset",
-        format_func=lambda name: PRESETS[name].title if name else "Your own",
+        format_func=lambda name: PRESETS[name].title if name else "", placeholder="Your own",
         help="Runs that learn, and runs that go wrong in instructive ways.", on_change=_load_preset,
     )  # fmt: skip
     st.caption(PRESETS[chosen].about if chosen else "Changed by you; the address in the browser holds all of it, to keep or to send.")

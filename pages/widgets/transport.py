@@ -71,6 +71,8 @@ def status(snapshot):
 
 def state(snapshot):
     """(style, words) for what the run is doing."""
+    if session().death:
+        return "trouble", "✕ Stopped"
     if snapshot.nonfinite is not None:
         return "trouble", f"✕ Not a number at step {words.count(snapshot.nonfinite.step)}"
     if snapshot.status == "paused" and snapshot.step == 0:

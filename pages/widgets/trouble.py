@@ -12,7 +12,7 @@ def notice():
     """What the person must know first, until they have seen it."""
     text = session().notice
     if text:
-        with st.container(key="notice", horizontal=True, vertical_alignment="center"):
+        with st.container(key="notice", horizontal=True, wrap=False, vertical_alignment="center"):
             st.warning(words.literal(text), icon=":material/link_off:")
             st.button("OK", key="dismiss", on_click=session().dismiss)
 
@@ -27,12 +27,12 @@ def no_room():
 def worker_died():
     """The process that trained is gone: go on from its last checkpoint, or begin again."""
     death = session().death
+    lost = f" It was saved at step {death.checkpoint_step:,}; at most {death.seconds_lost:.0f} seconds of it are lost."
     with st.container(key="trouble"):
-        st.error(words.literal(death.message), icon=":material/report:")
-        if death.checkpoint_step:
-            st.caption(f"The run was saved at step {death.checkpoint_step:,}; at most {death.seconds_lost:.0f} seconds are lost.")
+        st.error(words.literal(death.message + (lost if death.checkpoint_step else "")), icon=":material/report:")
         with st.container(horizontal=True):
-            st.button(f"Go on from step {death.checkpoint_step:,}", key="recover", type="primary", on_click=_recover)
+            if death.checkpoint_step:
+                st.button(f"Go on from step {death.checkpoint_step:,}", key="recover", type="primary", on_click=_recover)
             st.button("Start again", key="start again", on_click=_start_again)
 
 

@@ -16,6 +16,7 @@ WORDS = {
 
 # Settings whose path does not say enough
 LABELS = {
+    "data.source": "Data source",
     "data.path": "Your file",
     "data.test_fraction": "Test share",
     "data.scaling": "Input scaling",
@@ -50,6 +51,11 @@ def label(name):
     layer = re.match(r"layers\[(\d+)\]", name)
     prefix = f"Layer {int(layer[1]) + 1}: " if layer else ""
     return prefix + (LABELS.get(name) or sentence(phrase(name.rpartition(".")[2])))
+
+
+def complaint(error):
+    """A ConfigError as a sentence, without its full stop."""
+    return f"{label(error.field)} {error.message}" if error.field else sentence(error.message)
 
 
 def literal(text):

@@ -129,6 +129,27 @@ def test_keys_play_and_pause(open_tab):
     expect(reading(tab, "Step")).to_have_text("0")
 
 
+def test_a_click_on_a_unit_opens_it_and_its_bias_can_be_set(open_tab):
+    tab = ready(open_tab())
+    place = tab.evaluate("""() => {
+        const plot = document.querySelector('[data-name=network] .descent-plot')
+        const { x, y, customdata } = plot._fullData[0]
+        const at = [...customdata].findIndex(([layer, index]) => layer === 2 && index === 3)
+        const { left, top } = plot.getBoundingClientRect()
+        return [left + plot._fullLayout.xaxis.c2p(x[at]), top + plot._fullLayout.yaxis.c2p(y[at])]
+    }""")
+    tab.mouse.click(*place)
+    expect(tab.get_by_text("Unit 4 of layer 2", exact=True)).to_be_visible()
+    expect(tab.locator("[data-name=unit_map]")).to_be_visible()
+    tab.get_by_label("New value", exact=True).fill("2.5")
+    tab.get_by_label("New value", exact=True).press("Enter")
+    button(tab, "Set").click()
+    tab.mouse.move(*place)
+    expect(tab.locator("[data-name=network] .hoverlayer")).to_contain_text("bias 2.5")
+    button(tab, "Close").click()
+    expect(tab.locator("[data-name=unit_map]")).to_have_count(0)
+
+
 def test_a_learning_rate_changes_while_it_runs(open_tab):
     tab = ready(open_tab())
     play(tab)
