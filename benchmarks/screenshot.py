@@ -18,7 +18,7 @@ def main():
         page = browser.new_page(viewport={"width": 1280, "height": 1180})
         page.goto(url)
         page.wait_for_selector(".descent-plot .main-svg", timeout=60_000)
-        page.get_by_role("button", name="Play").first.click()
+        page.get_by_role("button", name="Play", exact=False).first.click()
         page.wait_for_timeout(1000 * SECONDS)
         page.get_by_role("button", name="Pause").first.click()
         page.get_by_role("button", name="Play").first.wait_for()

@@ -11,7 +11,6 @@ _HOMES = {
     "Trainer": "core.training.trainer",
     "diagnose": "core.diagnosis",
     "check_gradients": "core.diagnosis.gradient_check",
-    "report": "core.report",
 }
 
 __all__ = [*_HOMES]

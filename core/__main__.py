@@ -58,7 +58,25 @@ def add_train(commands):
     parser.set_defaults(run=train)
 
 
-COMMANDS = (add_train,)
+def add_bench(commands):
+    """`bench`: the speed table."""
+    parser = commands.add_parser(
+        "bench",
+        help="compare the speed with scikit-learn's and PyTorch's",
+        description="Times this engine, scikit-learn's MLP and, if installed, PyTorch in turn on six workloads: updates per second.",
+    )
+    parser.set_defaults(run=bench)
+
+
+COMMANDS = (add_train, add_bench)
+
+
+def bench(arguments):
+    """Print the speed table; the exit status."""
+    from core.bench import main
+
+    main()
+    return 0
 
 
 def train(arguments):
