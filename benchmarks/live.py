@@ -43,22 +43,27 @@ READ = """
 })
 """
 
-# Resolves when the step shown has not changed for 400 ms: gives the time of its last change
+# From the next press of a button until the step shown has stood still for 400 ms: the time of its last change
 STANDSTILL = """
 () => new Promise((resolve) => {
-  const began = performance.now(), read = () => document.querySelector('.readings b').textContent
-  let last = began, shown = read()
-  const watch = setInterval(() => {
-    if (read() !== shown) (shown = read()), (last = performance.now())
-    if (performance.now() - last > 400) clearInterval(watch), resolve(last - began)
-  }, 10)
+  const read = () => document.querySelector('.readings b').textContent
+  document.addEventListener('pointerdown', () => {
+    const began = performance.now()
+    let last = began, shown = read()
+    const watch = setInterval(() => {
+      if (read() !== shown) (shown = read()), (last = performance.now())
+      if (performance.now() - last > 400) clearInterval(watch), resolve(last - began)
+    }, 10)
+  }, {capture: true, once: true})
 })
 """
 
 NEXT_FRAME = """
 () => new Promise((resolve) => {
-  const began = performance.now()
-  document.addEventListener('drawn', () => resolve(performance.now() - began), {capture: true, once: true})
+  document.addEventListener('pointerdown', () => {
+    const began = performance.now()
+    document.addEventListener('drawn', () => resolve(performance.now() - began), {capture: true, once: true})
+  }, {capture: true, once: true})
 })
 """
 

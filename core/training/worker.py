@@ -12,6 +12,7 @@ import dataclasses
 import gc
 import json
 import math
+import os
 import resource
 import sys
 import time
@@ -29,6 +30,7 @@ from core.training.snapshot_maker import SnapshotMaker
 from core.training.telemetry import Event
 from core.training.trainer import LIVE_CHANGES, Trainer, needs_new_run
 
+NICENESS = 5  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 CHUNK = 0.010  # seconds of training between two looks at the connection
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
 CHECKPOINT_SHARE = 0.2  # of the time at most: a run whose checkpoint takes more than a second is saved less often
@@ -342,6 +344,7 @@ def main(descriptor):
     """Serve the server at the other end of this socket; it begins with (settings, checkpoint path, configuration, speed)."""
     connection = Connection(descriptor)
     settings, path, config, speed = connection.recv()
+    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes,) * 2)
     worker = None
     try:
