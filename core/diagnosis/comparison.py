@@ -67,7 +67,7 @@ def _factor(row):
     for ratio, told in ((row.ratio, lambda whole: whole), (row.ratio and 1 / row.ratio, lambda whole: 1 / whole)):
         if round(ratio) and abs(ratio - round(ratio)) < FACTOR * abs(ratio):
             return told(round(ratio))
-    return float(f"{row.ratio:.3g}")
+    return row.ratio if 0.99 < abs(row.ratio) < 1.01 else float(f"{row.ratio:.3g}")
 
 
 def _all_by(factor):
@@ -78,7 +78,10 @@ def _all_by(factor):
 
 def _times(factor):
     size = abs(factor)
-    told = f"{size:g} times too large" if size >= 1 else f"{1 / size:.3g} times too small"
+    if 0.99 < size < 1.01:
+        told = f"too {'large' if size > 1 else 'small'} by {abs(size - 1):.1g} of its size"
+    else:
+        told = f"{size:g} times too large" if size > 1 else f"{1 / size:.3g} times too small"
     return f"{told} and of the opposite sign" if factor < 0 else told
 
 

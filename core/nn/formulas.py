@@ -8,9 +8,10 @@ leave it out, so that a mistake in a backward pass is one edited entry. Arrays a
     activation[l]      = f(pre_activation[l])
     slope[l]           = f'(pre_activation[l])
     output_gradient[L] = d loss / d activation[L], of each output and sample
-    error[l]           = W[l+1]^T delta[l+1]
+    error[l]           = backward_weights[l+1]^T delta[l+1], with backward_weights[l] = W[l]
     delta[l]           = error[l] * slope[l], and at the output output_gradient[L] * slope[L] * outputs_mean
-    dW[l]              = delta[l] input[l]^T * weights_mean[l], with input[l] = activation[l-1]
+    outer[l]           = delta[l] input[l]^T, with input[l] = activation[l-1]
+    dW[l]              = outer[l] * weights_mean[l]
     db[l]              = sum of delta[l] over the samples * bias_mean[l]
 """
 
@@ -93,11 +94,13 @@ class Formulas(dict):
         self["pre_activation", layer] = lambda v: v.dot(v["W", layer], v["activation", below]) + v["b", layer]
         self["activation", layer] = lambda v: value(activation, v["pre_activation", layer])
         self["slope", layer] = lambda v: slope(activation, v["pre_activation", layer], v["activation", layer])
-        self["error", layer] = lambda v: v.dot(v["W", above].T, v["delta", above])
+        self["backward_weights", layer] = lambda v: v["W", layer]
+        self["error", layer] = lambda v: v.dot(v["backward_weights", above].T, v["delta", above])
         self["delta", layer] = lambda v: v["error", layer] * v["slope", layer]
         self["input", layer] = lambda v: v["activation", below]
         self["weights_mean", layer] = self["bias_mean", layer] = lambda v: 1 / v.samples
-        self["dW", layer] = lambda v: v.dot(v["delta", layer], v["input", layer].T) * v["weights_mean", layer]
+        self["outer", layer] = lambda v: v.dot(v["delta", layer], v["input", layer].T)
+        self["dW", layer] = lambda v: v["outer", layer] * v["weights_mean", layer]
         self["db", layer] = lambda v: v["delta", layer].sum(axis=1, keepdims=True) * v["bias_mean", layer]
 
     def _add_output(self, last, loss):

@@ -11,7 +11,10 @@ from core.nn.buffers import aligned_like
 from core.nn.formulas import Formulas, Plan, Values, parameters_given
 
 # What the telemetry calls a tensor where the formulas have several steps on the way to it
-TENSORS = {"dW": "gradient", "db": "gradient", "error": "delta", "input": "activation"}
+TENSORS = {
+    **dict.fromkeys(("outer", "dW", "db"), "gradient"),
+    **{"error": "delta", "input": "activation", "backward_weights": "parameters"},
+}
 
 
 class PlainProgram:

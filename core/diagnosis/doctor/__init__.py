@@ -7,16 +7,16 @@ at a time. What right programs may do differently is recognised, not assumed: or
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from core.diagnosis.comparison import WRONG
 from core.diagnosis.doctor import answers
 from core.diagnosis.doctor.answers import Answer, Mistake
 from core.diagnosis.doctor.conventions import conventions
+from core.diagnosis.doctor.hypothesis import Start
 from core.diagnosis.doctor.readings import readings
 from core.diagnosis.doctor.rounding import precision
 from core.diagnosis.doctor.run_file import RunFile, read
-from core.diagnosis.doctor.search import PAIR_WORK, Search
+from core.diagnosis.doctor.search import PAIR_WORK, Search, updated
 from core.diagnosis.doctor.step import carried_along, check_step
 from core.diagnosis.doctor.variants import variants
 
@@ -36,27 +36,28 @@ def check_run(run: RunFile) -> Answer:
         found = [case for case in cases if case.explain(stage)]
         if found:
             return answers.agreed([case.answer() for case in found])
-    return answers.agreed([case.unexplained() for case in cases])
+    left = [case.unexplained() for case in cases]
+    return answers.agreed([answer for answer in left if answer.verdict == "faulty"] or left)
 
 
 @dataclass(frozen=True)
 class Stage:
     """One round of the search: with so many different mistakes, differences up to `floor` let pass, in right programs that differ
-    at kinks alone or in their logarithms as well."""
+    at kinks alone or in their logarithms as well; `doubled`: also where a factor 2 too many is the likelier explanation."""
 
     mistakes: int
     floor: float = 0.0
     logarithms: bool = False
+    doubled: bool = True
 
 
 # An early update is told from a right one by differences below the usual threshold, so exact explanations come first
 STAGES = (
-    Stage(0, logarithms=True),
-    Stage(1),
+    Stage(0, logarithms=True, doubled=False),
+    Stage(1, doubled=False),
     Stage(0, WRONG, logarithms=True),
-    Stage(1, WRONG, logarithms=True),
-    Stage(2),
-    Stage(2, WRONG),
+    Stage(1, WRONG, logarithms=True, doubled=False),
+    Stage(2, doubled=False),
 )
 
 
@@ -67,32 +68,47 @@ class Case:
         self.run, self.reading = run, reading
         self.conventions, self.reproduced = conventions(reading, run.loss_value, run.l2)
         self.eps = precision(list(run.weight_gradients) + list(run.bias_gradients))
+        self.step = self._step()
+        if self.step and (self.step.sign == 1 or self.step.either):
+            self.conventions += [convention.turned() for convention in self.conventions]
+        at_kinks, logarithms = variants(reading)
+        self.variants, self._at_kinks = at_kinks + logarithms, len(at_kinks)
+        self._searches, self._starts = {}, {}
         self.search, self.explanations, self.nearly = None, [], False
-
-    @cached_property
-    def variants(self):
-        """(right programs that differ at kinks, right programs that differ in their logarithms)."""
-        return variants(self.reading)
 
     def explain(self, stage):
         """Whether this stage finds explanations; they are kept."""
         size = self.reading.samples * sum(weights.size for weights in self.run.weights)
         if stage.mistakes > 1 and size > PAIR_WORK:
             return False
-        at_kinks, logarithms = self.variants
-        for formulas in at_kinks + (logarithms if stage.logarithms else []):
-            self.search = self._search(formulas, stage.floor)
-            found = self.search.explanations(self.conventions, stage.mistakes)
+        conventions = [convention for convention in self.conventions if stage.doubled or not convention.doubled]
+        for number in range(len(self.variants) if stage.logarithms else self._at_kinks):
+            self.search = self._search(number)
+            found = self.search.explanations(conventions, stage.mistakes, stage.floor)
             if found:
-                self.explanations, self.nearly = sorted(found, key=lambda explanation: explanation.cost), stage.floor > 0
+                layers = self.reading.plan.last
+                found = [self.search.everywhere(explanation, stage.floor) for explanation in found]
+                self.explanations = sorted(found, key=lambda explanation: explanation.cost(layers))
+                self.nearly = stage.floor > 0
                 return True
         return False
 
-    def _search(self, formulas, floor):
-        return Search(self.reading, formulas, self.eps, floor, self.run.learning_rate)
+    def _search(self, number):
+        """The Search with the variant of this number."""
+        if number not in self._searches:
+            guarded = number >= self._at_kinks
+            self._searches[number] = Search(self.reading, self.variants[number], self._start(guarded), guarded)
+        return self._searches[number]
 
-    @cached_property
-    def step(self):
+    def _start(self, guarded):
+        """The forward pass, the same in all variants; guarded logarithms depend on which probabilities round to 0 and 1, and start
+        from what the file's own precision makes of them."""
+        if guarded not in self._starts:
+            given = {**self.reading.given, **updated(self.reading, self.run.learning_rate)}
+            self._starts[guarded] = Start(self.variants[0], given, self.eps, in_single=guarded)
+        return self._starts[guarded]
+
+    def _step(self):
         """What became of the parameters; None where the file does not say."""
         if self.reading.next is None:
             return None
@@ -110,10 +126,10 @@ class Case:
 
     def unexplained(self):
         """The answer where nothing in the catalogue gives the gradients in the file, unless they are sums of several updates'."""
-        self.search = self._search(self.variants[0][0], WRONG)
+        self.search = self._search(0)
         plain = self.step is None or not self.step.fault
         for convention in self.conventions:
-            updates = self._carried([convention], plain)
+            updates = None if convention.negated else self._carried([convention], plain)
             if updates:
                 return answers.stale(self, self.search, convention, updates)
         return answers.unknown(self, self.search)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from core.diagnosis.comparison import WRONG, Comparison, compare, read_aloud
+from core.diagnosis.doctor.rounding import SINGLE
 from core.diagnosis.faults import FAULTS
 
+SEEN = 1e-2  # relative errors above this are no precise agreement, even where rounding accounts for them
 SHOWN_LAYERS = 2  # more are not written out one by one
 
 
@@ -94,8 +96,8 @@ def _named(answer):
 def explained(case, search, explanations):
     """The gradients are right, or mistakes in the catalogue give them."""
     best = explanations[0]
-    gradient_mistakes = [_mistake(case, best, family) for family in best.families]
-    mistakes, remarks = _with_step(case, best, gradient_mistakes)
+    gradient_mistakes = [_entry(*written, case) for written in best.mistakes]
+    mistakes, remarks = _with_step(case, search, best, gradient_mistakes)
     rows, yours, right = _table(case, search, best.convention)
     told = [_told(case, best, rows, mistakes, gradient_mistakes)]
     also = _also(best, explanations) if gradient_mistakes else ()
@@ -144,17 +146,20 @@ def unknown(case, search):
 def _nearest(case, search):
     """The convention under which most layers are right, counted from the output, and the first layer that is not."""
     last = case.reading.plan.last
-    scored = []
-    for index, convention in enumerate(case.conventions):
+    nearest = None
+    for convention in case.conventions:
+        if convention.negated:
+            continue
         right = search.right(convention)
         errors = [
             max(compare("", case.reading.yours[name, layer], right[name, layer]).relative_error for name in ("dW", "db"))
             for layer in range(last, 0, -1)
         ]
         fine = next((at for at, error in enumerate(errors) if not error <= WRONG), last)
-        scored.append((-fine, index, convention, last - min(fine, last - 1)))
-    _, _, convention, layer = min(scored[:], key=lambda entry: entry[:2])
-    return convention, layer
+        if nearest is None or fine > nearest[0]:
+            nearest = fine, convention
+    fine, convention = nearest
+    return convention, last - min(fine, last - 1)
 
 
 def _table(case, search, convention):
@@ -174,18 +179,11 @@ def _entry(name, layers, case, family=None):
     return Mistake(family or fault.family, tuple(layers), fault.title, wrong, right)
 
 
-def _mistake(case, explanation, family):
-    """The mistake of one family; written as in the layer nearest to the output."""
-    fault = max(((layer, fault) for fault, layer in explanation.placed if fault.family == family), key=lambda pair: pair[0])[1]
-    return _entry(fault.name, explanation.layers(family), case)
-
-
-def _with_step(case, best, mistakes):
+def _with_step(case, search, best, mistakes):
     """(all mistakes, remarks) once the update has been looked at: it may undo what the gradients do, or add a mistake of its own."""
     step, remarks = case.step, []
-    everywhere = tuple(range(1, case.reading.plan.last + 1))
     if step is None:
-        if any(mistake.fault == "sign_flip" and mistake.layers == everywhere for mistake in mistakes):
+        if any(mistake.fault == "sign_flip" and _everywhere(case, mistake) for mistake in mistakes):
             remarks.append("If your update adds them instead of subtracting, all is well.")
         return mistakes, remarks
     mistakes = list(mistakes)
@@ -196,29 +194,31 @@ def _with_step(case, best, mistakes):
     elif step.fault:
         mistakes.append(_entry(step.fault, step.layers, case))
     if not step.fault or step.fault == "frozen_bias":
-        mistakes = _undone(case, best, mistakes, everywhere, remarks)
+        mistakes = _undone(case, search, best, mistakes, remarks)
     return mistakes, remarks
 
 
-def _undone(case, best, mistakes, everywhere, remarks):
+def _everywhere(case, mistake):
+    """Whether a mistake is in all layers that have any gradient."""
+    return {layer for (_, layer), array in case.reading.yours.items() if array.any()} <= set(mistake.layers)
+
+
+def _undone(case, search, best, mistakes, remarks):
     """Sign and mean may be taken care of in the update instead of the gradient."""
-    step = case.step
-    if step.sign == 1:
-        flipped = [mistake for mistake in mistakes if mistake.fault == "sign_flip" and mistake.layers == everywhere]
-        if flipped:
-            mistakes = [mistake for mistake in mistakes if mistake not in flipped]
-            remarks.append("They are those of minus the loss, and your update adds them: that comes to the same.")
-        else:
-            mistakes = [*mistakes, _entry("added_update", everywhere, case)]
+    step, layers = case.step, tuple(range(1, case.reading.plan.last + 1))
+    if best.convention.negated:
+        remarks.append("They are those of minus the loss, and your update adds them: that comes to the same.")
+    elif step.sign == 1 and not search.accepts(replace(best, convention=best.convention.turned())):  # rounding has no sign
+        mistakes = [*mistakes, _entry("added_update", layers, case)]
     if step.share < 1:
-        summed = [mistake for mistake in mistakes if mistake.fault == "missing_mean" and mistake.layers == everywhere]
+        summed = [mistake for mistake in mistakes if mistake.fault == "missing_mean" and _everywhere(case, mistake)]
         if summed or best.convention.summed:
             mistakes = [mistake for mistake in mistakes if mistake not in summed]
             remarks.append("Your update divides them by m.")
         else:
-            mistakes = [*mistakes, _entry("double_mean", everywhere, case)]
+            mistakes = [*mistakes, _entry("double_mean", layers, case)]
     elif step.share > 1:
-        mistakes = [*mistakes, _entry("missing_mean", everywhere, case)]
+        mistakes = [*mistakes, _entry("missing_mean", layers, case)]
     return mistakes
 
 
@@ -232,8 +232,7 @@ def _unknown_step(step):
 
 def _also(best, explanations):
     """Names of other mistakes that explain the file as simply."""
-    same = [other for other in explanations if other.cost[:2] == best.cost[:2]]
-    names = {tuple(other.families) for other in same} - {tuple(best.families)}
+    names = {tuple(other.families) for other in explanations} - {tuple(best.families), ()}
     return tuple(sorted(" with ".join(families) for families in names))
 
 
@@ -261,7 +260,9 @@ def _right(case, rows):
         return f"Your gradients are right to {worst.relative_error:.0e} ({worst.tensor}), as with an epsilon in a logarithm."
     if not any(row.ratio for row in rows):
         return "Your gradients are right: they are all zero, as they should be here, so there is little to check."
-    precise = "float32" if case.eps > 1e-10 else "float64"
+    precise = "float32" if case.eps > SINGLE else "float64"
+    if worst.relative_error > SEEN:
+        return f"Your gradients are right as far as {precise} rounding lets one see: {worst.tensor} is mostly rounding, or at a kink."
     return f"Your gradients are right: the largest relative error, {worst.relative_error:.0e} in {worst.tensor}, is {precise} rounding."
 
 

@@ -6,10 +6,11 @@ None of them is a mistake. They scale all gradients alike, and so are told from 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.diagnosis.doctor.variants import EPSILONS, added, clipped
 from core.nn.formulas import Formulas, Values
 from core.nn.losses import LOSSES
 
@@ -20,13 +21,20 @@ LOSS_MATCH = 1e-3
 @dataclass(frozen=True)
 class Convention:
     """All gradients are `scale` times those of Descent's loss (mean over samples and outputs), and dW has `decay` * W added.
-    `rank` is 0 for what most people write; `summed`: over the samples, not averaged."""
+    `rank` is 0 for what most people write; `summed`: over the samples, not averaged;
+    `doubled`: by a factor 2 that its author did not mean; `negated`: of minus the loss, as y - a gives, for an update that adds."""
 
     scale: float
     decay: float
     words: str
     rank: int
     summed: bool
+    doubled: bool
+    negated: bool = False
+
+    def turned(self):
+        """The same with the opposite sign."""
+        return replace(self, scale=-self.scale, decay=-self.decay, negated=not self.negated)
 
 
 @dataclass(frozen=True)
@@ -35,12 +43,14 @@ class _Scale:
     words: str
     rank: int
     summed: bool = False
+    doubled: bool = False
 
 
 def conventions(reading, loss_value=None, l2=None):
     """(Conventions that this reading allows, likeliest first; whether one of them gives the loss value, None without one).
 
     A loss value leaves those that it fits, and of squared errors those that differ from them by the factor 2 of the derivative.
+    `turned` gives the same for an update that adds.
     """
     scales = _scales(reading)
     decays = [(0.0, "")]
@@ -54,7 +64,10 @@ def conventions(reading, loss_value=None, l2=None):
         reproduced = bool(fitting)
         scales = _with_derivative_factors(reading, fitting) if fitting else scales
     pairs = itertools.product(scales, decays)
-    return [Convention(scale.factor, decay, scale.words + words, scale.rank, scale.summed) for scale, (decay, words) in pairs], reproduced
+    made = [
+        Convention(scale.factor, decay, scale.words + words, scale.rank, scale.summed, scale.doubled) for scale, (decay, words) in pairs
+    ]
+    return made, reproduced
 
 
 def _scales(reading):
@@ -78,14 +91,23 @@ def _scales(reading):
 def _gives(reading, scale, loss_value, l2):
     squares = sum(float(np.square(reading.given["W", layer]).sum()) for layer in range(1, reading.plan.last + 1))
     penalties = [share * (l2 or 0) * squares for share in (0, 1, 0.5, 1 / reading.samples, 0.5 / reading.samples)]
-    return any(np.isclose(loss_value, scale.factor * mean_loss(reading) + penalty, rtol=LOSS_MATCH, atol=0) for penalty in penalties)
+    values = [scale.factor * loss + penalty for loss in mean_losses(reading) for penalty in penalties]
+    return any(np.isclose(loss_value, value, rtol=LOSS_MATCH, atol=0) for value in values)
 
 
-def mean_loss(reading):
-    """Descent's loss of the reading, penalty left out."""
+def mean_losses(reading):
+    """Descent's loss of the reading, penalty left out; where it has logarithms, also with what people keep them from zero with."""
+    loss, last = LOSSES[reading.plan.loss], reading.plan.last
     with np.errstate(all="ignore"):
-        values = Values(Formulas(reading.plan), reading.given)["loss", reading.plan.last]
-    return LOSSES[reading.plan.loss].mean(values)
+        values = Values(Formulas(reading.plan), reading.given)
+        elementwise = [values["loss", last]]
+        a, y = values["activation", last], values["targets", last]
+        if reading.plan.loss.endswith("cross_entropy"):
+            for guard, epsilon in itertools.product((clipped, added), EPSILONS):
+                p, q, _ = guard(a, epsilon)
+                binary = reading.plan.loss == "binary_cross_entropy"
+                elementwise.append(-(y * np.log(p) + (1 - y) * np.log(q)) if binary else -y * np.log(p))
+        return [loss.mean(entries) for entries in elementwise]
 
 
 def _with_derivative_factors(reading, scales):
@@ -94,8 +116,8 @@ def _with_derivative_factors(reading, scales):
         return scales
     known = {scale.factor for scale in scales}
     others = [
-        _Scale(scale.factor * factor, f"{scale.words} (and its gradient {words})", scale.rank + 1, scale.summed)
+        _Scale(scale.factor * factor, f"{scale.words} (its gradient {words})", scale.rank + 1, scale.summed, factor > 1)
         for scale in scales
-        for factor, words in ((0.5, "without the factor 2"), (2.0, "with a factor 2 more"))
+        for factor, words in ((0.5, "without the factor 2"), (2.0, "with a factor 2 too many"))
     ]
     return scales + [scale for scale in others if scale.factor not in known]

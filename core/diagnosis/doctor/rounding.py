@@ -13,9 +13,15 @@ from core.nn.formulas import Values
 
 UNITS = 8  # deviation of one result, in units of the type's precision: a step's own rounding errors are about one
 REPEATS = 4
+SINGLE = 1e-10  # precisions above this are single or less
 MARGIN = 3  # how many times the deviations found are still called rounding
 
 EXACT = ("weights_mean", "bias_mean", "outputs_mean")  # factors, no results
+# Written with exp(z) - 1, 1 + tanh(z), log(1 + exp(z)) and the like, these are off by units of 1, or of z, however small they are
+CANCELLING = {
+    **dict.fromkeys(("sigmoid", "tanh", "elu", "selu", "softplus"), lambda z: 1.0),
+    **dict.fromkeys(("gelu", "silu"), lambda z: 1 + np.abs(z)),
+}
 
 
 class Rounded(Values):
@@ -37,7 +43,14 @@ class Rounded(Values):
         return left @ right + self.off(np.abs(left) @ np.abs(right))
 
     def __setitem__(self, key, value):
-        super().__setitem__(key, value if key[0] in EXACT else value + self.off(np.abs(value)))
+        name, layer = key
+        if name not in EXACT:
+            scale = np.abs(value)
+            activation = self.formulas.plan.activations[layer - 1] if layer else None
+            if name in ("activation", "slope") and activation in CANCELLING:
+                scale = scale + CANCELLING[activation](self["pre_activation", layer])
+            value = value + self.off(scale)
+        super().__setitem__(key, value)
 
 
 def rounded_forward(formulas, given, last, eps, seed):

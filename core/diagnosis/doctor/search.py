@@ -7,20 +7,22 @@ being written, or in several layers, count once.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from core.diagnosis.comparison import compare
 from core.diagnosis.doctor.conventions import Convention
-from core.diagnosis.doctor.rounding import MARGIN, REPEATS, UNITS, Rounded, rounded_forward
+from core.diagnosis.doctor.hypothesis import Hypothesis
+from core.diagnosis.doctor.rounding import MARGIN, SINGLE, UNITS
 from core.diagnosis.faults import FAULTS
-from core.nn.activations import ACTIVATIONS
-from core.nn.formulas import Values
 
-# Further off than this share, or this many units of rounding in a sum that cancels, is not looked at closely
-FAR, FAR_UNITS = 1e-2, 1e4
+# Further off than this share, or so many times what rounding does to the right gradient, is not looked at closely
+FAR, FAR_ROUNDING = 1e-2, 100
+# However much rounding may do to a gradient: a mistake must explain it to this relative error, and guarded logarithms to this
+PRECISE, GUARDED = 1e-3, 3e-2
 # Pairs are searched up to so many samples times weights
 PAIR_WORK = 30_000_000
 
@@ -39,26 +41,30 @@ class Explanation:
         """The names of the mistakes, the commonest first."""
         return sorted({fault.family for fault, _ in self.placed}, key=ORDER.get)
 
-    def layers(self, family):
-        """Where a mistake is."""
-        return sorted({layer for fault, layer in self.placed if fault.family == family})
-
     @property
-    def cost(self):
-        """What makes an explanation less likely than another, the weightiest first."""
+    def mistakes(self):
+        """[(name in the catalogue, layers)] for each of the families, written as in the layer nearest to the output."""
+        places = {family: {layer: fault.name for fault, layer in self.placed if fault.family == family} for family in self.families}
+        return [(written[max(written)], tuple(sorted(written))) for written in places.values()]
+
+    def cost(self, layers):
+        """What makes an explanation less likely than another in a network of so many layers, the weightiest first. A mistake in
+        every layer is one, as is a mistake in one layer."""
+        odd = sum(len(places) for _, places in self.mistakes if 1 < len(places) < layers)
         written = [ORDER[fault.name] for fault, _ in self.placed]
-        return len(self.families), self.convention.rank, len(self.placed), len(set(written)), sum(written)
+        convention = self.convention
+        return len(self.families), odd, not convention.negated, convention.rank, len(set(written)), sum(set(written)), len(self.placed)
 
 
 def candidates(with_update):
     """The faults of the catalogue that show in a gradient; where the updated weights are known, also that of an early update."""
     visible = [fault for fault in FAULTS.values() if fault.tensors]
-    early = replace(FAULTS["update_before_backprop"], edit=_error_through_updated_weights, edits="formulas")
+    early = replace(FAULTS["update_before_backprop"], edit=_back_through_updated_weights, edits="formulas")
     return [*visible, early] if with_update else visible
 
 
-def _error_through_updated_weights(formulas, layer):
-    formulas["error", layer - 1] = lambda v: v.dot(v["updated W", layer].T, v["delta", layer])
+def _back_through_updated_weights(formulas, layer):
+    formulas["backward_weights", layer] = lambda v: v["updated W", layer]
 
 
 def updated(reading, learning_rate=None):
@@ -72,50 +78,63 @@ def updated(reading, learning_rate=None):
 
 
 class Search:
-    """The gradients of one Reading against one table of right formulas. `eps` is the precision of the file's arithmetic;
-    `floor`: so large a relative difference is let pass; `learning_rate` stands in for updated weights."""
+    """The gradients of one Reading against one table of right formulas, from a Start. `guarded`: saturated logarithms are in them."""
 
-    def __init__(self, reading, formulas, eps, floor=0.0, learning_rate=None):
-        self._plan, self._yours, self._formulas, self._eps, self._floor = reading.plan, reading.yours, formulas, eps, floor
-        after = updated(reading, learning_rate)
-        self._given = {**reading.given, **after}
-        self._faults = candidates(bool(after))
-        values = Values(formulas, self._given)
-        for layer in range(1, self._plan.last + 1):
-            values["activation", layer]
-        self._forward = dict(values)
-        self._repeats = None
-        self._far = np.inf if self._near_kinks(values) else FAR
+    def __init__(self, reading, formulas, start, guarded=False):
+        self._plan, self._eps, self._guarded = reading.plan, start.eps, guarded
+        self._faults = candidates(("updated W", 1) in start.given)
+        self._yours = reading.yours
+        self._squares = {key: _inner(array, array) for key, array in reading.yours.items()}
+        self._right = Hypothesis(start, formulas)
 
-    def explanations(self, conventions, most):
-        """Explanations with at most so many different mistakes; [] if there are none. No mistake at all comes out as ()."""
+    def explanations(self, conventions, most, floor=0.0):
+        """Explanations with at most so many different mistakes; [] if there are none. No mistake at all comes out as ().
+        `floor`: so large a relative difference is let pass."""
         found = []
         with np.errstate(all="ignore"):
-            self._descend(self._plan.last, self._formulas, {}, (), conventions, most, found)
+            self._descend(self._plan.last, self._right, conventions, most, floor, found)
         return found
+
+    def accepts(self, explanation, floor=0.0):
+        """Whether an explanation, found here or made up, gives the gradients in the file."""
+        hypothesis = self._right
+        with np.errstate(all="ignore"):
+            for layer in range(self._plan.last, 0, -1):
+                put = [(fault, place) for fault, place in explanation.placed if place == self._place(fault, layer)]
+                before, hypothesis = hypothesis, hypothesis.with_faults(put, layer)
+                if not self._fitting(layer, hypothesis, before, [explanation.convention], floor):
+                    return False
+        return True
+
+    def everywhere(self, explanation, floor=0.0):
+        """The explanation with each mistake in all layers where it can be made, if that gives the same."""
+        for fault in dict.fromkeys(fault for fault, _ in explanation.placed):
+            places = [place for layer in range(1, self._plan.last + 1) if (place := self._place(fault, layer))]
+            others = tuple(pair for pair in explanation.placed if pair[0].family != fault.family)
+            wider = replace(explanation, placed=others + tuple((fault, place) for place in places))
+            if len(wider.placed) > len(explanation.placed) and self.accepts(wider, floor):
+                explanation = wider
+        return explanation
 
     def right(self, convention):
         """{("dW", l): ..., ("db", l): ...} of a right program, in the shapes of the file's."""
         with np.errstate(all="ignore"):
-            values = Values(self._formulas, self._forward)
-            return {key: self._in_convention(key, values[key], convention) for key in self._yours}
+            return {key: self._in_convention(key, self._right, convention) for key in self._yours}
 
-    def _descend(self, layer, formulas, above, placed, conventions, most, found):
+    def _descend(self, layer, hypothesis, conventions, most, floor, found):
         if layer == 0:
-            found += [Explanation(placed, convention) for convention in conventions]
+            found += [Explanation(hypothesis.placed, convention) for convention in conventions]
             return
         left = list(conventions)
-        for choices in self._choices(layer, placed, most):
-            fitting = []
+        for choices in self._choices(layer, hypothesis.placed, most):
+            explained = []
             for put in choices:
-                edited = _with(formulas, put)
-                values = Values(edited, {**self._forward, **above})
-                fits = [convention for convention in left if self._fits(layer, edited, values, convention)]
-                if fits:
-                    fitting += fits
-                    passed = {key: values[key] for key in (("delta", layer), ("slope", layer))}
-                    self._descend(layer - 1, edited, passed, placed + put, fits, most, found)
-            left = [convention for convention in left if convention not in fitting]
+                broken = hypothesis.with_faults(put, layer)
+                fitting = self._fitting(layer, broken, hypothesis, left, floor)
+                if fitting:
+                    explained += fitting
+                    self._descend(layer - 1, broken, fitting, most, floor, found)
+            left = [convention for convention in left if convention not in explained]
             if not left:
                 return
 
@@ -124,14 +143,14 @@ class Search:
         conventions only that fit nothing in the lists before."""
         yield [()]
         used = {fault.family for fault, _ in placed}
-        fitting = [(fault, place) for fault in self._faults if (place := self._place(fault, layer))]
-        singles = [(choice,) for choice in fitting if len(used | {choice[0].family}) <= most]
-        if singles:
-            yield singles
+        possible = [(fault, place) for fault in self._faults if (place := self._place(fault, layer))]
+        yield [(choice,) for choice in possible if len(used | {choice[0].family}) <= most]
         if most > 1:
-            pairs = itertools.combinations(fitting, 2)
+            pairs = itertools.combinations(possible, 2)
             yield [
-                pair for pair in pairs if pair[0][0].family != pair[1][0].family and len(used | {fault.family for fault, _ in pair}) <= most
+                (one, other)
+                for one, other in pairs
+                if one[0].family != other[0].family and len(used | {one[0].family, other[0].family}) <= most
             ]
 
     def _place(self, fault, layer):
@@ -141,72 +160,64 @@ class Search:
 
     # Whether gradients agree
 
-    def _fits(self, layer, formulas, values, convention):
-        keys = [key for key in (("dW", layer), ("db", layer)) if key in self._yours]
-        differences = {}
+    def _fitting(self, layer, hypothesis, before, conventions, floor):
+        """The conventions under which a layer's gradients are the file's. `before` is the hypothesis without a mistake in this
+        layer: what rounding does to that says how closely it is worth looking. Biases come first, being small."""
+        keys = (("db", layer), ("dW", layer))
         for key in keys:
-            ours = self._in_convention(key, values[key], convention)
-            yours = self._yours[key]
-            differences[key] = np.linalg.norm(yours - ours)
-            scale = max(np.linalg.norm(yours), np.linalg.norm(ours))
-            if differences[key] <= self._far * scale:
-                continue
-            if not differences[key] <= FAR_UNITS * self._eps * abs(convention.scale) * self._terms(key, values):
-                return False
-        return all(differences[key] <= self._tolerance(key, formulas, values, convention) for key in keys)
+            conventions = [convention for convention in conventions if self._near(key, hypothesis, before, convention)]
+            if not conventions:
+                return []
+        if hypothesis is before:
+            return [convention for convention in conventions if all(self._same(key, hypothesis, convention, floor) for key in keys)]
+        return [convention for convention in conventions if self._explained(keys, hypothesis, before, convention, floor)]
 
-    def _in_convention(self, key, gradient, convention):
+    def _explained(self, keys, hypothesis, before, convention, floor):
+        """Whether mistakes give the file's gradients. Where they are needed for that, they must give them to some digits: a gradient
+        that is mostly rounding convicts nobody."""
+        return all(
+            self._same(key, hypothesis, convention, floor)
+            and (self._off(key, hypothesis, convention) <= PRECISE or self._same(key, before, convention, floor))
+            for key in keys
+        )
+
+    def _near(self, key, hypothesis, before, convention):
+        if key[0] == "dW" and convention.decay:
+            return True
+        ours, scale = self._summed(key, hypothesis.values[key]), convention.scale
+        square = scale**2 * _inner(ours, ours)
+        off = max(self._squares[key] - 2 * scale * _inner(self._yours[key], ours) + square, 0.0) ** 0.5
+        if not np.isfinite(off):
+            return False
+        far = FAR * max(self._squares[key], square) ** 0.5
+        return off <= far or off <= far + FAR_ROUNDING * abs(scale) * before.deviation(key, partial(self._summed, key))
+
+    def _same(self, key, hypothesis, convention, floor):
+        yours, ours = self._yours[key], self._in_convention(key, hypothesis, convention)
+        size, off = max(np.linalg.norm(yours), np.linalg.norm(ours)), np.linalg.norm(yours - ours)
+        smallest = np.finfo(np.float32 if self._eps > SINGLE else float).tiny * ours.size**0.5
+        allowed = (UNITS * self._eps + floor) * size + smallest
+        if off <= allowed:
+            return True
+        rounding = MARGIN * abs(convention.scale) * hypothesis.deviation(key, partial(self._summed, key))
+        return bool(off <= allowed + (min(rounding, GUARDED * size) if self._guarded else rounding))
+
+    def _off(self, key, hypothesis, convention):
+        return compare("", self._yours[key], self._in_convention(key, hypothesis, convention)).relative_error
+
+    def _in_convention(self, key, hypothesis, convention):
+        """A gradient of the hypothesis, scaled and with the penalty; where its sign is turned round, so is the penalty's."""
         name, layer = key
-        ours = convention.scale * gradient
-        if name == "dW":
-            return ours + convention.decay * self._given["W", layer] if convention.decay else ours
-        return ours.sum(keepdims=True) if self._yours[key].size < ours.size else ours
+        ours = convention.scale * self._summed(key, hypothesis.values[key])
+        if name == "db" or not convention.decay:
+            return ours
+        turned = any(fault.name == "sign_flip" and place == layer for fault, place in hypothesis.placed)
+        return ours + (-convention.decay if turned else convention.decay) * hypothesis.values["W", layer]
 
-    @staticmethod
-    def _terms(key, values):
-        """A bound on the size of what a gradient is the sum of (Cauchy and Schwarz)."""
-        name, layer = key
-        delta = np.linalg.norm(values["delta", layer])
-        if name == "db":
-            return delta * values.samples**0.5 * values["bias_mean", layer]
-        return delta * np.linalg.norm(values["input", layer]) * values["weights_mean", layer]
-
-    def _tolerance(self, key, formulas, values, convention):
-        """What rounding may make of a gradient: see rounding.py."""
-        exact = self._in_convention(key, values[key], convention)
-        squares = 0.0
-        for repeat, forward in enumerate(self._rounded_forwards()):
-            rounded = Rounded(formulas, forward, self._eps, np.random.default_rng([repeat, key[1]]))
-            squares += np.linalg.norm(self._in_convention(key, rounded[key], convention) - exact) ** 2
-        size = max(np.linalg.norm(exact), np.linalg.norm(self._yours[key]))
-        smallest = np.finfo(np.float32 if self._eps > 1e-10 else float).tiny * exact.size**0.5
-        return MARGIN * (squares / REPEATS) ** 0.5 + (UNITS * self._eps + self._floor) * size + smallest
-
-    def _rounded_forwards(self):
-        if self._repeats is None:
-            self._repeats = [
-                rounded_forward(self._formulas, self._given, self._plan.last, self._eps, [repeat, 0]) for repeat in range(REPEATS)
-            ]
-        return self._repeats
-
-    def _near_kinks(self, values):
-        """Whether rounding may decide on which side of a kink a value falls: then a single sample can be far off."""
-        size = FAR_UNITS * self._eps
-        for layer, name in enumerate(self._plan.activations, 1):
-            if ACTIVATIONS[name].kinks:
-                terms = np.abs(values["W", layer]) @ np.abs(values["activation", layer - 1]) + np.abs(values["b", layer])
-                if (np.abs(values["pre_activation", layer]) <= size * terms).any():
-                    return True
-        a, y = values["activation", self._plan.last], values["targets", self._plan.last]
-        distance = {"mae": np.abs(a - y), "hinge": np.abs(1 - a * y)}.get(self._plan.loss)
-        return distance is not None and bool((distance <= size * (np.abs(a) + np.abs(y))).any())
+    def _summed(self, key, gradient):
+        """A bias gradient summed over the units, where the file has one number for all of them."""
+        return gradient.sum(keepdims=True) if self._yours[key].size < gradient.size else gradient
 
 
-def _with(formulas, put):
-    """The formulas with faults put in, in the catalogue's order."""
-    if not put:
-        return formulas
-    formulas = copy.copy(formulas)
-    for fault, layer in put:
-        fault.edit(formulas, layer)
-    return formulas
+def _inner(one, other):
+    return float(np.vdot(one, other))

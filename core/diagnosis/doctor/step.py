@@ -19,12 +19,13 @@ PAST_STEPS, GROWN = 500, 10
 @dataclass(frozen=True)
 class Step:
     """`fault` names what is wrong ("" if nothing is, "unknown" for what is not in the catalogue) in these `layers`. The update
-    is parameters + `sign` * `share` * learning_rate * gradient."""
+    is parameters + `sign` * `share` * learning_rate * gradient; `either`: it is so small that both signs would do."""
 
     fault: str = ""
     layers: tuple[int, ...] = ()
     sign: int = -1
     share: float = 1.0
+    either: bool = False
 
 
 def check_step(reading, learning_rate, eps, decays=(0.0,)):
@@ -42,7 +43,8 @@ def check_step(reading, learning_rate, eps, decays=(0.0,)):
             off = [layer for layer in layers if not follows("b", layer, sign, share)]
             frozen = [layer for layer in off if np.array_equal(reading.next["b", layer], reading.given["b", layer])]
             if off == frozen:
-                return Step("frozen_bias" if off else "", tuple(off), sign, share)
+                either = all(follows(name, layer, -sign, share, decay) for layer in layers for name in ("W", "b"))
+                return Step("frozen_bias" if off else "", tuple(off), sign, share, either)
     off = [layer for layer in layers if not (follows("W", layer, -1, 1.0) and follows("b", layer, -1, 1.0))]
     if all(follows(name, layer, 1, 1.0) for layer in off for name in ("W", "b")):
         return Step("sign_flip", tuple(off))
@@ -65,8 +67,9 @@ def _drawn_again(reading, layer, learning_rate):
     spread = np.linalg.norm(old - old.mean())
     if old.size < 3 or not spread:
         return False
+    chance = 1 / old.size**0.5
     related = (old - old.mean()) @ (drawn - drawn.mean()) / (spread * np.linalg.norm(drawn - drawn.mean()) + np.finfo(float).tiny)
-    return related < UNRELATED and np.linalg.norm(drawn - old) > ELSEWHERE * spread
+    return related < UNRELATED + chance and np.linalg.norm(drawn - old) > ELSEWHERE * spread
 
 
 def carried_along(reading, convention, learning_rate, eps, plain):
@@ -78,15 +81,17 @@ def carried_along(reading, convention, learning_rate, eps, plain):
     """
     sums = _sums(reading, None if plain else learning_rate)
     parameters, formulas = dict(reading.given), Formulas(reading.plan)
-    first = _length(sums)
+    first, room = None, UNITS**2 * eps**0.75  # the way back amplifies rounding, and divides by the learning rate
     for step in range(1, PAST_STEPS + 1):
         with np.errstate(all="ignore"):
             values = Values(formulas, parameters)
-            sums = {(name, at): array - convention.scale * values[f"d{name}", at] for (name, at), array in sums.items()}
-            left = _length(sums)
-        if not left < GROWN * first:
+            fresh = {(name, at): convention.scale * values[f"d{name}", at] for name, at in sums}
+        first = first or {key: size + np.linalg.norm(sums[key]) for key, size in _lengths(fresh).items()}
+        sums = {key: array - fresh[key] for key, array in sums.items()}
+        left = _lengths(sums)
+        if not all(left[key] <= GROWN * first[key] for key in left):
             return None
-        if left <= step**2 * UNITS**2 * eps**0.75 * first:  # the way back amplifies rounding, and divides by the learning rate
+        if all(left[key] <= room * first[key] for key in left):
             return step if step > 1 else None
         for key, array in sums.items():
             parameters[key] = parameters[key] + learning_rate * array
@@ -101,5 +106,5 @@ def _sums(reading, learning_rate):
     return {(name, layer): reading.yours[f"d{name}", layer] for name, layer in keys}
 
 
-def _length(arrays):
-    return float(np.sqrt(sum(np.square(array).sum() for array in arrays.values())))
+def _lengths(arrays):
+    return {key: np.linalg.norm(array) for key, array in arrays.items()}

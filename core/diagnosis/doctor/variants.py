@@ -1,6 +1,6 @@
 """Where right programs may differ: slopes at a kink, and what keeps a logarithm away from zero.
 
-Each variant is an edit of the right formulas. They are only tried where they can make a difference.
+Each variant is an edit of the right formulas. Those at kinks are only tried where values lie exactly there.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Formulas, Values, slope
 
 # What people add inside logarithms, or clip probabilities with
-EPSILONS = (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16)
-NEAR = 1e-3  # of 0 or 1: probabilities that such an epsilon can change
+EPSILONS = (*(10.0**-digits for digits in range(3, 17)), float(np.finfo(np.float32).eps), float(np.finfo(float).eps))
 
 
 def variants(reading):
@@ -24,7 +23,6 @@ def variants(reading):
         values = Values(Formulas(plan), reading.given)
         kinked = _kinked_layers(plan, values)
         losses = _kinked_losses(plan, values)
-        logarithms = _logarithms(plan, values)
     at_kinks = []
     for edit_slope in (None, _slope_from_above, _slope_between) if kinked else (None,):
         for edit_loss in (None, *losses):
@@ -34,7 +32,7 @@ def variants(reading):
             if edit_loss:
                 edit_loss(formulas, plan.last)
             at_kinks.append(formulas)
-    return at_kinks, [_edited(formulas, edit) for edit in logarithms for formulas in at_kinks]
+    return at_kinks, [_edited(formulas, edit) for edit in _logarithms(plan.loss) for formulas in at_kinks]
 
 
 def _edited(formulas, edit):
@@ -79,12 +77,11 @@ def _kinked_losses(plan, values):
     return []
 
 
-def _logarithms(plan, values):
-    a = values["activation", plan.last]
-    if not plan.loss.endswith("cross_entropy") or not ((a < NEAR) | (a > 1 - NEAR)).any():
+def _logarithms(loss):
+    if not loss.endswith("cross_entropy"):
         return []
-    binary = plan.loss == "binary_cross_entropy"
-    return [_guarded(binary, guard, epsilon) for epsilon in (0.0, *EPSILONS) for guard in (_clipped, _added, _flat)]
+    binary = loss == "binary_cross_entropy"
+    return [_guarded(binary, guard, epsilon) for epsilon in (0.0, *EPSILONS) for guard in (clipped, added, _flat)]
 
 
 def _gradient_where(condition, value):
@@ -102,17 +99,19 @@ def _gradient_where(condition, value):
     return edit
 
 
-def _clipped(a, epsilon):
+def clipped(a, epsilon):
+    """(p, 1 - p, the slope of p in a) of probabilities clipped to [epsilon, 1 - epsilon], the slope as many forget it."""
     return np.clip(a, epsilon, 1 - epsilon), np.clip(1 - a, epsilon, 1 - epsilon), 1.0
 
 
-def _added(a, epsilon):
+def added(a, epsilon):
+    """The same with epsilon added to both."""
     return a + epsilon, 1 - a + epsilon, 1.0
 
 
 def _flat(a, epsilon):
-    """Clipped, and no gradient where the clip holds."""
-    p, q, _ = _clipped(a, epsilon)
+    """The same, clipped, with the slope 0 where the clip holds."""
+    p, q, _ = clipped(a, epsilon)
     return p, q, (p == a).astype(float)
 
 

@@ -55,14 +55,14 @@ def _derivative_before_weights(formulas, layer):
     width, next_width = formulas.plan.sizes[layer : layer + 2]
 
     def delta(v):
-        product = v["delta", layer + 1] * v.dot(v["W", layer + 1], v["slope", layer])
+        product = v["delta", layer + 1] * v.dot(v["backward_weights", layer + 1], v["slope", layer])
         return product if width == next_width else np.repeat(product.sum(axis=0, keepdims=True), width, axis=0)
 
     formulas["delta", layer] = delta
 
 
 def _derivative_before_transposed_weights(formulas, layer):
-    formulas["delta", layer] = lambda v: v["delta", layer + 1] * v.dot(v["W", layer + 1].T, v["slope", layer])
+    formulas["delta", layer] = lambda v: v["delta", layer + 1] * v.dot(v["backward_weights", layer + 1].T, v["slope", layer])
 
 
 def _slope_of(offset):
@@ -83,7 +83,7 @@ def _own_slope_of_next(formulas, layer):
 
 
 def _untransposed_weights(formulas, layer):
-    formulas["error", layer] = lambda v: v.dot(v["W", layer + 1], v["delta", layer + 1])
+    formulas["error", layer] = lambda v: v.dot(v["backward_weights", layer + 1], v["delta", layer + 1])
 
 
 def _labels_broadcast(formulas, layer):
