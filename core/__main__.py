@@ -68,7 +68,42 @@ def add_bench(commands):
     parser.set_defaults(run=bench)
 
 
-COMMANDS = (add_train, add_bench)
+def add_check(commands):
+    """`check RUN.npz`: the gradient doctor."""
+    parser = commands.add_parser(
+        "check",
+        help="check the gradients of backprop code of your own",
+        description="Compares the gradients in RUN.npz, which your own code has at one step, with the right ones, and names the mistake. "
+        "The file holds X, Y, W1, b1, ... and their gradients dW1, db1, ..., activations and loss; if it also holds learning_rate and "
+        "W1_next, b1_next, ..., the update is checked too. loss_value and l2 help where they are known.",
+        epilog="Exit status: 0 whatever the verdict, or 2 when the file cannot be used.",
+    )
+    parser.add_argument("file", metavar="RUN.npz", help="written with numpy.savez")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=check)
+
+
+COMMANDS = (add_train, add_check, add_bench)
+
+
+def check(arguments):
+    """Print the doctor's answer; the exit status."""
+    from core.config import ConfigError
+    from core.data.files import read_bytes
+    from core.diagnosis import doctor
+
+    try:
+        answer = doctor.check(read_bytes(arguments.file, "file"))
+    except ConfigError as error:
+        if arguments.json:
+            _print(_refusal(error))
+        print(f"{error.field}: {error.message}", file=sys.stderr)
+        return INVALID
+    if arguments.json:
+        _print(answer.to_dict())
+    else:
+        print(answer)
+    return 0
 
 
 def bench(arguments):
