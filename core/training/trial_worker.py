@@ -18,7 +18,7 @@ from core.diagnosis.trials import Trials, foreseen_candidates, try_fixes
 from core.limits import ConfigError
 from core.training import checkpoint
 
-NICENESS = 10
+NICENESS = 15  # trials give way to live runs, and those to the page
 
 
 def main(descriptor):
