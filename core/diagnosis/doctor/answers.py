@@ -248,7 +248,13 @@ def _told(case, best, rows, mistakes, gradient_mistakes):
         own = [fault for fault, _ in best.placed if fault.family == mistake.fault and fault.ratio]
         figures = _figures(case, rows, mistake) if own and len(gradient_mistakes) == 1 and mistake in gradient_mistakes else ""
         origin = next(fault.origin for fault in FAULTS.values() if fault.title == mistake.title)
-        sentences += [str(mistake), figures, origin]
+        sentences += [
+            str(mistake),
+            figures,
+            f"It comes out as if your code said: {mistake.wrong}.",
+            origin,
+            _one_slip(case, mistake, bool(own)),
+        ]
     if not gradient_mistakes:
         sentences.insert(0, "The gradients are right, the update is not.")
     return " ".join(filter(None, sentences))
@@ -273,6 +279,13 @@ def _figures(case, rows, mistake):
     return read_aloud(rows, wrong, case.reading.samples)
 
 
+def _one_slip(case, mistake, by_a_factor):
+    """Where a factor in several gradients may come from one delta."""
+    layers = mistake.layers
+    goes_on = by_a_factor and 1 < len(layers) < case.reading.plan.last and layers == tuple(range(1, len(layers) + 1))
+    return f"A single slip in delta{len(layers)} would do that." if goes_on else ""
+
+
 def _notes(case, convention):
     notes = [f"Your loss: {convention.words}."]
     if convention.summed:
@@ -285,8 +298,8 @@ def _notes(case, convention):
 
 
 def _fix(mistake):
-    where = _in_layers(mistake.layers).strip()
-    return f"{where}: {mistake.right}" if where else mistake.right
+    where = _in_layers(mistake.layers).removeprefix(" in l")
+    return f"L{where}: {mistake.right}" if where else mistake.right
 
 
 def _in_layers(layers):

@@ -57,7 +57,9 @@ class RunFile:
 def read(raw):
     """The RunFile in the bytes of an NPZ. Raises ConfigError(array or "file", message)."""
     if raw[:2] != b"PK":
-        what = "a Python pickle, which is never opened" if raw[:1] == b"\x80" else "a single array" if raw[:6] == b"\x93NUMPY" else "none"
+        what = (
+            "a Python pickle, which is never opened" if raw[:1] == b"\x80" else "a single array" if raw[:6] == b"\x93NUMPY" else "not one"
+        )
         raise ConfigError("file", f"must be an NPZ as np.savez writes it; this is {what}")
     with Archive(raw, "file", "the arrays of one step", MEMBERS) as archive:
         archive.check_packing()
