@@ -49,8 +49,7 @@ def tick(*places):
     if session().playing:
         draw(snapshot, *places)
     else:  # the buttons are others, too
-        session().write_address()
-        st.rerun()
+        session().rerun()
 
 
 def draw(snapshot, readings, alerts, figures):

@@ -74,7 +74,7 @@ def changed(name):
 def complaint(name):
     """Why the value of this setting, or of a part of it, was refused."""
     problem = session().problem
-    if problem and problem.field.startswith(name) and not session().explained:
+    if problem and problem.field.partition("[")[0] == name and not session().explained:
         session().explained = True
         refusal(words.complaint(problem))
 

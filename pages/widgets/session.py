@@ -55,17 +55,21 @@ class Session:
     def follow_address(self):
         """Open the address's link when it is not what this page wrote there: the Back button, or a link from another page."""
         query = st.query_params.to_dict()
-        if query and query != self._query:
+        if query != self._query:
             self._query = query
             self.load(self._linked(query))
-        elif self.config != OPENING:
-            self.write_address()
 
     def write_address(self):
-        """Put the configuration in use into the address."""
-        self._query = to_query(self.config)
+        """Put the configuration in use into the address; an empty one stands for what the page opens with."""
+        if self._query or self.config != OPENING:
+            self._query = to_query(self.config)
         if self._query != st.query_params.to_dict():
             st.query_params.from_dict(self._query)
+
+    def rerun(self):
+        """Draw the whole page again. The browser may not know the newest address yet, and would send the one before."""
+        self.write_address()
+        st.rerun()
 
     def _linked(self, query):
         """The configuration of a link; of none, or of a broken one, the one that the page opens with."""
@@ -99,7 +103,7 @@ class Session:
             self.notice = f"This configuration cannot run, so you see the default. {words.complaint(error)}."
             self._adopt(OPENING)
             self.start()
-            st.rerun()  # the sidebar shows the settings
+            self.rerun()
         return self.refusal is None
 
     def act(self, action, *arguments):
@@ -122,10 +126,6 @@ class Session:
         self.speed = speed
         self.act("set_speed", speed)
 
-    def dismiss(self):
-        """The notice was read."""
-        self.notice = None
-
     def close(self):
         """End the run."""
         if self._run.exception() is None:
@@ -133,12 +133,16 @@ class Session:
 
     def recover(self):
         """Go on from the last checkpoint, with the settings it was made with."""
-        self.death = None
-        self.act("recover")
-        if self.death is None:
-            path = self.config.data.path
-            config = self._run.result().config
-            self._adopt(dataclasses.replace(config, data=dataclasses.replace(config.data, path=path)))
+        try:
+            run = self._run.result()
+            run.recover()
+        except WorkerDied as death:
+            self.death = death
+        except (TooManyRuns, ConfigError) as error:
+            self.notice = str(error)
+        else:
+            self.death = None
+            self._adopt(dataclasses.replace(run.config, data=dataclasses.replace(run.config.data, path=self.config.data.path)))
 
     # The configuration
 
@@ -218,8 +222,13 @@ class Session:
         """Where the data asks for other outputs than before, the output layer and the loss follow. Classes are not scaled."""
         if (SOURCES[self.draft["data.source"]].task or self.draft["data.task"]) == "classification":
             self.draft["data.target_scaling"] = "none"
-        data = DataConfig.from_dict(nested(self.draft)["data"], "data")
-        suggested = _suited_output(self.uploads.resolved(data))
+        data = self.uploads.resolved(DataConfig.from_dict(nested(self.draft)["data"], "data"))
+        if data.source == "file":
+            dataset = load(data)
+            self.draft["data.samples"] = len(dataset.train) + len(dataset.test)
+            suggested = _suited_output(data, dataset)
+        else:
+            suggested = suggested_output(data)
         if suggested != self._suggested:
             self._suggested = suggested
             output, loss = suggested
@@ -235,11 +244,8 @@ def _start(future, config, speed):
         future.set_exception(error)
 
 
-def _suited_output(data):
-    """(output layer, loss) for this data; a file is looked into. Raises ConfigError."""
-    if data.source != "file":
-        return suggested_output(data)
-    dataset = load(data)
+def _suited_output(data, dataset):
+    """(output layer, loss) for a file, now that it is loaded."""
     if dataset.task == "regression" or dataset.labels:
         return suggested_output(data, dataset.outputs, dataset.task)
     one_of_many = (dataset.train.targets.sum(axis=1) == 1).all()

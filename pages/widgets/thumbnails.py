@@ -13,6 +13,7 @@ from core.config import DataConfig
 from core.data import load
 from core.data.sources import SOURCES
 from pages.charts.style import THEMES, layer_color, signed_color
+from pages.widgets.session import session
 
 SIDE = 32  # of the drawing's own units
 DOTS = 110  # samples drawn of each source
@@ -36,7 +37,7 @@ def thumbnails(key):
 
 def _wait(drawings):
     if drawings.done():
-        st.rerun()
+        session().rerun()
 
 
 @cache

@@ -41,7 +41,7 @@ def _button(label, action, icon, key=None, **settings):
 def _act(action):
     if action == "new_seed":
         session().edit("seed", (session().config.seed + 1) % 2**31)
-        st.rerun()  # the sidebar shows the seed
+        session().rerun()  # the sidebar shows the seed
     session().act(action)
 
 

@@ -14,14 +14,14 @@ def notice():
     if text:
         with st.container(key="notice", horizontal=True, wrap=False, vertical_alignment="center"):
             st.warning(words.literal(text), icon=":material/link_off:")
-            st.button("OK", key="dismiss", on_click=session().dismiss)
+            st.button("OK", key="dismiss", on_click=_dismiss)
 
 
 def no_room():
     """The server has no room for another run."""
     with st.container(key="trouble"):
         st.warning(words.literal(str(session().refusal)), icon=":material/hourglass_empty:")
-        st.button("Try again", key="try again", type="primary", on_click=session().start)
+        st.button("Try again", key="try again", type="primary", on_click=_start_again)
 
 
 def worker_died():
@@ -36,11 +36,15 @@ def worker_died():
             st.button("Start again", key="start again", on_click=_start_again)
 
 
+def _dismiss():
+    session().notice = None
+
+
 def _recover():
     session().recover()
-    st.rerun()  # the sidebar shows the settings that the checkpoint was made with
+    session().rerun()  # the sidebar shows the settings that the checkpoint was made with
 
 
 def _start_again():
     session().start()
-    st.rerun()
+    session().rerun()

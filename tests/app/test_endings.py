@@ -1,5 +1,6 @@
 """When there is no run: the page says why and what to press."""
 
+import dataclasses
 import gc
 import os
 import signal
@@ -59,3 +60,16 @@ def test_a_session_that_is_over_takes_its_process_with_it():
     del page
     gc.collect()
     assert process.wait(10) is not None
+
+
+def test_a_dead_run_that_finds_no_room_keeps_its_offer(open_page, monkeypatch):
+    page = open_page().press("epoch")
+    kill(page)
+    page.run()
+    monkeypatch.setattr(page.live_run, "_settings", dataclasses.replace(page.live_run._settings, max_runs=1))
+    other = open_page()
+    page.press("recover")
+    assert "which is its limit" in page.warning[0].value and page.button(key="recover")
+    other.close()
+    page.press("recover")
+    assert not page.error and page.step == 25

@@ -30,6 +30,13 @@ def test_a_link_restores_the_controls_and_the_run(open_page):
     assert page.number_input(key="batch_size").value is None
 
 
+def test_values_beyond_the_sliders_come_by_link(open_page):
+    page = open_page(**{"data.source": "hills", "data.noise": "4", "optimizer.learning_rate": "2e-9", "init.bias": "normal"})
+    assert page.slider(key="data.noise").value == 4
+    assert page.select_slider(key="learning rate slider").value == 1e-5
+    assert page.live_run.config.optimizer.learning_rate == 2e-9
+
+
 def test_a_copied_address_opens_the_same_run(open_page):
     first = open_page().set("selectbox", "optimizer.name", "rmsprop").set("slider", "data.noise", 0.4)
     assert open_page(**first.query).live_run.config == first.live_run.config
@@ -94,3 +101,9 @@ def test_another_link_in_the_same_tab_is_followed(open_page):
         page.test.query_params[name] = value
     page.run()
     assert page.live_run.config == PRESETS["dying"].config == from_query(page.query)
+
+
+def test_an_empty_address_is_the_opening_run_again(open_page):
+    page = open_page().set("slider", "data.noise", 0.4)
+    page.test.query_params.clear()
+    assert page.run().live_run.config == OPENING and page.query == {}

@@ -139,7 +139,7 @@ def test_a_refused_value_stays_in_its_control_and_the_run_goes_on(page):
     assert "Learning rate must be a number above 0" in page.words.replace("\\", "")
     assert page.number_input(key="optimizer.learning_rate").value == 0.0
     assert page.live_run.config == OPENING and page.step == 1
-    assert from_query(page.query) == OPENING
+    assert page.query == {}
     page.set("number_input", "optimizer.learning_rate", 0.1)
     assert "must be" not in page.words and page.live_run.config.optimizer.learning_rate == 0.1
 

@@ -27,6 +27,7 @@ def test_a_table_of_classes_is_used_at_once(page):
     config = page.live_run.config
     assert (config.data.task, config.layers[-1].units, config.layers[-1].activation) == ("classification", 1, "sigmoid")
     assert page.selectbox(key="data.target").value == "ripe"
+    assert page.number_input(key="data.samples").value == 40
     assert page.press("step").step == 1
 
 
@@ -53,6 +54,11 @@ def test_an_npz_brings_labels_or_columns(page, y, units, activation):
     page.upload("mine.npz", npz(X=np.random.default_rng(0).random((40, 5)), y=y))
     output = page.live_run.config.layers[-1]
     assert (output.units, output.activation) == (units, activation)
+
+
+def test_a_wide_file_of_few_rows_fits(page):
+    page.upload("pixels.npz", npz(X=np.random.default_rng(0).random((50, 2000)), y=np.arange(50) % 2))
+    assert page.live_run.config.data.samples == 50
 
 
 @pytest.mark.parametrize("name", HOSTILE)
