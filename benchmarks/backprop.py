@@ -187,6 +187,8 @@ class Program:
                     source = np.broadcast_to(self.a[i], source.shape)
                 if has("wrong_layer_input/z", i):
                     source = self.z[i - 1]
+                if has("wrong_layer_input/before", i):
+                    source = np.broadcast_to(self.a[i - 2], source.shape)
                 dW[i], db[i] = source.T @ delta / m, delta.sum(axis=0, keepdims=True) / m
                 if has("missing_mean", i) or has("missing_mean/weights", i):
                     dW[i] = source.T @ delta
@@ -196,6 +198,8 @@ class Program:
                     dW[i], db[i] = dW[i] / self.m, db[i] / self.m
                 if has("sign_flip", i):
                     dW[i], db[i] = -dW[i], -db[i]
+                if has("sign_flip/weights", i):
+                    dW[i] = -dW[i]
                 if has("bias_gradient_missing", i):
                     db[i] = 0 * db[i]
                 if self.l2:
@@ -252,12 +256,18 @@ class Program:
         if has("derivative_before_weights", i):
             product = delta * (slope @ W[i + 1])
             return product if self.sizes[i] == self.sizes[i + 1] else np.repeat(product.sum(axis=1, keepdims=True), self.sizes[i], axis=1)
+        if has("derivative_before_weights/transposed", i):
+            return delta * (slope @ W[i + 1].T)
         if has("derivative_of_activation", i):
             slope = SLOPE[name](self.a[i])
         if has("output_derivative_of_z", i):
             slope = SLOPE_FROM_OUTPUT[name](self.z[i])
         if has("wrong_layer_derivative", i):
             slope = SLOPE[self.acts[i]](self.z[i + 1])
+        if has("wrong_layer_derivative/own", i):
+            slope = SLOPE[name](self.z[i + 1])
+        if has("wrong_layer_derivative/before", i):
+            slope = SLOPE[self.acts[i - 2]](self.z[i - 1])
         if has("no_hidden_derivative", i):
             slope = np.ones_like(slope)
         return delta @ (W[i + 1] if has("untransposed_weights", i) else W[i + 1].T) * slope
@@ -278,10 +288,14 @@ class Program:
             "derivative_of_activation": name not in ("linear", "softmax"),
             "output_derivative_of_z": name in SLOPE_FROM_OUTPUT,
             "derivative_before_weights": hidden,
+            "derivative_before_weights/transposed": square,
             "wrong_layer_derivative": hidden and (square or sizes[i + 1] == 1),
+            "wrong_layer_derivative/own": hidden and (square or sizes[i + 1] == 1),
+            "wrong_layer_derivative/before": hidden and i > 1 and sizes[i - 1] in (sizes[i], 1),
             "untransposed_weights": square,
             "wrong_layer_input": sizes[i] in (sizes[i - 1], 1),
             "wrong_layer_input/z": i > 1,
+            "wrong_layer_input/before": i > 1 and sizes[i - 2] in (sizes[i - 1], 1),
             "softmax_derivative_elementwise": name == "softmax",
             "sum_over_outputs": not hidden and not self.over_outputs and sizes[-1] > 1,
             "labels_broadcast": not hidden and sizes[-1] == 1 and self.loss in ("mse", "binary_cross_entropy"),

@@ -6,14 +6,14 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import live_runs
 import pytest
-from live_runs import ADAM, PATIENCE, checkpoints, children, restored, same_bits, until
 
 from core.config import RunConfig
 from core.limits import ConfigError
 from core.training.client import LiveRun, WorkerDied
 from core.training.trainer import Trainer
+from tests.core import live_runs
+from tests.core.live_runs import ADAM, PATIENCE, checkpoints, children, restored, same_bits, until
 
 settings = pytest.fixture(live_runs.settings)
 start = pytest.fixture(live_runs.start)

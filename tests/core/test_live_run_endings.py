@@ -8,15 +8,15 @@ import subprocess
 import sys
 import time
 
-import live_runs
 import pytest
-from live_runs import ADAM, checkpoints, children, dead, restored, same_bits, state, until
 
 from core.config import RunConfig
 from core.limits import ConfigError
 from core.training import checkpoint, client
 from core.training.client import LiveRun, TooManyRuns, WorkerDied
 from core.training.trainer import Trainer
+from tests.core import live_runs
+from tests.core.live_runs import ADAM, checkpoints, children, dead, restored, same_bits, state, until
 
 settings = pytest.fixture(live_runs.settings)
 start = pytest.fixture(live_runs.start)

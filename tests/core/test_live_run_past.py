@@ -2,14 +2,14 @@
 
 import dataclasses
 
-import live_runs
 import numpy as np
 import pytest
-from live_runs import ADAM, MODEST, blown_up, restored, same_bits, stand, until
 
 from core.config import RunConfig
 from core.limits import ConfigError
 from core.training.trainer import Trainer
+from tests.core import live_runs
+from tests.core.live_runs import ADAM, MODEST, blown_up, restored, same_bits, stand, until
 
 settings = pytest.fixture(live_runs.settings)
 start = pytest.fixture(live_runs.start)

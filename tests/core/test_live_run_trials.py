@@ -4,13 +4,13 @@ import gc
 import os
 import signal
 
-import live_runs
 import pytest
-from live_runs import MODEST, blown_up, checkpoints, children, state, until
 
 from core.config import RunConfig
 from core.training.client import LiveRun, TooManyRuns
 from core.training.trainer import Trainer
+from tests.core import live_runs
+from tests.core.live_runs import MODEST, blown_up, checkpoints, children, state, until
 
 settings = pytest.fixture(live_runs.settings)
 start = pytest.fixture(live_runs.start)

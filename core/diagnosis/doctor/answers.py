@@ -10,6 +10,13 @@ from core.diagnosis.comparison import WRONG, Comparison, compare, read_aloud
 from core.diagnosis.doctor.rounding import SINGLE
 from core.diagnosis.faults import FAULTS
 
+# Where definitions differ, these are taken here
+DEFINED = {
+    "leaky_relu": "leaky_relu with a slope of 0.01",
+    "elu": "elu with alpha 1",
+    "gelu": "gelu in its tanh form",
+    "huber": "huber with delta 1",
+}
 SEEN = 1e-2  # relative errors above this are no precise agreement, even where rounding accounts for them
 SHOWN_LAYERS = 2  # more are not written out one by one
 
@@ -139,8 +146,14 @@ def unknown(case, search):
     else:
         wrong = [row.tensor for row in rows if row.relative_error > WRONG]
         text = f"Wrong in a way that is not in the catalogue, first wrong in layer {layer}, seen from the output. {read_aloud(rows, wrong)}"
+        text += _definitions(case.reading.plan)
     explanation = " ".join([text, *_notes(case, convention)])
     return Answer("unknown", (), (layer,), rows, explanation, None, (), str(case.reading), yours, right)
+
+
+def _definitions(plan):
+    taken = [DEFINED[name] for name in dict.fromkeys((*plan.activations, plan.loss)) if name in DEFINED]
+    return f" Taken here: {_joined(taken, 'and')}." if taken else ""
 
 
 def _nearest(case, search):

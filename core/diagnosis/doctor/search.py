@@ -211,7 +211,7 @@ class Search:
         ours = convention.scale * self._summed(key, hypothesis.values[key])
         if name == "db" or not convention.decay:
             return ours
-        turned = any(fault.name == "sign_flip" and place == layer for fault, place in hypothesis.placed)
+        turned = any(fault.name in ("sign_flip", "sign_of_weights") and place == layer for fault, place in hypothesis.placed)
         return ours + (-convention.decay if turned else convention.decay) * hypothesis.values["W", layer]
 
     def _summed(self, key, gradient):

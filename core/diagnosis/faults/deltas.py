@@ -72,14 +72,17 @@ def _slope_of(offset):
     return edit
 
 
-def _own_slope_of_next(formulas, layer):
-    f = _activation(formulas, layer)
+def _own_slope_at(offset):
+    def edit(formulas, layer):
+        f = _activation(formulas, layer)
 
-    def delta(v):
-        z = v["pre_activation", layer + 1]
-        return v["error", layer] * slope(f, z, value(f, z))
+        def delta(v):
+            z = v["pre_activation", layer + offset]
+            return v["error", layer] * slope(f, z, value(f, z))
 
-    formulas["delta", layer] = delta
+        formulas["delta", layer] = delta
+
+    return edit
 
 
 def _untransposed_weights(formulas, layer):
@@ -242,7 +245,7 @@ FAULTS = [
         title="Slope at the next layer's pre-activations",
         kind="formula",
         edits="formulas",
-        edit=_own_slope_of_next,
+        edit=_own_slope_at(1),
         applies=lambda plan, layer: _next_slope_fits(plan, layer) and bent(plan, layer),
         needs="a hidden layer as wide as the next, or a next layer of one unit",
         wrong="delta[l] = W[l+1].T @ delta[l+1] * f'(z[l+1])    # f of layer l",
@@ -262,6 +265,22 @@ FAULTS = [
         applies=lambda plan, layer: _hidden(plan, layer) and layer > 1 and fits(plan, layer, layer - 1),
         needs="a hidden layer as wide as the hidden layer before it",
         wrong="delta[l] = W[l+1].T @ delta[l+1] * f'(z[l-1])",
+        right="delta[l] = W[l+1].T @ delta[l+1] * f'(z[l])",
+        origin="An index that is off by one in the list of pre-activations.",
+        watch="It learns, worse than it should; the first layers are pushed by the wrong units.",
+        tensors=BOTH,
+        spreads=True,
+        of="wrong_layer_derivative",
+    ),
+    Fault(
+        name="own_derivative_at_layer_before",
+        title="Slope at the pre-activations of the layer before",
+        kind="formula",
+        edits="formulas",
+        edit=_own_slope_at(-1),
+        applies=lambda plan, layer: _hidden(plan, layer) and layer > 1 and fits(plan, layer, layer - 1) and bent(plan, layer),
+        needs="a hidden layer as wide as the hidden layer before it",
+        wrong="delta[l] = W[l+1].T @ delta[l+1] * f'(z[l-1])    # f of layer l",
         right="delta[l] = W[l+1].T @ delta[l+1] * f'(z[l])",
         origin="An index that is off by one in the list of pre-activations.",
         watch="It learns, worse than it should; the first layers are pushed by the wrong units.",

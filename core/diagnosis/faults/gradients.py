@@ -27,10 +27,15 @@ def _factor(formula, *names):
     return edit
 
 
-def _turn_sign(formulas, layer):
-    for name in BOTH:
-        right = formulas[name, layer]
-        formulas[name, layer] = lambda v, right=right: -right(v)
+def _turn_sign(*names):
+    """An edit that turns these gradients of the layer round."""
+
+    def edit(formulas, layer):
+        for name in names:
+            right = formulas[name, layer]
+            formulas[name, layer] = lambda v, right=right: -right(v)
+
+    return edit
 
 
 def _no_bias_gradient(formulas, layer):
@@ -93,13 +98,41 @@ FAULTS = [
         title="Sign turned round",
         kind="formula",
         edits="formulas",
-        edit=_turn_sign,
+        edit=_turn_sign(*BOTH),
         wrong="dW[l], db[l] = -delta[l] @ a[l-1].T / m, -delta[l].sum(axis=1) / m",
         right=MEAN,
         origin="The error was taken as y - a in one place and as a - y in another, so that this layer climbs.",
         watch="This layer undoes what the others learn; on all layers the loss rises from the first step.",
         tensors=BOTH,
         ratio=lambda m, k: -1,
+    ),
+    Fault(
+        name="sign_of_weights",
+        title="Sign of the weights' gradient turned round",
+        kind="formula",
+        edits="formulas",
+        edit=_turn_sign("dW"),
+        wrong="dW[l] = -delta[l] @ a[l-1].T / m",
+        right="dW[l] = delta[l] @ a[l-1].T / m",
+        origin="The minus of the update has found its way into one line of the gradient.",
+        watch="Weights climb while biases descend.",
+        tensors=("dW",),
+        ratio=lambda m, k: -1,
+        of="sign_flip",
+    ),
+    Fault(
+        name="sign_of_bias",
+        title="Sign of the bias gradient turned round",
+        kind="formula",
+        edits="formulas",
+        edit=_turn_sign("db"),
+        wrong="db[l] = -delta[l].sum(axis=1) / m",
+        right="db[l] = delta[l].sum(axis=1) / m",
+        origin="The minus of the update has found its way into one line of the gradient.",
+        watch="Biases climb while weights descend: it may still learn, slowly.",
+        tensors=("db",),
+        ratio=lambda m, k: -1,
+        of="sign_flip",
     ),
     Fault(
         name="bias_gradient_missing",
@@ -138,6 +171,20 @@ FAULTS = [
         origin="The error was divided by m at the output, and the product is divided by m once more.",
         watch="Biases learn, weights hardly move.",
         tensors=("dW",),
+        ratio=lambda m, k: 1 / m,
+        of="double_mean",
+    ),
+    Fault(
+        name="bias_averaged_twice",
+        title="1/m twice in the bias",
+        kind="formula",
+        edits="formulas",
+        edit=_factor(_mean_twice, "bias_mean"),
+        wrong="db[l] = delta[l].sum(axis=1) / m**2",
+        right="db[l] = delta[l].sum(axis=1) / m",
+        origin="The error was divided by m at the output, and the sum is divided by m once more.",
+        watch="Weights learn, biases hardly move.",
+        tensors=("db",),
         ratio=lambda m, k: 1 / m,
         of="double_mean",
     ),
