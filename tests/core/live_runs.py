@@ -47,8 +47,17 @@ def state(pid):
 
 
 def children(parent="self"):
-    """Process numbers of a process' children, zombies too."""
-    return {int(pid) for listed in Path(f"/proc/{parent}/task").glob("*/children") for pid in listed.read_text().split()}
+    """Process numbers of a process' workers, zombies too: these have lost their command line. Other tests' servers do not count."""
+    pids = {int(pid) for listed in Path(f"/proc/{parent}/task").glob("*/children") for pid in listed.read_text().split()}
+    commands = {pid: _command(pid) for pid in pids}
+    return {pid for pid, command in commands.items() if command == "" or "core.training" in (command or "")}
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def checkpoints(settings):
