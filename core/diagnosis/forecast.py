@@ -73,7 +73,7 @@ class Forecast:
     @property
     def ratio(self):
         """The gauge: learning rate over stability limit."""
-        return self.learning_rate / self.stability_limit
+        return self.learning_rate / self.stability_limit if self.stability_limit else math.inf
 
     def to_dict(self):
         """The contract's JSON shape."""

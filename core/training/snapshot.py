@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.diagnosis.finding import Finding
+from core.diagnosis.forecast import Forecast
 from core.training.telemetry import Event, NonFinite
 
 
@@ -155,6 +156,14 @@ class Influence:
 
 
 @dataclass(frozen=True)
+class GaugeHistory:
+    """Readings of the forecast's gauge: `step` (n,) and `ratio` (n,) of learning rate to stability limit, 1 = the edge of stability."""
+
+    step: np.ndarray
+    ratio: np.ndarray
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """`status`: running, paused, finished, or nonfinite. `output` is a Plane, Confusion, Predictions or Pictures. Losses include the
     penalty; `test_loss` and `test_metric` are None without a test part. `histograms` maps weights, gradients and activations to
@@ -163,7 +172,9 @@ class Snapshot:
     `moment` is the past step that is shown (None: the present one); curves, frames, events, `nonfinite` and the histograms over time
     are those of the whole run all the same. `kept_steps` (at most 200) can be shown at once; `healthy_step` is the newest kept one
     before the earliest critical finding or warning (None: there is no such finding, or nothing before it). `influence` is there when
-    the past is shown, or a run that stands broken. `first_crossing` is what core/diagnosis/crossing.py gives."""
+    the past is shown, or a run that stands broken. `first_crossing` is what core/diagnosis/crossing.py gives.
+    `forecast` is the newest one, that of the moment where the past is shown; `forecast_due` says that another will be made, now that
+    the run stands still."""
 
     config: dict
     status: str
@@ -192,3 +203,6 @@ class Snapshot:
     moment: int | None = None
     influence: Influence | None = None
     first_crossing: tuple[int, int, str] | None = None
+    forecast: Forecast | None = None
+    forecast_history: GaugeHistory | None = None
+    forecast_due: bool = False

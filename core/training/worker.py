@@ -22,8 +22,10 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from core.config import RunConfig
+from core.diagnosis.forecast import LIVE
 from core.limits import ConfigError
 from core.training import checkpoint
+from core.training.outlook import Outlook, foreseen
 from core.training.past import Past
 from core.training.recorder import FlightRecorder
 from core.training.snapshot_maker import SnapshotMaker
@@ -32,6 +34,7 @@ from core.training.trainer import LIVE_CHANGES, Trainer, needs_new_run
 
 NICENESS = 5  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 CHUNK = 0.010  # seconds of training between two looks at the connection
+QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
 CHECKPOINT_SHARE = 0.2  # of the time at most: a run whose checkpoint takes more than a second is saved less often
 RECORDING_SHARE = 0.02  # of the time at most goes into states for the flight recorder
@@ -51,7 +54,7 @@ class Worker:
         self._settings = settings
         self._path = path
         self._speed = speed  # updates a second, None: as fast as it can
-        self._heard = self._saved = time.monotonic()
+        self._heard = self._commanded = self._saved = time.monotonic()
         self._saving = 0.0  # seconds that the last checkpoint took
         self._trouble = None  # why it could not be written
         self._next_picture = self._heard  # no new one before this time, while training
@@ -68,8 +71,12 @@ class Worker:
                     self._answer(*self._connection.recv())
                 if self._running:
                     self._train()
-                elif self._unsaved and not self._connection.poll():
+                elif self._connection.poll():
+                    continue
+                elif self._unsaved:
                     self._save()
+                elif self._to_look_ahead and time.monotonic() >= self._commanded + QUIET:
+                    self._outlook.look()
         self._stand()
         self._save()
 
@@ -104,6 +111,7 @@ class Worker:
         self._recorder.record()
         self.trainer.change(patch)
         self._recorder.note("change", patch)
+        self._outlook.forget()
         self._unsaved = True
         self._pace = 0.0  # another batch size may take a thousand times as long
         return self.trainer.config
@@ -112,6 +120,7 @@ class Worker:
         self._recorder.record()
         self.trainer.edit(layer, unit, source, value)
         self._recorder.note("edit", layer, unit, source, value)
+        self._outlook.forget()
         self._unsaved = True
 
     def set_speed(self, updates_per_second):
@@ -128,6 +137,7 @@ class Worker:
             past.change(patch)  # refused, it leaves the run as it is
         self._recorder.forget_after(past.step)
         self._maker.forget_after(past.step)
+        self._outlook.forget_after(past.step)
         self.trainer.restore(past.checkpoint())
         if patch:
             self._recorder.note("change", patch)
@@ -171,7 +181,14 @@ class Worker:
             self._recorder.pin(healthy)
         else:
             healthy = None
-        return dataclasses.replace(picture, kept_steps=self._recorder.overview(healthy), healthy_step=healthy)
+        return dataclasses.replace(
+            picture,
+            kept_steps=self._recorder.overview(healthy),
+            healthy_step=healthy,
+            forecast=self._outlook.forecast,
+            forecast_history=self._outlook.history(),
+            forecast_due=self._outlook.outdated and not self._running,
+        )
 
     def _look_back(self, at, unit):
         past = self._past_at(at, LOOK_REPLAY).trainer
@@ -181,6 +198,8 @@ class Worker:
             kept_steps=now.kept_steps,
             healthy_step=now.healthy_step,
             first_crossing=now.first_crossing,
+            forecast=foreseen(past, LIVE),
+            forecast_history=now.forecast_history,
         )
 
     def _past_at(self, at, replay):
@@ -219,6 +238,7 @@ class Worker:
         self._next_record = 0.0
         self._past = self._picture = None
         self._maker = SnapshotMaker(trainer)
+        self._outlook = Outlook(trainer)
         self._pace = 0.0  # updates a second at full speed, as last measured
         self._stand()
 
@@ -255,6 +275,7 @@ class Worker:
             while self._marks[1][0] < now - RATE_WINDOW:
                 self._marks.popleft()
             self._record()
+            self._outlook.glance()
         if self.trainer.nonfinite is not None or self.trainer.step >= self._until:
             self._stand()
         elif time.monotonic() > self._heard + self._settings.pause_after:
@@ -285,14 +306,20 @@ class Worker:
         """Seconds to wait for a request when there is nothing else to do."""
         now = time.monotonic()
         if not self._running:
-            return 0.0 if self._unsaved else self._heard + self._settings.exit_after - now
+            wake = self._commanded + QUIET if self._to_look_ahead else self._heard + self._settings.exit_after
+            return 0.0 if self._unsaved else max(0.0, wake - now)
         wake = min(self._due if self._interval else now, self._heard + self._settings.pause_after)
         return max(0.0, min(wake, self._next_save) - now if self._unsaved else wake - now)
+
+    @property
+    def _to_look_ahead(self):
+        """Whether a run that stands still has been seen where it stands, and a forecast is what it lacks."""
+        return self._picture is not None and self._outlook.outdated
 
     def _answer(self, command, arguments):
         self._heard = time.monotonic()
         if command != "snapshot":
-            self._next_picture = self._heard  # what was done must be seen
+            self._next_picture = self._commanded = self._heard  # what was done must be seen
         try:
             reply = "ok", getattr(self, command)(*arguments)
         except ConfigError as error:
