@@ -14,6 +14,7 @@ from core.config import RunConfig
 from core.data.sources import SOURCES
 from core.limits import ConfigError, shown
 
+STOP_AT, LATEST_STOP = "at", 10_000_000  # a link's own setting: the step to train to at once, and how far that may be
 LAYER = re.compile(r"([0-9]{1,9})-([a-z]\w*)")
 
 
@@ -64,6 +65,14 @@ def to_query(config):
         if _same(shorter, config):
             query = shorter
     return query
+
+
+def stop_at(query):
+    """(the rest of a link's query, the step to train to before the page stands still, 0 for none); ConfigError for no such step."""
+    text = query.get(STOP_AT, "0")
+    if not (re.fullmatch("[0-9]{1,9}", text) and int(text) <= LATEST_STOP):
+        raise ConfigError(STOP_AT, f"must be a step up to {LATEST_STOP:,}; was {shown(text)}")
+    return {name: value for name, value in query.items() if name != STOP_AT}, int(text)
 
 
 def from_query(query):

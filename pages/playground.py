@@ -8,10 +8,11 @@ import streamlit as st  # noqa: E402
 
 from pages.charts import panels  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
-from pages.widgets.live import live_figures  # noqa: E402
+from pages.widgets.live import live_figures, preload  # noqa: E402
 from pages.widgets.session import session  # noqa: E402
 from pages.widgets.sidebar import sidebar  # noqa: E402
 from pages.widgets.thumbnails import thumbnails  # noqa: E402
+from pages.widgets.timebar import timebar  # noqa: E402
 from pages.widgets.transport import buttons, status  # noqa: E402
 from pages.widgets.trouble import no_room, notice, worker_died  # noqa: E402
 from pages.widgets.unit import unit_editor  # noqa: E402
@@ -22,7 +23,8 @@ TICK = 0.1  # seconds from one look at a playing run to the next
 
 @st.fragment(key="live")
 def live():
-    """All that moves, drawn once. While the run plays, the inner part is drawn again and again; a run that stands costs nothing."""
+    """All that moves, drawn once. While the run plays, or something about it is still being worked out, the inner part is drawn again
+    and again; a run that stands costs nothing."""
     snapshot = session().look()
     with st.container(gap="xsmall"):
         with st.container(key="transport"):
@@ -36,17 +38,18 @@ def live():
         alerts = st.container()
         unit_editor(snapshot.unit)
         figures = st.container()
+        timebar(snapshot)
     places = readings, alerts, figures
-    if session().playing:
-        st.fragment(tick, run_every=TICK)(*places)
+    if session().restless:
+        st.fragment(tick, run_every=TICK)(session().playing, *places)
     else:
         st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
 
 
-def tick(*places):
-    """Draw what the run does now; when it has stopped, or died, draw the whole page once more."""
+def tick(was_playing, *places):
+    """Draw what the run does now; when it has stopped, or died, or all is worked out, draw the whole page once more."""
     snapshot = session().look()
-    if session().playing:
+    if session().restless and session().playing == was_playing:
         draw(snapshot, *places)
     else:  # the buttons are others, too
         session().rerun()
@@ -66,6 +69,7 @@ def pick(layer, index):
     st.rerun("live")
 
 
+preload()
 session().follow_address()
 sidebar()
 notice()

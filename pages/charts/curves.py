@@ -22,18 +22,18 @@ def loss(snapshot, options, theme):
     curves, frames = snapshot.curves, snapshot.frames
     values = [curves.loss, frames.train_loss, frames.test_loss]
     y_axis, floor = log_axis(theme, "loss", np.concatenate([np.ravel(part) for part in values]))
-    x_axis = step_axis(theme, _last_step(snapshot))
-    lines = (
+    x_axis = step_axis(theme, last_step(snapshot))
+    drawn = (
         ("batch", curves.step, curves.loss, {"color": theme.faint, "width": 1}),
         ("train", frames.step, frames.train_loss, {"color": theme.ink, "width": 2}),
         ("test", frames.step, frames.test_loss, {"color": theme.ink, "width": 1.6, "dash": "dash"}),
     )
-    traces = [_line(name, step, held(y, floor), line) for name, step, y, line in lines if np.isfinite(y).any()]
+    traces = [line(name, step, held(y, floor), look) for name, step, y, look in drawn if np.isfinite(y).any()]
     last = f"train {number(snapshot.train_loss)}" + (f", test {number(snapshot.test_loss)}" if snapshot.test_loss is not None else "")
     return figure(
         theme,
         "Loss",
-        [*traces, *_marks(snapshot, y_axis["range"], theme)],
+        [*traces, *_marks(snapshot, *_ends(y_axis), theme), *moment_line(snapshot, *_ends(y_axis), theme)],
         f"Loss after {snapshot.step:,} steps on a logarithmic axis: {last}.",
         height=HEIGHT,
         legend="",
@@ -77,7 +77,7 @@ def units(snapshot, options, theme):
     shown = _layer_curves(snapshot, theme, "Dead and saturated units", 100 * curves.dead, y_axis, empty, **solid)
     dotted = _layer_lines(curves.step, 100 * curves.saturated, theme, "saturated", {"dash": "dot"})
     worst = f"{_worst(curves.dead)} are dead, {_worst(curves.saturated)} saturated"
-    shown["data"] += [line | {"showlegend": False} for line in dotted]
+    shown["data"] += [trace | {"showlegend": False} for trace in dotted]
     shown["alt"] = f"Dead and saturated units after {snapshot.step:,} steps: at most, in one layer, {worst}."
     return shown
 
@@ -95,48 +95,48 @@ def _layer_curves(snapshot, theme, title, values, y_axis, empty, *, height, what
     return figure(
         theme,
         title,
-        _layer_lines(step, values, theme, what),
+        [*_layer_lines(step, values, theme, what), *moment_line(snapshot, *_ends(y_axis), theme)],
         f"{title} after {snapshot.step:,} steps: {last}.",
         height=height,
         legend="Layer",
-        axes={"xaxis": step_axis(theme, _last_step(snapshot)), "yaxis": y_axis},
+        axes={"xaxis": step_axis(theme, last_step(snapshot)), "yaxis": y_axis},
         hovermode="x unified",
         annotations=[] if len(step) and layers else [note(theme, empty)],
         **layout,
     )
 
 
-def _layer_lines(step, values, theme, what="", line=None):
+def _layer_lines(step, values, theme, what="", look=None):
     layers = values.shape[1]
     kept = standing_out(np.column_stack([step, values]), range(1, layers + 1), CHART_POINTS // max(layers, 1))
     step, values = step[kept], values[kept]
     return [
-        _line(
+        line(
             layer_name(layer, layers),
             step,
             values[:, layer - 1],
-            {"color": layer_color(theme, layer, layers), "width": 1.3, **(line or {})},
+            {"color": layer_color(theme, layer, layers), "width": 1.3, **(look or {})},
             f"layer {layer} {what}".rstrip(),
         )
         for layer in range(1, layers + 1)
     ]
 
 
-def _line(name, step, values, line, label=None):
+def line(name, step, values, look, label=None):
+    """One curve over the steps; `look` is Plotly's line, `label` what hovering calls it."""
     return {
         "type": "scatter",
         "mode": "lines",
         "name": name,
         "x": packed(step, "i4"),
         "y": packed(values),
-        "line": line,
+        "line": look,
         "hovertemplate": f"{label or name}  %{{y}}<extra></extra>",
     }
 
 
-def _marks(snapshot, log_range, theme):
+def _marks(snapshot, low, high, theme):
     """Vertical lines: dotted where something was changed, red where the first value that is not finite appeared."""
-    low, high = (10.0**end for end in log_range)
     marks = []
     if snapshot.events:
         x = [step for event in snapshot.events for step in (event.step, event.step, None)]
@@ -155,6 +155,20 @@ def _mark(name, x, y, text, line):
     return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "text": text, "line": line, "hovertemplate": hover}
 
 
-def _last_step(snapshot):
+def moment_line(snapshot, low, high, theme):
+    """A vertical line at the past step that is shown, if one is."""
+    if snapshot.moment is None:
+        return []
+    return [_mark("shown", [snapshot.moment] * 2, [low, high], ["shown"] * 2, {"color": theme.ink, "width": 1.5}) | {"showlegend": False}]
+
+
+def _ends(y_axis):
+    """Lowest and highest value of an axis."""
+    low, high = y_axis["range"]
+    return (10.0**low, 10.0**high) if y_axis.get("type") == "log" else (low, high)
+
+
+def last_step(snapshot):
+    """The last step that any curve knows."""
     steps = [snapshot.step, *snapshot.curves.step[-1:], *snapshot.frames.step[-1:]]
     return max(float(step) for step in steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HISTOGRAMS = ("weights", "gradients", "activations")
+CAUSES = ("gradients", "activations")
 
 
 @dataclass(frozen=True)
@@ -12,13 +13,14 @@ class ViewOptions:
     """How the playground's panels are drawn.
 
     `hard_edges` shows classes without their confidence; `show_test` adds test samples to the output panel; `histogram` is one of
-    HISTOGRAMS and `histogram_layer` (from 1) the layer shown over time; `theme` is "light" or "dark"; `picked` is the unit that is
-    outlined, as (layer from 1, index from 0), or None.
+    HISTOGRAMS and `histogram_layer` (from 1) the layer shown over time; `cause` is one of CAUSES, what the map of layers over time
+    shows; `theme` is "light" or "dark"; `picked` is the unit that is outlined, as (layer from 1, index from 0), or None.
     """
 
     hard_edges: bool = False
     show_test: bool = False
     histogram: str = "weights"
     histogram_layer: int = 1
+    cause: str = "gradients"
     theme: str = "light"
     picked: tuple[int, int] | None = None

@@ -10,12 +10,50 @@ from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color,
 
 HEIGHT = 372
 FADE = 1.8  # the plane stays this much paler than the points on it
+RING = (9, 30)  # pixels across, of samples that carry nothing and most of the gradient
 LEGIBLE_CLASSES = 16  # a larger confusion matrix shows its counts on hover alone
 
 
 def output(snapshot, options, theme):
     """The output panel of a snapshot, whichever kind it has."""
-    return _KINDS[type(snapshot.output)](snapshot.output, options, theme)
+    shown = _KINDS[type(snapshot.output)](snapshot.output, options, theme)
+    if isinstance(snapshot.output, Plane) and snapshot.influence is not None:
+        shown["data"].append(_rings(snapshot.influence, theme))
+        shown["layout"]["legend"]["title"]["text"] += "   ◯ carries the gradient"
+        shown["alt"] += f" {influence_text(snapshot.influence)}"
+    return shown
+
+
+def influence_text(influence):
+    """One sentence on which samples carried the gradient."""
+    carried = np.cumsum(influence.share)
+    if not len(carried) or not carried[-1] > 0:
+        return "No sample of the next mini-batch has a gradient."
+    carriers = min(int(np.searchsorted(carried, 0.5)) + 1, len(carried))
+    if carriers >= influence.batch / 4:
+        return f"The gradient is spread over all of the next mini-batch ({influence.batch:,} samples)."
+    return f"{carriers:,} of the {influence.batch:,} samples in the next mini-batch carry {carried[carriers - 1]:.0%} of its gradient."
+
+
+def _rings(influence, theme):
+    """Rings around the samples of the mini-batch, as large as their share of the gradient."""
+    top = float(influence.share.max()) or 1.0
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "gradient",
+        "showlegend": False,
+        "x": packed(influence.xy[:, 0]),
+        "y": packed(influence.xy[:, 1]),
+        "customdata": packed(100 * influence.share),
+        "marker": {
+            "symbol": "circle-open",
+            "color": theme.ink,
+            "size": packed(RING[0] + (RING[1] - RING[0]) * np.sqrt(influence.share / top)),
+            "line": {"width": 2},
+        },
+        "hovertemplate": "carries %{customdata:.1f} % of the gradient<extra></extra>",
+    }
 
 
 def _plane(plane, options, theme):

@@ -99,12 +99,13 @@ def packed(values, dtype="f4"):
     return spec
 
 
-def figure(theme, title, data, alt, *, height, axes, legend=None, keys=(), margin=None, **layout):
+def figure(theme, title, data, alt, *, height, axes, legend=None, keys=(), help="", margin=None, **layout):
     """A figure in the common style. `axes` maps "xaxis", "yaxis2" ... to what `axis` made; `legend` is the legend's title, None
     leaves the legend out. The key "alt" says in a sentence what the chart shows, "keys" are entries (name, dash) of the legend
-    that explain a kind of line rather than one trace."""
+    that explain a kind of line rather than one trace; "help" is told on demand."""
     return {
         "keys": list(keys),
+        "help": help,
         "data": data,
         "layout": {
             "title": {"text": title},

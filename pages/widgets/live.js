@@ -20,14 +20,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
 function loadPlotly(url) {
   loading ??= new Promise((resolve, reject) => {
     if (window.Plotly) return resolve()
-    const script = document.createElement("script")
-    script.src = url
-    script.onload = () => resolve()
-    script.onerror = () => {
+    // Begun by the page already (`preload` in live.py), as a rule
+    const script = document.querySelector(`script[src="${url}"]`) ?? document.head.appendChild(Object.assign(document.createElement("script"), { src: url }))
+    script.addEventListener("load", () => resolve())
+    script.addEventListener("error", () => {
       loading = undefined
+      script.remove()
       reject(new Error("The charts could not be loaded. Reload the page to try again."))
-    }
-    document.head.append(script)
+    })
   })
   return loading
 }
@@ -140,7 +140,8 @@ class Panel {
     this.title.setAttribute("role", "heading")
     this.title.setAttribute("aria-level", "3")
     this.legend = element("div", "descent-legend")
-    this.head.append(this.title, this.legend)
+    this.help = element("button", "descent-help", "?")
+    this.head.append(this.title, this.help, this.legend)
     this.plot = element("div", "descent-plot")
     this.plot.setAttribute("role", "img")
     this.node.append(this.head, this.plot)
@@ -180,10 +181,13 @@ class Panel {
 
   read() {
     this.figure = JSON.parse(this.text)
-    const { layout, alt } = this.figure
+    const { layout, alt, help } = this.figure
     this.title.textContent = layout.title.text
     this.plot.style.height = `${layout.height}px`
     this.plot.setAttribute("aria-label", alt)
+    this.help.hidden = !help
+    this.help.dataset.help = help
+    this.help.setAttribute("aria-label", help)
     this.plot.classList.toggle("descent-pixels", layout.meta === "pixels")
     this.showLegend()
     this.drawnText = this.text

@@ -11,8 +11,9 @@ import streamlit as st
 from core.config import DataConfig, LayerConfig, RunConfig, suggested_output
 from core.data import load
 from core.data.sources import SOURCES
+from core.diagnosis.trials import Trials
 from core.limits import ConfigError
-from core.link import flat, from_query, nested, to_query
+from core.link import flat, from_query, nested, stop_at, to_query
 from core.presets import OPENING
 from core.training.client import LiveRun, TooManyRuns, WorkerDied
 from core.training.trainer import LIVE_CHANGES
@@ -38,17 +39,21 @@ class Session:
     for its path; `problem` (ConfigError) says why they differ, `explained` that it is told beside its control. `notice` is what
     the person must know first. `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `playing` is how the run
     was last seen, `speed` its steps a second (None: all that can be had), `picked` the unit looked at: (layer from 1, index from 0),
-    `seen` the last Snapshot.
+    `seen` the last Snapshot. `moment` is the past step that is shown (None: the present), `now` the run's own. `tried_from` is where
+    the trials of fixes began: a past step, or None for step 0.
     """
 
     def __init__(self, query):
         self.uploads = Uploads()
         self.notice = self.problem = self.death = self.refusal = self.picked = self.speed = self.seen = None
+        self.moment = self.tried_from = None
+        self.now = 0
         self.playing = self.explained = False
         self._query = query
         self._run = None
-        self._adopt(self._linked(query))
-        self.start()
+        config, at = self._linked(query)
+        self._adopt(config)
+        self.start(at)
 
     # The address
 
@@ -57,7 +62,12 @@ class Session:
         query = st.query_params.to_dict()
         if query != self._query:
             self._query = query
-            self.load(self._linked(query))
+            config, at = self._linked(query)
+            self.load(config)
+            if at and not self.refusal:
+                self.moment = None
+                self.act("reset")
+                self.act("step", at)
 
     def write_address(self):
         """Put the configuration in use into the address; an empty one stands for what the page opens with."""
@@ -72,24 +82,25 @@ class Session:
         st.rerun()
 
     def _linked(self, query):
-        """The configuration of a link; of none, or of a broken one, the one that the page opens with."""
+        """The configuration of a link, and the step to train to; of none, or of a broken one, what the page opens with."""
         if not query:
-            return OPENING
+            return OPENING, 0
         try:
+            query, at = stop_at(query)
             config = from_query(query)
             self.uploads.resolved(config)
         except ConfigError as error:
             self.notice = f"This link could not be opened, so you see the default. {words.complaint(error)}."
-            return OPENING
-        return config
+            return OPENING, 0
+        return config, at
 
     # The run
 
-    def start(self):
-        """Start a worker for the configuration, beside the page, which draws its controls meanwhile."""
-        self.death = self.refusal = self.seen = None
+    def start(self, at=0):
+        """Start a worker for the configuration, beside the page, which draws its controls meanwhile; have it train to step `at`."""
+        self.death = self.refusal = self.seen = self.moment = None
         self._run = Future()
-        threading.Thread(target=_start, args=(self._run, self.uploads.resolved(self.config), self.speed), daemon=True).start()
+        threading.Thread(target=_start, args=(self._run, self.uploads.resolved(self.config), self.speed, at), daemon=True).start()
 
     def ready(self):
         """Wait until the worker has started; False when there is no room for it (`refusal`)."""
@@ -115,11 +126,22 @@ class Session:
             self.playing = False
 
     def look(self):
-        """The Snapshot of this moment. Of a worker that is gone (`death`) the last one; None when there was none."""
-        snapshot = self.act("snapshot", self.picked)
+        """The Snapshot of the moment that is shown. Of a worker that is gone (`death`) the last one; None when there was none."""
+        try:
+            snapshot = self.act("snapshot", self.picked, self.moment)
+        except ConfigError as error:  # no memory to go back
+            self.notice, self.moment = str(error), None
+            snapshot = self.act("snapshot", self.picked)
         self.playing = snapshot is not None and snapshot.status == "running"
-        self.seen = snapshot or self.seen
+        if snapshot is not None:
+            self.seen, self.moment = snapshot, snapshot.moment
+            self.now = snapshot.step if snapshot.moment is None else self.now
         return self.seen
+
+    @property
+    def restless(self):
+        """Whether the next look will show something else: the run plays, a forecast is due, or fixes are being tried."""
+        return self.playing or self.trials.running or (self.death is None and self.seen is not None and self.seen.forecast_due)
 
     def set_speed(self, speed):
         """Steps a second while playing; None is full speed."""
@@ -141,8 +163,55 @@ class Session:
         except (TooManyRuns, ConfigError) as error:
             self.notice = str(error)
         else:
-            self.death = None
-            self._adopt(dataclasses.replace(run.config, data=dataclasses.replace(run.config.data, path=self.config.data.path)))
+            self.death = self.moment = None
+            self._adopt_from(run)
+
+    # The past, and fixes
+
+    def settings_since(self):
+        """The settings of the controls that differ from those of the past moment that is shown: a patch, empty if none does."""
+        then, now = self.seen.config, self.config.to_dict()
+        return {name: now[name] for name in LIVE_CHANGES if now[name] != then[name]}
+
+    def go_on_from(self, at, patch=None):
+        """Go on from step `at` with the settings of then, or with these changed; what came after it is forgotten."""
+        try:
+            forked = self.act("fork", at, patch)
+        except ConfigError as error:
+            self.notice = str(error)
+            return
+        self.moment = None
+        if forked is not None:
+            self._adopt_from(self._run.result())
+
+    def apply(self, patch, at=None):
+        """Take over a fix: from step `at` where a living run can, otherwise as a new run, which plays if this one had begun."""
+        began = self.now > 0
+        if at is not None:
+            self.go_on_from(at, patch)
+        else:
+            try:
+                config = self.config.patched(patch)
+                self.begin_anew(config)
+            except ConfigError as error:
+                self.notice = words.complaint(error)
+                return
+            self._adopt(config)
+        if began:
+            self.act("play")
+
+    def try_fixes(self, at=None):
+        """Begin to try fixes out, from step 0, or from step `at` on what a living run can change."""
+        self.tried_from = at
+        try:
+            self.act("try_fixes", at)
+        except (TooManyRuns, ConfigError) as error:
+            self.notice = str(error)
+
+    @property
+    def trials(self):
+        """The Trials of fixes: how far they are and what they found."""
+        return self._run.result().trials if self._run.done() and not self._run.exception() else Trials()
 
     # The configuration
 
@@ -198,13 +267,14 @@ class Session:
         elif patch and set(patch) <= set(LIVE_CHANGES) and "name" not in patch.get("optimizer", {}):
             self.act("change", patch)
         elif patch:
-            self._begin_anew(self.uploads.resolved(config))
+            self.begin_anew(config)
         self.config, self.problem = config, None
 
-    def _begin_anew(self, config):
+    def begin_anew(self, config):
+        """Step 0 of a run of this configuration, which goes on playing."""
         playing = self.playing
-        self.act("configure", config)
-        self.picked = None
+        self.act("configure", self.uploads.resolved(config))
+        self.picked = self.moment = None
         if playing:
             self.act("play")
 
@@ -217,6 +287,10 @@ class Session:
         self.config, self.problem = config, None
         self.draft = flat(config)
         self._suggested = None if config.data.source == "file" else suggested_output(config.data)
+
+    def _adopt_from(self, run):
+        """Take over the configuration of a run, with an upload's token for its path."""
+        self._adopt(dataclasses.replace(run.config, data=dataclasses.replace(run.config.data, path=self.config.data.path)))
 
     def _suggest_output(self):
         """Where the data asks for other outputs than before, the output layer and the loss follow. Classes are not scaled."""
@@ -235,10 +309,12 @@ class Session:
             self.draft |= {"layers": [*self.draft["layers"][:-1], dataclasses.asdict(output)], "loss": loss}
 
 
-def _start(future, config, speed):
+def _start(future, config, speed, at):
     try:
         run = LiveRun(config)
         run.set_speed(speed)
+        if at:
+            run.step(at)
         future.set_result(run)
     except Exception as error:
         future.set_exception(error)

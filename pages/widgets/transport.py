@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.widgets import words
 from pages.widgets.controls import show
+from pages.widgets.gauge import gauge, use_stable_rate
 from pages.widgets.session import session
 from pages.widgets.view import view_menu
 
@@ -42,6 +43,7 @@ def _act(action):
     if action == "new_seed":
         session().edit("seed", (session().config.seed + 1) % 2**31)
         session().rerun()  # the sidebar shows the seed
+    session().moment = None
     session().act(action)
 
 
@@ -66,13 +68,18 @@ def status(snapshot):
         for name, value, width in readings
     )
     kind, word = state(snapshot)
-    st.html(f'<div class="readings">{cells}<div class="reading state {kind}" role="status"><span>Status</span><b>{word}</b></div></div>')
+    shown = f'<div class="reading state {kind}" role="status"><span>Status</span><b>{word}</b></div>'
+    with st.container(key="status", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
+        st.html(f'<div class="readings">{cells}{shown}{gauge(snapshot)}</div>')
+        use_stable_rate(snapshot)
 
 
 def state(snapshot):
     """(style, words) for what the run is doing."""
     if session().death:
         return "trouble", "✕ Stopped"
+    if snapshot.moment is not None:
+        return "past", f"◷ Step {words.count(snapshot.step)} of {words.count(session().now)}"
     if snapshot.nonfinite is not None:
         return "trouble", f"✕ Not a number at step {words.count(snapshot.nonfinite.step)}"
     if snapshot.status == "paused" and snapshot.step == 0:

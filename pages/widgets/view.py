@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.charts import ViewOptions
-from pages.charts.options import HISTOGRAMS
+from pages.charts.options import CAUSES, HISTOGRAMS
 from pages.widgets import words
 from pages.widgets.controls import show
 from pages.widgets.live import theme
@@ -27,6 +27,10 @@ def view_menu():
             "Layer shown over time", 1, layers, key=over_time, persist_state="session",
             help="The layer whose histogram is drawn against the step.",
         )  # fmt: skip
+        st.segmented_control(
+            "Layers over time", CAUSES, key="view.cause", persist_state="session", format_func=words.option, default=CAUSES[0],
+            required=True, help="What the map of layers over time shows, where the first thing that went wrong is marked.",
+        )  # fmt: skip
 
 
 def view_options():
@@ -37,6 +41,7 @@ def view_options():
         show_test=state["view.show_test"],
         histogram=state["view.histogram"],
         histogram_layer=state["view.histogram_layer"],
+        cause=state["view.cause"],
         theme=theme(),
         picked=session().picked,
     )

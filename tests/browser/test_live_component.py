@@ -57,7 +57,7 @@ live()
 
 expect.set_options(timeout=30_000)
 
-PANELS = ("network", "output", "loss", "gradients", "histograms", "ratio", "units")
+PANELS = ("network", "output", "loss", "gradients", "cause", "gauge", "histograms", "ratio", "units")
 
 
 @pytest.fixture(scope="module")

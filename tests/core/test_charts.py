@@ -23,7 +23,7 @@ from pages.charts.style import THEMES, held, log_axis, mixed, number, packed, pl
 from tests.figures import decoded_png, lines, unpacked
 from tests.synthetic import curves, frames, snapshot
 
-PANELS = ["network", "output", "loss", "gradients", "histograms", "ratio", "units"]
+PANELS = ["network", "output", "loss", "gradients", "cause", "gauge", "histograms", "ratio", "units"]
 OUTPUTS = {
     "two_classes": (2, 8, 8, 1),
     "classes": (2, 8, 4),

@@ -1,0 +1,81 @@
+"""The bar at the foot of the page: back to any kept moment of a run that stands still, and on from there."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.config import differences
+from pages.charts.output import influence_text
+from pages.widgets import words
+from pages.widgets.controls import show
+from pages.widgets.session import session
+
+NOW = "now"
+HELP = "Looks back: all panels show the run as it was at that step. The run itself is left alone."
+
+
+def timebar(snapshot):
+    """The slider over the kept steps, and what can be done there. While the run plays it rests at now."""
+    with st.container(key="timebar"):
+        with st.container(key="time", horizontal=True, vertical_alignment="center", gap="small"):
+            _slider(snapshot)
+            _buttons(snapshot)
+        st.caption(_line(snapshot))
+
+
+def _slider(snapshot):
+    now = session().now
+    shown = now if session().moment is None else session().moment
+    steps = sorted({*snapshot.kept_steps, shown, now})
+    if session().playing or len(steps) < 2:
+        st.select_slider("Time", ["start", NOW], NOW, key="time at rest", disabled=True, label_visibility="collapsed", help=HELP)
+        return
+    show("moment", shown)
+    st.select_slider(
+        "Time", steps, key="moment", format_func=lambda step: NOW if step == now else words.count(step), help=HELP,
+        label_visibility="collapsed", on_change=lambda: look_at(st.session_state["moment"]),
+    )  # fmt: skip
+
+
+def _buttons(snapshot):
+    standing, past = not session().playing, session().moment is not None
+    healthy = snapshot.healthy_step
+    name = "Last healthy step" if healthy is None else f"Last healthy step {words.count(healthy)}"
+    st.button(
+        name, key="healthy", icon=":material/history:", disabled=not standing or healthy is None or session().moment == healthy,
+        on_click=look_at, args=(healthy,), help="The newest kept moment before the first sign of trouble.",
+    )  # fmt: skip
+    st.button("Now", key="now", disabled=not past, on_click=look_at, args=(session().now,), help="Back to the run as it stands.")
+    st.button(
+        "Continue from here", key="continue", type="primary", icon=":material/fork_right:", disabled=not past,
+        on_click=_continue, args=(False,),
+        help="Goes on from the moment that is shown, with the settings of then. What came after it is forgotten.",
+    )  # fmt: skip
+    if past and session().settings_since():
+        st.button(
+            "Continue with the new settings", key="continue changed", icon=":material/tune:", on_click=_continue, args=(True,),
+            help="Goes on from the moment that is shown, with the settings as the controls are now.",
+        )  # fmt: skip
+
+
+def _line(snapshot):
+    """What is shown, in one line."""
+    said = influence_text(snapshot.influence) if snapshot.influence is not None else ""
+    if session().playing:
+        return "Playing. Pause to look back."
+    if snapshot.moment is None:
+        return said or "Move the slider to look back: all panels show that moment."
+    changed = session().settings_since()
+    then = {name: snapshot.config[name] for name in changed}
+    since = f" Set since: {', '.join(differences(then, changed))}." if changed else ""
+    return words.literal(f"Looking back at step {words.count(snapshot.step)}. {said}{since}")
+
+
+def look_at(step):
+    """Show the moment after so many updates; the run's own step is the present."""
+    session().moment = None if step == session().now else step
+
+
+def _continue(changed):
+    session().go_on_from(session().moment, session().settings_since() if changed else None)
+    session().rerun()  # the sidebar shows the settings
