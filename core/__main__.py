@@ -15,6 +15,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLI
     os.environ[_name] = "1"
 
 STEPS = 2000
+CASE = "case:"  # begins the name of a case where a file is expected
 MAX_STEPS = 1_000_000_000
 MAX_BYTES = 1 << 20  # of one configuration; a whole one with 16 layers takes about 1,500
 INVALID = 2  # exit status, also argparse's own
@@ -51,8 +52,8 @@ def add_train(commands):
         epilog="""Exit status: 0, or 2 when the configuration is invalid; then the report is {"error": {"field": ..., "message": ...}}. """
         "With --jsonl the status is 0 and the error takes the line's place.",
     )
-    parser.add_argument("file", metavar="FILE", help="a JSON file, or - for standard input")
-    parser.add_argument("--steps", type=_steps, default=STEPS, metavar="N", help="parameter updates to train for (default %(default)s)")
+    parser.add_argument("file", metavar="FILE", help="a JSON file, - for standard input, or a case: case:NAME, case:NAME/VARIANT")
+    parser.add_argument("--steps", type=_steps, metavar="N", help=f"parameter updates to train for (default {STEPS}, or the case's own)")
     parser.add_argument("--jsonl", action="store_true", help="FILE holds one configuration a line; prints one report a line")
     parser.add_argument("--try-fixes", action="store_true", help="where something is wrong, try out what might mend it and report that too")
     parser.set_defaults(run=train)
@@ -83,7 +84,27 @@ def add_check(commands):
     parser.set_defaults(run=check)
 
 
-COMMANDS = (add_train, add_check, add_bench)
+def add_cases(commands):
+    """`cases`: the programs that people posted."""
+    parser = commands.add_parser(
+        "cases",
+        help="list the cases: programs that people posted because they did not work",
+        description="Prints a JSON list of the cases: name, title, source, config as posted, and what is expected of each variant. "
+        "`train case:NAME` runs one as posted, `train case:NAME/mended` mended.",
+    )
+    parser.set_defaults(run=cases)
+
+
+COMMANDS = (add_train, add_check, add_cases, add_bench)
+
+
+def cases(arguments):
+    """Print the list of cases; the exit status."""
+    from core.cases import CASES
+    from core.report import strict
+
+    _print([strict(case.to_dict()) for case in CASES.values()])
+    return 0
 
 
 def check(arguments):
@@ -118,13 +139,18 @@ def train(arguments):
     """Report on every configuration in the file; the exit status."""
     from core.config import ConfigError
 
+    steps = STEPS if arguments.steps is None else arguments.steps
     try:
-        with _opened(arguments.file) as stream:
-            if arguments.jsonl:
-                for line in _lines(stream):
-                    _print(_outcome(line, arguments.steps, arguments.try_fixes))
-                return 0
-            outcome = _outcome(stream.read(MAX_BYTES + 1), arguments.steps, arguments.try_fixes)
+        if arguments.file.startswith(CASE):
+            outcome = _outcome(lambda: _case(arguments.file.removeprefix(CASE), arguments.steps), arguments.try_fixes)
+        else:
+            with _opened(arguments.file) as stream:
+                if arguments.jsonl:
+                    for line in _lines(stream):
+                        _print(_outcome(lambda line=line: (_configuration(line), steps), arguments.try_fixes))
+                    return 0
+                text = stream.read(MAX_BYTES + 1)
+            outcome = _outcome(lambda: (_configuration(text), steps), arguments.try_fixes)
     except OSError as error:
         outcome = _refusal(ConfigError("file", f"cannot be read: {error.strerror or error}; was {arguments.file!r}"))
     _print(outcome)
@@ -134,12 +160,20 @@ def train(arguments):
     return INVALID
 
 
-def _outcome(text, steps, try_fixes):
-    """The report on the configuration in these bytes, or the refusal of it."""
+def _case(name, steps):
+    """(RunConfig, steps) of a case: its own number of steps unless another is asked for."""
+    from core.cases import variant
+
+    found = variant(name)
+    return found.config, found.steps if steps is None else steps
+
+
+def _outcome(wanted, try_fixes):
+    """The report on the (configuration, steps) that `wanted()` gives, or the refusal of it."""
     from core.config import ConfigError
 
     try:
-        return _report(_configuration(text), steps, try_fixes)
+        return _report(*wanted(), try_fixes)
     except ConfigError as error:
         return _refusal(error)
     except MemoryError:

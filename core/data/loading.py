@@ -10,7 +10,8 @@ from core.data.dataset import Dataset, Part, spread
 from core.data.sources import FEATURES, SOURCES
 from core.limits import LIMITS, ConfigError
 
-EXTENT = 6.0  # half the side of the square that planar sources are drawn in, as in TensorFlow Playground
+# Half the side of the square that planar sources are drawn in: of a truth table, and of all others as in TensorFlow Playground
+EXTENTS = (2.0, 6.0)
 
 
 def load(data):
@@ -113,6 +114,7 @@ def _fitted(scaling, values):
 
 
 def _extent(points):
-    """The square around the centre that holds every point, at least the usual one."""
-    half = max(EXTENT, float(np.ceil(np.abs(points).max())))
+    """The square around the centre that holds every point: one of the usual ones if it can be."""
+    farthest = float(np.abs(points).max())
+    half = next((extent for extent in EXTENTS if farthest <= extent), float(np.ceil(farthest)))
     return -half, half

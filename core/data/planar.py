@@ -40,6 +40,13 @@ def xor(samples, noise, rng):
     return _displaced(points, noise, rng), labels
 
 
+def truth_table(samples, noise, rng):
+    """The four corners of the unit square; class 1 where the coordinates differ."""
+    labels = _classes(samples)
+    x1 = _ranks(labels) % 2
+    return _displaced(np.column_stack([x1, x1 ^ labels]).astype(float), noise, rng), labels
+
+
 def gaussian(samples, noise, rng):
     """Class 1 around (2, 2), class 0 around (-2, -2)."""
     labels = _classes(samples)

@@ -58,6 +58,7 @@ def _table(title, loader, task, inputs, outputs, samples, about):
 SOURCES = {
     "circle": _planar("Circle", planar.circle, "A disc inside a ring."),
     "xor": _planar("Exclusive or", planar.xor, "Opposite quadrants share a class."),
+    "truth_table": _planar("Truth table", planar.truth_table, "Exclusive or of 0 and 1: its four lines.", samples=4),
     "gaussian": _planar("Two clouds", planar.gaussian, "Two round clouds; a straight line will do."),
     "spiral": _planar("Spiral", planar.spiral, "Two arms wound into each other: the hard one."),
     "moons": _planar("Moons", planar.moons, "Two half-moons, interlocked."),

@@ -204,3 +204,29 @@ def test_blas_is_pinned_to_one_thread_before_numpy_comes():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=LIMIT, check=True)
     assert "'num_threads': 1" in done.stdout
     assert "'num_threads': 2" not in done.stdout
+
+
+class TestCases:
+    def test_they_are_listed_as_json(self, capsys):
+        assert main(["cases"]) == 0
+        listed = strict(capsys.readouterr().out)
+        assert {"upscale_16_to_64", "overfit_ten_images", "xor_answer", "four_equations", "flower_boundary"} <= {
+            case["name"] for case in listed
+        }
+        for case in listed:
+            assert {"name", "title", "source", "config", "expects"} <= set(case)
+
+    @pytest.mark.parametrize(("name", "steps"), [("four_equations", 100), ("four_equations/mended", 2500)])
+    def test_one_runs_for_its_own_number_of_steps(self, capsys, name, steps):
+        assert main(["train", f"case:{name}"]) == 0
+        assert strict(capsys.readouterr().out)["steps"] == steps
+
+    def test_or_for_as_many_as_are_asked_for(self, capsys):
+        assert main(["train", "case:four_equations", "--steps", "3"]) == 0
+        assert strict(capsys.readouterr().out)["steps"] == 3
+
+    @pytest.mark.parametrize("name", ["nothing", "four_equations/nothing", ""])
+    def test_an_unknown_one_is_refused(self, capsys, name):
+        assert main(["train", f"case:{name}"]) == 2
+        out, err = capsys.readouterr()
+        assert strict(out)["error"]["field"] == "case" and "must" in err

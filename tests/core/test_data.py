@@ -149,8 +149,9 @@ class TestPlane:
     def test_points_lie_in_the_square(self, source):
         dataset = loaded(source, samples=2000)
         points = np.vstack([dataset.train.points, dataset.test.points])
-        assert dataset.extent == (-6, 6)
-        assert 3 < np.abs(points).max() <= 6
+        half = 2 if source == "truth_table" else 6
+        assert dataset.extent == (-half, half)
+        assert half / 2 < np.abs(points).max() <= half
 
     @pytest.mark.parametrize("source", KIND["planar"])
     def test_the_square_grows_with_the_noise(self, source):
@@ -211,6 +212,10 @@ class TestFormulas:
         x1, x2, labels = clean("circle")
         radius = np.hypot(x1, x2)
         assert (radius[labels == 1] <= 2.5).all() and (radius[labels == 0] >= 3.5).all()
+
+    def test_truth_table(self):
+        x1, x2, labels = clean("truth_table")
+        assert sorted(set(zip(x1, x2, labels))) == [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)]
 
     def test_xor(self):
         x1, x2, labels = clean("xor")

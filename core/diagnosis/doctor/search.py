@@ -57,8 +57,9 @@ class Explanation:
 
 
 def candidates(with_update):
-    """The faults of the catalogue that show in a gradient; where the updated weights are known, also that of an early update."""
-    visible = [fault for fault in FAULTS.values() if fault.tensors]
+    """The faults of the catalogue that show in a gradient, but for halved squares, which are a convention; where the updated weights
+    are known, also that of an early update."""
+    visible = [fault for fault in FAULTS.values() if fault.tensors and fault.name != "half_of_the_square"]
     early = replace(FAULTS["update_before_backprop"], edit=_back_through_updated_weights, edits="formulas")
     return [*visible, early] if with_update else visible
 

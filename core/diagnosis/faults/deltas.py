@@ -89,6 +89,11 @@ def _untransposed_weights(formulas, layer):
     formulas["error", layer] = lambda v: v.dot(v["backward_weights", layer + 1], v["delta", layer + 1])
 
 
+def _half_of_the_square(formulas, layer):
+    right = formulas["output_gradient", layer]
+    formulas["output_gradient", layer] = lambda v: right(v) / 2
+
+
 def _labels_broadcast(formulas, layer):
     """Every output meets every label: the loss being linear in the labels (but for their variance), their mean takes their place."""
     formulas["targets", layer] = lambda v: np.full_like(v["labels", layer], v["labels", layer].mean())
@@ -332,6 +337,22 @@ FAULTS = [
         watch="As if the learning rate were as many times larger as there are outputs: pictures explode, single outputs do not.",
         tensors=BOTH,
         ratio=lambda m, k: k,
+        spreads=True,
+    ),
+    Fault(
+        name="half_of_the_square",
+        title="Factor 2 of the square left out",
+        kind="formula",
+        edits="formulas",
+        edit=_half_of_the_square,
+        applies=lambda plan, layer: _output(plan, layer) and plan.loss == "mse",
+        needs="squared error",
+        wrong="delta[L] = (a[L] - y) * f'(z[L]) / outputs",
+        right="delta[L] = 2 * (a[L] - y) * f'(z[L]) / outputs",
+        origin="a - y is the gradient of half the square, while the loss shown is the square: a convention rather than a mistake.",
+        watch="Nothing but half the learning rate.",
+        tensors=BOTH,
+        ratio=lambda m, k: 0.5,
         spreads=True,
     ),
     Fault(

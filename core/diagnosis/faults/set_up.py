@@ -16,6 +16,11 @@ def _unit_normal(parameters, layer, rng):
     weights[:] = rng.standard_normal(weights.shape)
 
 
+def _positive(parameters, layer, rng):
+    weights = parameters[f"W{layer}"]
+    weights[:] = rng.uniform(size=weights.shape)
+
+
 def _zero(parameters, layer, rng):
     parameters[f"W{layer}"][:] = 0
 
@@ -57,6 +62,17 @@ FAULTS = [
         right="W[l] = randn(units, inputs) * sqrt(1 / inputs)",
         origin="randn was taken as it is; with 768 inputs a sum of so many terms has a deviation of 28.",
         watch="Outputs are enormous or saturated before the first step.",
+    ),
+    Fault(
+        name="positive_weights",
+        title="First weights all positive",
+        kind="set-up",
+        edits="parameters",
+        edit=_positive,
+        wrong="W[l] = uniform(size=(units, inputs))",
+        right="W[l] = randn(units, inputs) * sqrt(1 / inputs)",
+        origin="NumPy's uniform draws between 0 and 1 unless it is told otherwise.",
+        watch="All units begin alike and push the same way: a long plateau before they part.",
     ),
     Fault(
         name="zero_weights",

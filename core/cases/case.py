@@ -1,0 +1,109 @@
+"""What a case is: a program that somebody posted, run as it was, mended step by step, and held to what is expected."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from core.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Expects:
+    """What a variant must come to after its steps: one of these `statuses`; where `findings` are named, at least one of these codes,
+    and if `causes` are named, one of these findings has one of them; the training loss and the metric within (low, high), both ends
+    included. None: not asked."""
+
+    statuses: tuple[str, ...]
+    findings: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    loss: tuple[float, float] | None = None
+    metric: tuple[float, float] | None = None
+
+    def failures(self, report):
+        """Sentences about what of this a report (core/report.py) does not hold to; [] if it holds to all."""
+        return [sentence for sentence in self._failures(report) if sentence]
+
+    def _failures(self, report):
+        if report["status"] not in self.statuses:
+            yield f"status is {report['status']}, not {' or '.join(self.statuses)}"
+        found = [finding for finding in report["findings"] if finding["code"] in self.findings]
+        if self.findings and not found:
+            codes = ", ".join(finding["code"] for finding in report["findings"]) or "nothing"
+            yield f"none of {', '.join(self.findings)} was found, but {codes}"
+        if self.causes and found and not any(finding["cause"] in self.causes for finding in found):
+            yield f"the cause is {found[0]['cause']}, not {' or '.join(self.causes)}"
+        yield _outside("loss", report["loss"]["final"], self.loss)
+        yield _outside(report["metric"]["name"], report["metric"]["train"], self.metric)
+
+    def to_dict(self):
+        """Plain lists and numbers."""
+        return asdict(self)
+
+
+def _outside(name, value, bounds):
+    if bounds is None or (value is not None and math.isfinite(value) and bounds[0] <= value <= bounds[1]):
+        return None
+    return f"{name} is {value}, not within {bounds[0]:g} and {bounds[1]:g}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a case. `about` says what is different from the variant before and what to see; `config` runs for `steps`
+    updates."""
+
+    name: str
+    title: str
+    about: str
+    config: RunConfig
+    steps: int
+    expects: Expects
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One thing that is wrong: the formula as it was and as it should be, in TeX, and what it does."""
+
+    wrong: str
+    right: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program with its story. `source` is the file that it was posted in, `complaint` what its author saw, in other words. `posted` and
+    `mended` are one step of it in features-first NumPy, as the variants `as_posted` and `mended` run it. `slips` are what differs;
+    `remarks` say what could not be reproduced, or had to be added. `show` names what the page shows besides the runs: the
+    equations, the tour or the pictures."""
+
+    name: str
+    title: str
+    complaint: str
+    source: str
+    variants: tuple[Variant, ...]
+    slips: tuple[Slip, ...]
+    posted: str
+    mended: str
+    remarks: tuple[str, ...] = ()
+    show: str | None = None
+
+    def variant(self, name):
+        """The Variant of this name, or None."""
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+    def to_dict(self):
+        """The contract's JSON shape; `config` is that of the program as posted, `variants` holds all."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "complaint": self.complaint,
+            "source": self.source,
+            "config": self.variants[0].config.to_dict(),
+            "steps": self.variants[0].steps,
+            "expects": {variant.name: variant.expects.to_dict() for variant in self.variants},
+            "variants": [
+                {"name": entry.name, "title": entry.title, "about": entry.about, "steps": entry.steps, "config": entry.config.to_dict()}
+                for entry in self.variants
+            ],
+            "remarks": list(self.remarks),
+        }

@@ -1,0 +1,153 @@
+"""Every case, every way: the failure is real, the mending mends, and the lines that are shown are the lines that run."""
+
+import json
+
+import numpy as np
+import pytest
+
+from core.cases import CASES, upscaling, variant
+from core.config import ConfigError
+from core.data import load
+from core.link import from_query, to_query
+from core.nn.initializers import layer_parameters
+from core.report import report, strict
+from core.training.trainer import Trainer
+
+VARIANTS = {f"{case.name}/{entry.name}": entry for case in CASES.values() for entry in case.variants}
+# Enough to show what is expected of all of them, in less time
+STEPS = {"upscale_16_to_64/mended": 1000, "upscale_16_to_64/widened": 150, "upscale_16_to_64/averaged": 12, "upscale_16_to_64/in_place": 12}
+PATCHES = 40  # of the widened variant, in place of 1,500
+
+
+def trained(name):
+    entry = VARIANTS[name]
+    return Trainer(entry.config).run(STEPS.get(name, entry.steps))
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("upscale_16_to_64/widened", "upscale_16_to_64/mended")])
+def test_comes_to_what_is_expected(name):
+    assert VARIANTS[name].expects.failures(report(trained(name))) == []
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_says_what_people_need(case):
+    names = [entry.name for entry in case.variants]
+    assert names[0] == "as_posted" and "mended" in names and len(set(names)) == len(names)
+    assert case.title and case.complaint and case.slips and case.source.endswith(".txt")
+    assert not case.variant("mended").config.faults
+    listed = strict(case.to_dict())
+    assert {"name", "title", "source", "config", "expects"} <= set(listed)
+    assert set(listed["expects"]) == set(names)
+    json.dumps(listed, allow_nan=False)
+    for entry in case.variants:
+        assert from_query(to_query(entry.config)) == entry.config  # "Open in the playground" opens just this
+
+
+def test_names_lead_to_variants():
+    assert variant("xor_answer") is CASES["xor_answer"].variants[0]
+    assert variant("xor_answer/mended") is CASES["xor_answer"].variant("mended")
+    for name in ("xor", "xor_answer/mendet", "", "/mended"):
+        with pytest.raises(ConfigError, match="must"):
+            variant(name)
+
+
+def namespace(run):
+    """What the lines of a step find: this run's next batch, features first, and its parameters."""
+    x, y = run.batches[run.next_batches(1)[0]]
+    names = {name: getattr(np, name) for name in ("exp", "log", "log1p", "tanh", "maximum", "abs")}
+    names |= {"X": x[:-1].copy(), "y": y.copy(), "m": y.shape[1], "learning_rate": run.config.optimizer.learning_rate}
+    for name, array in run.parameters().items():
+        names[name] = array.T.copy() if name[0] == "W" else array[:, None].copy()
+    z1 = names["W1"] @ names["X"] + names["b1"]
+    names |= {"z1": z1, "a1": np.maximum(z1, 0), "sigmoid": lambda z: 1 / (1 + np.exp(-z))}
+    return names | {"a2": names["W2"] @ names["a1"] + names["b2"], "randn": draws(run.config)}
+
+
+def draws(config):
+    """A `randn` that gives what the engine draws in its first step."""
+    made = [array for layer, fan_in in ((1, 768), (2, 5)) for array in layer_parameters(config, layer, fan_in, 1)] if config.faults else []
+    return lambda *shape: made.pop(0).T.reshape(shape)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("way", ["posted", "mended"])
+def test_the_lines_shown_are_the_step_that_runs(name, way):
+    case = CASES[name]
+    run = Trainer(case.variant({"posted": "as_posted", "mended": "mended"}[way]).config)
+    names = namespace(run)
+    if (name, way) == ("flower_boundary", "posted"):
+        with pytest.raises(NameError, match="logprobs"):
+            exec(case.posted, names)
+        return
+    with np.errstate(all="ignore"):
+        exec(getattr(case, way), names)
+    run.advance(1)
+    for tensor, array in run.parameters().items():
+        shown = names[tensor].T if tensor[0] == "W" else names[tensor][:, 0]
+        np.testing.assert_allclose(array, shown, rtol=1e-7, atol=1e-9, err_msg=tensor)
+
+
+class TestOverfitting:
+    def test_the_loss_jumps_comes_back_and_stays_as_its_author_saw_it(self):
+        run = trained("overfit_ten_images/as_posted")
+        losses = run.telemetry.loss
+        assert losses[0] == pytest.approx(np.log(2), abs=0.01)
+        assert losses[:20].max() > 5
+        np.testing.assert_allclose(run.telemetry.frames("train_loss")[-1], np.log(2), atol=1e-4)
+        assert run.telemetry.metric("dead")[-1, 0] == 1
+
+    def test_the_right_gradient_alone_leaves_the_units_dead(self):
+        assert trained("overfit_ten_images/mean_restored").telemetry.metric("dead")[-1, 0] > 0.9
+
+
+class TestUpscaling:
+    def test_each_change_does_what_is_said(self):
+        posted, kept = trained("upscale_16_to_64/as_posted"), trained("upscale_16_to_64/weights_kept")
+        for run in (posted, kept):
+            assert run.telemetry.metric("weight_norm")[2, 1] > 1e12 and run.nonfinite.step <= 5
+        averaged = trained("upscale_16_to_64/averaged")
+        assert averaged.nonfinite is None and averaged.telemetry.metric("dead")[-1, 0] == 1
+
+    def test_mended_it_beats_the_mean_picture_within_its_five_dimensions(self):
+        run = trained("upscale_16_to_64/mended")
+        entry = CASES["upscale_16_to_64"].variant("mended")
+        assert run.telemetry.metric("dead")[-1, 0] < 1 and run.loss() < 0.03 and entry.expects.statuses == ("healthy",)
+        dataset = run.dataset
+        ratios = {name: upscaling.psnr(pictures, dataset.test.targets) for name, pictures in upscaling.enlargements(dataset).items()}
+        mine, limit = -10 * np.log10(run.loss("test")), upscaling.psnr(upscaling.limit(dataset, 5), dataset.test.targets)
+        assert ratios["mean image"] + 5 < mine < limit + 0.5
+        assert limit < ratios["nearest neighbour"] < ratios["bicubic"]
+
+    def test_mended_takes_the_very_step_of_the_summed_error(self):
+        """Half the sum of squares at 0.001 is the mean at 6.144, but for rounding."""
+        mended = CASES["upscale_16_to_64"].variant("mended").config
+        summed = mended.patched({"faults": ["sum_over_outputs", "half_of_the_square"], "optimizer": {"learning_rate": 0.001}})
+        one, other = Trainer(mended).advance(5), Trainer(summed).advance(5)
+        np.testing.assert_allclose(one.network.vector, other.network.vector, rtol=1e-8, atol=1e-10)
+
+    def test_widened_it_fits_closer_than_five_units_can(self):
+        config = CASES["upscale_16_to_64"].variant("widened").config.patched({"data": {"samples": PATCHES}})
+        run = Trainer(config)
+        before = run.loss("test")
+        assert run.run(STEPS["upscale_16_to_64/widened"]).loss() < 0.2 * before
+
+    def test_ratios_are_those_of_the_formula(self):
+        assert upscaling.psnr(np.full((2, 3), 0.6), np.full((2, 3), 0.5)) == pytest.approx(20)
+        dataset = load(CASES["upscale_16_to_64"].variants[0].config.data)
+        nearest = upscaling.enlargements(dataset)["nearest neighbour"].reshape(-1, 64, 64, 3)
+        np.testing.assert_allclose(nearest[:, ::4, ::4].reshape(len(nearest), -1), dataset.test.inputs)
+
+
+def test_four_equations_batches_are_the_full_batch():
+    posted, sliced = (Trainer(VARIANTS[f"four_equations/{name}"].config) for name in ("as_posted", "samples_sliced"))
+    assert (posted.batches_per_epoch, sliced.batches_per_epoch) == (1, 25)
+
+
+def test_mended_exclusive_or_leaves_its_plateau_sooner():
+    posted, mended = (trained(f"xor_answer/{name}") for name in ("as_posted", "mended"))
+
+    def reached(run):
+        return run.telemetry.frames("step")[np.argmax(run.telemetry.frames("train_loss") < 0.1)]
+
+    assert 0 < reached(mended) < 50_000 and 0 < reached(posted) < 50_000
+    assert np.abs(posted.dataset.train.targets).max() == 1 and len(posted.dataset.train) == 4
