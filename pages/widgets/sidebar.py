@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.link import SETTINGS
 from core.presets import PRESETS
-from pages.widgets import words
+from pages.widgets import faults, words
 from pages.widgets.controls import grid, learning_rate, refusal, show
 from pages.widgets.data import data
 from pages.widgets.network import layers
@@ -24,6 +24,7 @@ def sidebar():
         section("Data", data)
         section("Network", layers)
         section("Training", training)
+        section(faults.heading(), faults.faults)
         problem = session().problem
         if problem and not session().explained:
             with top:
