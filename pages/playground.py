@@ -8,6 +8,7 @@ import streamlit as st  # noqa: E402
 
 from pages.charts import panels  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
+from pages.widgets.fixes import fixes  # noqa: E402
 from pages.widgets.live import live_figures, preload  # noqa: E402
 from pages.widgets.session import session  # noqa: E402
 from pages.widgets.sidebar import sidebar  # noqa: E402
@@ -60,6 +61,7 @@ def draw(snapshot, readings, alerts, figures):
         status(snapshot)
     with alerts:
         findings(snapshot)
+        fixes(snapshot)
     with figures:
         live_figures(panels(snapshot, view_options()), key="figures", on_pick=pick)
 

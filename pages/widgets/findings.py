@@ -1,34 +1,132 @@
-"""Finding cards: what is wrong, since when, where, the figures that show it, and what to do."""
+"""Finding cards: what is wrong, since when, where, the figures and the curve that show it, and what to do."""
 
 from __future__ import annotations
 
 import html
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from core.limits import ConfigError
+from core.link import STOP_AT, to_query
+from pages.charts.cause import crossing_text
 from pages.widgets import words
+from pages.widgets.evidence import evidence
+from pages.widgets.session import session
 
 SEVERITIES = {"critical": ("✕", "Critical"), "warning": ("!", "Warning"), "info": ("i", "Note")}  # mark and word go with the colour
 EMPTY = "Warnings show up here, with what to do about them."
-PAUSED = "The run paused itself. Change what the card says, or press <b>Reset</b> to see it again."
+PAUSED = "The run paused itself. Apply a fix, look back with the bar at the foot of the page, or press <b>Reset</b> to see it again."
 
 
 def findings(snapshot):
-    """A card for each finding, worst first; without any, one quiet line in the same place."""
-    cards = "".join(_card(finding) for finding in snapshot.findings)
-    line = PAUSED if snapshot.nonfinite else "" if cards else "✓ Nothing wrong so far." if snapshot.step else EMPTY
-    st.html(f'<div class="findings">{cards}{f"""<div class="quiet">{line}</div>""" if line else ""}</div>')
+    """A card for the root, and what follows from it in smaller print; without any, one quiet line in the same place."""
+    roots = [finding for finding in snapshot.findings if getattr(finding, "root", True)]
+    others = [finding for finding in snapshot.findings if not getattr(finding, "root", True)]
+    with st.container(key="findings held" if _held(snapshot) else "findings", gap="xsmall"):
+        for number, finding in enumerate(roots):
+            _card(snapshot, finding, first=number == 0)
+        if others:
+            lines = "".join(_line(finding) for finding in others)
+            st.html(f'<div class="consequences">{"<h5>What follows from it</h5>" if roots else ""}<ul>{lines}</ul></div>')
+        if line := _quiet_line(snapshot):
+            st.html(f'<div class="quiet">{line}</div>')
 
 
-def _card(finding):
+def _quiet_line(snapshot):
+    if snapshot.moment is not None:
+        return "" if snapshot.findings else "✓ Nothing wrong yet at this step."
+    if snapshot.nonfinite:
+        return PAUSED
+    return "" if snapshot.findings else "✓ Nothing wrong so far." if snapshot.step else EMPTY
+
+
+def _held(snapshot):
+    """Whether to keep a card's height: once this run had one, what is below must not jump when it goes and comes back."""
+    if snapshot.findings:
+        session().had_findings = True
+    elif session().now == 0:
+        session().had_findings = False
+    return session().had_findings
+
+
+def _card(snapshot, finding, first):
     mark, word = SEVERITIES[finding.severity]
+    began = crossing_text(snapshot) if first else ""
+    fix = _fix_text(finding)
+    with st.container(key=f"finding {finding.severity} {finding.code}", gap="xsmall"):
+        st.html(
+            f'<article class="finding"><div class="mark" title="{word}">{mark}</div><div class="words">'
+            f"<h4>{html.escape(finding.title)}</h4>{_figures(finding, word)}"
+            f"<p>{html.escape(began)} {html.escape(finding.advice)}</p>"
+            f"{f'<p class=fix>Fix: <b>{html.escape(fix)}</b></p>' if fix else ''}</div>{evidence(snapshot, finding)}</article>"
+        )
+        _actions(snapshot, finding, first, fix)
+
+
+def _figures(finding, word):
     place = "whole run" if finding.layer is None else f"layer {finding.layer}"
     figures = "".join(
         f"<span>{html.escape(words.phrase(name))} <b>{words.number(value)}</b></span>" for name, value in finding.evidence.items()
     )
+    since = f"<span>since step <b>{words.count(finding.step)}</b></span>"
+    return f'<p class="figures"><span>{word}</span>{since}<span>{place}</span>{figures}</p>'
+
+
+def _line(finding):
+    mark, word = SEVERITIES[finding.severity]
     return (
-        f'<article class="finding {finding.severity}"><div class="mark" title="{word}">{mark}</div><div>'
-        f"<h4>{html.escape(finding.title)}</h4>"
-        f'<p class="figures"><span>{word}</span><span>since step <b>{words.count(finding.step)}</b></span><span>{place}</span>{figures}</p>'
-        f"<p>{html.escape(finding.advice)}</p></div></article>"
+        f'<li class="{finding.severity}"><span class="mark" title="{word}">{mark}</span> {html.escape(finding.title)} '
+        f"<small>since step {words.count(finding.step)}</small></li>"
     )
+
+
+def _fix_text(finding):
+    """The fix as it reads, "learning rate 3 → 0.3"; "" where no setting mends it."""
+    try:
+        return words.changes(session().config, session().config.patched(finding.fix)) if finding.fix else ""
+    except ConfigError:
+        return ""
+
+
+def _actions(snapshot, finding, first, fix):
+    with st.container(key=f"actions {finding.code}", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        if fix:
+            st.button(
+                "Apply", key=f"apply {finding.code}", icon=":material/build:", on_click=_apply, args=(finding.fix,), type="primary",
+                help=f"Begins again at step 0 with {fix}.",
+            )  # fmt: skip
+        if first and finding.severity != "info":
+            _trying(snapshot)
+        if link := _link(finding):
+            st.html(f'<a class="before" href="{html.escape(link)}" target="_blank">Open this run just before it</a>')
+
+
+def _trying(snapshot):
+    busy = session().trials.running
+    st.button(
+        "Try the fixes", key="try", icon=":material/science:", disabled=busy, on_click=_try, args=(None,),
+        help="Trains what might help beside this run, each from step 0, and shows what it reached.",
+    )  # fmt: skip
+    if snapshot.healthy_step:
+        st.button(
+            f"Try them from step {words.count(snapshot.healthy_step)}", key="try from healthy", disabled=busy, on_click=_try,
+            args=(snapshot.healthy_step,), help="The same, but what a living run can change begins at the last healthy step.",
+        )  # fmt: skip
+
+
+def _link(finding):
+    """The address that opens this run just before the finding; None where that cannot be had: what was done by hand is in no link."""
+    if session().config.data.source == "file" or session().seen.events or finding.step < 2:
+        return None
+    return "?" + urlencode(to_query(session().config) | {STOP_AT: finding.step - 1})
+
+
+def _apply(patch):
+    session().apply(patch)
+    session().rerun()  # the sidebar shows the settings
+
+
+def _try(at):
+    session().try_fixes(at)
+    session().rerun()  # the page looks again and again while fixes are tried

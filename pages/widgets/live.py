@@ -32,6 +32,14 @@ def theme():
     return st.context.theme.type or "light"
 
 
+def preload():
+    """Have the browser fetch Plotly's script while the page is still being made. Its address is the server's own."""
+    url = json.dumps(_plotly_url())
+    found = f"document.querySelector('script[src=' + JSON.stringify({url}) + ']')"
+    fetch = f'document.head.append(Object.assign(document.createElement("script"), {{src: {url}, onerror() {{ this.remove() }}}}))'
+    st.html(f"<script>{found} || {fetch}</script>", unsafe_allow_javascript=True)
+
+
 def live_figures(figures, key, on_pick=None):
     """Draw `figures` (name -> figure of pages.charts) in a grid, in place from one call to the next.
 

@@ -40,7 +40,7 @@ class Session:
     the person must know first. `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `playing` is how the run
     was last seen, `speed` its steps a second (None: all that can be had), `picked` the unit looked at: (layer from 1, index from 0),
     `seen` the last Snapshot. `moment` is the past step that is shown (None: the present), `now` the run's own. `tried_from` is where
-    the trials of fixes began: a past step, or None for step 0.
+    the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this run.
     """
 
     def __init__(self, query):
@@ -48,7 +48,7 @@ class Session:
         self.notice = self.problem = self.death = self.refusal = self.picked = self.speed = self.seen = None
         self.moment = self.tried_from = None
         self.now = 0
-        self.playing = self.explained = False
+        self.playing = self.explained = self.had_findings = False
         self._query = query
         self._run = None
         config, at = self._linked(query)
@@ -275,6 +275,7 @@ class Session:
         playing = self.playing
         self.act("configure", self.uploads.resolved(config))
         self.picked = self.moment = None
+        self.had_findings = False
         if playing:
             self.act("play")
 

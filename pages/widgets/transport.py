@@ -55,17 +55,17 @@ def status(snapshot):
     """Where the run stands, in figures that keep their places."""
     metric = words.phrase(snapshot.metric)
     readings = [
-        ("Step", words.count(snapshot.step), 10),
-        ("Epoch", f"{snapshot.epoch:,.1f}", 8),
-        ("Steps/s", words.rate(snapshot.steps_per_second) if snapshot.status == "running" else "–", 6),
-        ("Train loss", words.number(snapshot.train_loss), 8),
-        ("Test loss", words.number(snapshot.test_loss), 8),
-        (f"Train {metric}", words.number(snapshot.train_metric, 3), 8),
-        (f"Test {metric}", words.number(snapshot.test_metric, 3), 8),
+        ("Step", words.count(snapshot.step), 10, ""),
+        ("Epoch", f"{snapshot.epoch:,.1f}", 8, "epoch"),
+        ("Steps/s", words.rate(snapshot.steps_per_second) if snapshot.status == "running" else "–", 6, "rate"),
+        ("Train loss", words.number(snapshot.train_loss), 8, ""),
+        ("Test loss", words.number(snapshot.test_loss), 8, ""),
+        (f"Train {metric}", words.number(snapshot.train_metric, 3), 8, ""),
+        (f"Test {metric}", words.number(snapshot.test_metric, 3), 8, ""),
     ]
     cells = "".join(
-        f'<div class="reading" style="min-width:{width}ch"><span>{html.escape(name)}</span><b>{html.escape(value)}</b></div>'
-        for name, value, width in readings
+        f'<div class="reading {kind}" style="min-width:{width}ch"><span>{html.escape(name)}</span><b>{html.escape(value)}</b></div>'
+        for name, value, width, kind in readings
     )
     kind, word = state(snapshot)
     shown = f'<div class="reading state {kind}" role="status"><span>Status</span><b>{word}</b></div>'

@@ -6,6 +6,7 @@ import math
 import re
 
 from core.data.sources import SOURCES
+from core.link import flat
 
 # Words that are not simply written in lower case
 WORDS = {
@@ -51,6 +52,42 @@ def label(name):
     layer = re.match(r"layers\[(\d+)\]", name)
     prefix = f"Layer {int(layer[1]) + 1}: " if layer else ""
     return prefix + (LABELS.get(name) or sentence(phrase(name.rpartition(".")[2])))
+
+
+def changes(old, new):
+    """What differs between two configurations: "learning rate 3 → 0.3, hidden layers sigmoid → tanh"."""
+    before, after = flat(old), flat(new)
+    said = [
+        f"{_in_a_sentence(label(name))} {_said(before[name])} → {_said(value)}"
+        for name, value in after.items()
+        if value != before[name] and name != "layers"
+    ]
+    return ", ".join([*said, *_layer_changes(old.layers, new.layers)])
+
+
+def _layer_changes(old, new):
+    if [layer.units for layer in old] != [layer.units for layer in new]:
+        yield f"units {', '.join(str(layer.units) for layer in old)} → {', '.join(str(layer.units) for layer in new)}"
+    elif old[:-1] != new[:-1]:
+        yield f"hidden layers {_activations(old[:-1])} → {_activations(new[:-1])}"
+    if old[-1].activation != new[-1].activation:
+        yield f"output {phrase(old[-1].activation)} → {phrase(new[-1].activation)}"
+
+
+def _activations(layers):
+    return " and ".join(dict.fromkeys(phrase(layer.activation) for layer in layers))
+
+
+def _in_a_sentence(text):
+    return text if text[1:2].isdigit() else text[:1].lower() + text[1:]
+
+
+def _said(value):
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return phrase(value) if isinstance(value, str) else f"{value:g}"
 
 
 def complaint(error):
