@@ -56,7 +56,7 @@ def _card(snapshot, finding, first):
     fix = _fix_text(finding)
     with st.container(key=f"finding {finding.severity} {finding.code}", gap="xsmall"):
         st.html(
-            f'<article class="finding"><div class="mark" title="{word}">{mark}</div><div class="words">'
+            f'<article class="finding {finding.severity}"><div class="mark" title="{word}">{mark}</div><div class="words">'
             f"<h4>{html.escape(finding.title)}</h4>{_figures(finding, word)}"
             f"<p>{html.escape(began)} {html.escape(finding.advice)}</p>"
             f"{f'<p class=fix>Fix: <b>{html.escape(fix)}</b></p>' if fix else ''}</div>{evidence(snapshot, finding)}</article>"
