@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 STYLE = Path(__file__).with_name("style.css")
+PAGES_STYLE = Path(__file__).with_name("pages.css")
 ICON = Path(__file__).with_name("icon.svg")  # an icon by name would be fetched from another server
 FRAMED = "frame has run"
 
@@ -19,7 +20,9 @@ def frame():
     playground = "pages/playground.py"
     return st.navigation(
         [
-            st.Page(playground, title="Playground", url_path="", default=True),
+            st.Page(playground, title="Playground", icon=":material/tune:", url_path="", default=True),
+            st.Page("pages/cases.py", title="Cases", icon=":material/auto_stories:", url_path="cases"),
+            st.Page("pages/doctor.py", title="Doctor", icon=":material/stethoscope:", url_path="doctor"),
             # Streamlit gives the default page no path of its own, and /playground is a link that people write
             st.Page(playground, title="Playground", url_path="playground", visibility="hidden"),
         ]
@@ -32,3 +35,9 @@ def guard():
     if not st.session_state.pop(FRAMED, False):
         frame()
         st.rerun()
+
+
+def head(title, about):
+    """The top of a page beside the playground: what it is called and, in one line, what it is for."""
+    st.html(PAGES_STYLE)
+    st.html(f'<header class="page-head"><h1>{title}</h1><p>{about}</p></header>')

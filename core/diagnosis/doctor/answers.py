@@ -279,6 +279,8 @@ def _right(case, rows):
         return f"Your gradients are right to {worst.relative_error:.0e} ({worst.tensor}), as with an epsilon in a logarithm."
     if not any(row.ratio for row in rows):
         return "Your gradients are right: they are all zero, as they should be here, so there is little to check."
+    if not worst.relative_error:
+        return "Your gradients are right, to the last digit."
     precise = "float32" if case.eps > SINGLE else "float64"
     if worst.relative_error > SEEN:
         return f"Your gradients are right as far as {precise} rounding lets one see: {worst.tensor} is mostly rounding, or at a kink."
