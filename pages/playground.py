@@ -63,7 +63,12 @@ def draw(snapshot, readings, alerts, figures):
         findings(snapshot)
         fixes(snapshot)
     with figures:
-        live_figures(panels(snapshot, view_options()), key="figures", on_pick=pick)
+        live_figures(panels(snapshot, view_options()), key="figures", on_pick=pick, on_drawn=awake)
+
+
+def awake():
+    session().awake = True
+    st.rerun("live")
 
 
 def pick(layer, index):

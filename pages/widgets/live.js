@@ -112,6 +112,8 @@ class Board {
           await rest()
         }
       }
+      if (!this.told) this.trigger("drawn", true)
+      this.told = true
     } catch (error) {
       if (!window.Plotly) this.root.replaceChildren(element("div", "descent-missing", error.message))
       else throw error

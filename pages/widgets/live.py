@@ -40,10 +40,11 @@ def preload():
     st.html(f"<script>{found} || {fetch}</script>", unsafe_allow_javascript=True)
 
 
-def live_figures(figures, key, on_pick=None):
+def live_figures(figures, key, on_pick=None, on_drawn=None):
     """Draw `figures` (name -> figure of pages.charts) in a grid, in place from one call to the next.
 
-    `on_pick(layer, index)` (layer from 1, index from 0) is called when a unit of the network diagram is clicked.
+    `on_pick(layer, index)` (layer from 1, index from 0) is called when a unit of the network diagram is clicked, `on_drawn()` once the
+    browser has drawn the figures for the first time.
     """
 
     def picked():
@@ -56,7 +57,13 @@ def live_figures(figures, key, on_pick=None):
     # that the browser can tell what has changed without parsing, and parses only what is in view.
     head = {"names": list(figures), "theme": theme(), "plotly": _plotly_url(), "sent": time.time_ns()}
     lines = [json.dumps(part, allow_nan=False, separators=(",", ":")) for part in (head, *figures.values())]
-    _component(key=key, data="\n".join(lines).encode(), on_picked_change=picked, on_theme_change=lambda: None)
+    _component(
+        key=key, data="\n".join(lines).encode(), on_picked_change=picked, on_drawn_change=on_drawn or _nothing, on_theme_change=_nothing
+    )
+
+
+def _nothing():
+    """A trigger's callback: the rerun that comes with it is all that is wanted."""
 
 
 def _plotly_url():

@@ -40,7 +40,8 @@ class Session:
     the person must know first. `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `playing` is how the run
     was last seen, `speed` its steps a second (None: all that can be had), `picked` the unit looked at: (layer from 1, index from 0),
     `seen` the last Snapshot. `moment` is the past step that is shown (None: the present), `now` the run's own. `tried_from` is where
-    the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this run.
+    the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this run,
+    `awake` that the browser has drawn the page: a timer that fires earlier is answered without the widgets that it has not made yet.
     """
 
     def __init__(self, query):
@@ -48,7 +49,7 @@ class Session:
         self.notice = self.problem = self.death = self.refusal = self.picked = self.speed = self.seen = None
         self.moment = self.tried_from = None
         self.now = 0
-        self.playing = self.explained = self.had_findings = False
+        self.playing = self.explained = self.had_findings = self.awake = False
         self._query = query
         self._run = None
         config, at = self._linked(query)
@@ -140,8 +141,10 @@ class Session:
 
     @property
     def restless(self):
-        """Whether the next look will show something else: the run plays, a forecast is due, or fixes are being tried."""
-        return self.playing or self.trials.running or (self.death is None and self.seen is not None and self.seen.forecast_due)
+        """Whether the next look will show something else: the run plays, fixes are being tried, or a forecast is due."""
+        if self.death is not None or self.seen is None:
+            return False
+        return self.playing or self.trials.running or (self.awake and self.seen.forecast_due)
 
     def set_speed(self, speed):
         """Steps a second while playing; None is full speed."""

@@ -1,0 +1,160 @@
+"""The gauge, the bar over the run's past, and going on from there."""
+
+import time
+
+import pytest
+
+from core.config import RunConfig
+from core.presets import OPENING, PRESETS
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def settled(page):
+    """The page once its run stands still and its forecast is there; timers do not fire here."""
+    deadline = time.monotonic() + 30
+    while page.live_run.snapshot().status == "running" or page.live_run.snapshot().forecast_due:
+        assert time.monotonic() < deadline, "it did not come to rest"
+        time.sleep(0.02)
+    return page.run()
+
+
+def steps(page, *keys):
+    for key in keys:
+        settled(page.press(key))
+    return page
+
+
+def exploded(open_page):
+    return settled(open_page(**{"data.source": "hills", "layers": "8-tanh_8-tanh_1-linear", "optimizer.learning_rate": "1"}).press("play"))
+
+
+# Gauge
+
+
+def test_a_calm_run_has_a_calm_gauge(page):
+    assert "Rate / limit" in page.words
+    told = settled(page).session.seen.forecast
+    assert told.verdict == "stable" and 'class="reading gauge stable"' in page.words
+    assert "use stable rate" not in {button.key for button in page.button}
+
+
+def test_an_unstable_rate_is_told_before_play_and_replaced_by_one_that_holds(page):
+    settled(page.set("selectbox", "preset", "explosion"))
+    assert "unstable" in page.words
+    offered = float(page.button(key="use stable rate").label.removeprefix("Use "))
+    settled(page.press("use stable rate"))
+    assert page.live_run.config.optimizer.learning_rate == offered < 1
+    assert page.query["optimizer.learning_rate"] == f"{offered:g}"
+    assert page.number_input(key="optimizer.learning_rate").value == offered
+    assert page.session.seen.forecast.verdict != "unstable"
+    page.live_run.step(2000)
+    assert settled(page).session.seen.nonfinite is None
+
+
+# The past
+
+
+def test_the_slider_shows_a_moment_and_comes_back(page):
+    settled(page.press("step").press("epoch").press("epoch"))
+    now = page.session.now
+    assert page.select_slider(key="moment").value == now == 50
+    page.set("select_slider", "moment", 1)
+    assert page.session.seen.moment == page.session.seen.step == 1
+    assert "Step 1 of 50" in page.words and "Looking back at step 1" in page.words
+    assert page.step == 50  # the run itself has not moved
+    page.press("now")
+    assert page.session.moment is None and page.session.seen.step == 50
+
+
+@pytest.mark.parametrize("key", ["step", "reset", "play"])
+def test_to_move_the_run_is_to_look_at_it(page, key):
+    steps(page, "step", "epoch").set("select_slider", "moment", 1)
+    page.press(key)
+    assert page.session.moment is None
+
+
+def test_while_it_plays_the_slider_rests(page):
+    page.press("play")
+    slider = page.select_slider(key="time at rest")
+    assert slider.proto.disabled and slider.value == "now"
+    assert page.button(key="healthy").disabled and page.button(key="continue").disabled
+
+
+def test_to_continue_with_nothing_changed_is_the_run_again(page):
+    steps(page, "step", "epoch", "epoch")
+    before = page.live_run.snapshot()
+    page.set("select_slider", "moment", 1).press("continue")
+    assert page.step == 1 and page.session.moment is None and page.session.config == OPENING
+    steps(page, "epoch", "epoch")
+    again = page.live_run.snapshot()
+    assert again.step == before.step and again.train_loss == before.train_loss
+
+
+def test_one_continues_with_the_settings_of_then_or_with_those_of_now(page):
+    for wanted, rate in (("continue", 0.03), ("continue changed", 0.5)):
+        settled(page.press("reset").set("number_input", "optimizer.learning_rate", 0.03))
+        steps(page, "step", "epoch").set("select_slider", "moment", 1)
+        assert "continue changed" not in {button.key for button in page.button}
+        page.set("number_input", "optimizer.learning_rate", 0.5)
+        assert page.session.moment == 1 and "learning rate 0.03 → 0.5" in page.words.replace("\\", "")
+        page.press(wanted)
+        assert page.step == 1
+        assert page.live_run.config.optimizer.learning_rate == page.session.config.optimizer.learning_rate == rate
+        assert page.number_input(key="optimizer.learning_rate").value == rate
+        assert page.query.get("optimizer.learning_rate", "0.03") == f"{rate:g}"
+
+
+def test_the_last_healthy_step_of_a_broken_run_is_one_press_away(open_page):
+    page = exploded(open_page)
+    healthy = page.session.seen.healthy_step
+    assert page.session.seen.first_crossing and "It began in" in page.words
+    assert page.button(key="healthy").label == f"Last healthy step {healthy:,}"
+    page.press("healthy")
+    assert page.session.moment == healthy and page.session.seen.influence is not None
+    assert "mini-batch" in page.words.replace("\\", "")
+    page.set("number_input", "optimizer.learning_rate", 0.05).press("continue changed")
+    page.live_run.step(3000)
+    assert settled(page).session.seen.nonfinite is None
+
+
+def test_another_network_begins_in_the_present(page):
+    steps(page, "step", "epoch").set("select_slider", "moment", 1).set("number_input", "layers.0.units", 5)
+    assert page.session.moment is None and page.step == 0
+
+
+def test_the_past_cannot_be_edited(page):
+    steps(page, "step", "epoch")
+    page.set("selectbox", "picked layer", 2).set("number_input", "picked unit", 3)
+    assert page.session.picked == (2, 2) and not page.button(key="set").disabled
+    page.set("select_slider", "moment", 1)
+    assert page.button(key="set").disabled and page.session.seen.unit.layer == 2
+
+
+# A link to a moment
+
+
+def test_a_link_opens_the_run_just_before_the_failure(open_page):
+    page = exploded(open_page)
+    finding = page.session.seen.findings[0]
+    assert f"at={finding.step - 1}" in page.words
+    query = dict(item.split("=") for item in PRESETS["explosion"].link.split("&"))
+    other = settled(open_page(**query, at=str(finding.step - 1)))
+    assert other.step == finding.step - 1 and other.live_run.snapshot().nonfinite is None
+    assert other.session.config == PRESETS["explosion"].config
+    settled(other.press("epoch"))
+    assert other.live_run.snapshot().nonfinite.step == finding.step
+
+
+@pytest.mark.parametrize("at", ["-1", "1e3", "99999999999", "10000001", "٣", ""])
+def test_a_link_to_no_step_is_refused(open_page, at):
+    page = open_page(**{"data.source": "circle", "at": at})
+    assert "This link could not be opened" in page.words and page.session.config == OPENING
+
+
+def test_a_link_of_settings_alone_stands_at_the_start(open_page):
+    page = open_page(**{"data.source": "circle", "at": "0"})
+    assert page.step == 0 and page.session.config == RunConfig.from_dict({"data": {"source": "circle"}})
