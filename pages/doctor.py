@@ -110,7 +110,9 @@ def table(name, answer):
     rows = pd.DataFrame([row.to_dict() for row in answer.table])
     columns = {
         "tensor": st.column_config.TextColumn("Gradient"),
-        "relative_error": st.column_config.NumberColumn("Relative error", format="%.1e", help="|yours - right| over the longer of the two."),
+        "relative_error": st.column_config.NumberColumn(
+            "Relative error", format="%.1e", help="|yours - right| over the longer of the two."
+        ),
         "ratio": st.column_config.NumberColumn("Ratio", format="%.4g", help="How many times the right gradient yours is."),
         "cosine": st.column_config.NumberColumn("Cosine", format="%.4g", help="1: the same direction; -1: the opposite one."),
     }

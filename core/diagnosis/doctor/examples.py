@@ -38,7 +38,11 @@ def example(faults=()):
     arrays["loss_value"] = values["loss", plan.last].mean()
     for name, layer in given:
         gradient = values[f"d{name}", layer]
-        arrays |= {f"{name}{layer}": given[name, layer], f"d{name}{layer}": gradient, f"{name}{layer}_next": given[name, layer] - rate * gradient}
+        arrays |= {
+            f"{name}{layer}": given[name, layer],
+            f"d{name}{layer}": gradient,
+            f"{name}{layer}_next": given[name, layer] - rate * gradient,
+        }
     file = io.BytesIO()
     np.savez(file, **arrays)
     return file.getvalue()

@@ -1,0 +1,45 @@
+"""The panels of two runs beside each other, aligned in time: each from its first step to its last, and both losses on one scale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pages.charts.curves import loss, units
+from pages.charts.histograms import histograms
+from pages.charts.images import png
+from pages.charts.options import ViewOptions
+from pages.charts.output import output
+from pages.charts.style import THEMES, log_axis
+
+PANELS = {"loss": loss, "output": output, "histograms": histograms, "units": units}
+OVER_STEPS = ("loss", "units")
+
+
+def pair_panels(sides, theme):
+    """Name -> figure, a panel of one run beside that of the other. `sides` are (title, steps in all, Snapshot); `theme` is light or
+    dark."""
+    options = ViewOptions(theme=theme)
+    figures = {}
+    for name, draw in PANELS.items():
+        for number, (title, steps, snapshot) in enumerate(sides):
+            made = draw(snapshot, options, THEMES[theme])
+            made["layout"]["title"]["text"] = f"{title}: {made['layout']['title']['text'].lower()}"
+            made["alt"] = f"{title}. {made['alt']}"
+            if name in OVER_STEPS:
+                made["layout"]["xaxis"]["range"] = [0, steps]
+            figures[f"half_{name}_{number}"] = made
+    _one_scale([figures[f"half_loss_{number}"] for number in range(len(sides))], [snapshot for _, _, snapshot in sides], THEMES[theme])
+    return figures
+
+
+def _one_scale(figures, snapshots, theme):
+    """Have the loss charts share their axis."""
+    losses = [part for one in snapshots for part in (one.curves.loss, one.frames.train_loss, one.frames.test_loss)]
+    y_axis, _ = log_axis(theme, "loss", np.concatenate([np.ravel(part) for part in losses]))
+    for figure in figures:
+        figure["layout"]["yaxis"] = y_axis
+
+
+def picture(pixels, shape):
+    """A data URI of a picture of values 0 to 1."""
+    return png(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8).reshape(shape), level=6)

@@ -1,0 +1,169 @@
+"""What a case shows besides its runs: the four equations in numbers, the tour in seven steps, the enlarged pictures."""
+
+from __future__ import annotations
+
+import html
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.cases import closely, upscaling
+from core.data import load
+from pages.charts.cases import picture
+from pages.widgets import words
+from pages.widgets.controls import show
+
+ROWS, COLUMNS = 10, 5  # of a matrix that are shown
+PICTURES = 4  # patches that are shown
+BEST = "best the hidden units allow"
+NARROW = 16  # hidden units up to which the limit is worth working out: wider ones come close to everything
+
+
+def matrix(term):
+    """A Term: its equation, what it is, its shape and its numbers."""
+    with st.container(width="content", gap=None):
+        st.markdown(f"${term.equation}$")
+        rows, columns = term.numbers.shape
+        shown = [[None] if row is None else _few(list(row), COLUMNS) for row in _few(list(term.numbers), ROWS)]
+        cells = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in shown)
+        st.html(
+            f'<div class="matrix-box"><small>{html.escape(term.words)} · {rows:,} × {columns:,}</small>'
+            f'<table class="matrix">{cells}</table></div>'
+        )
+
+
+def _few(values, most):
+    """The first of the values, and None for the rest."""
+    return [*values[: most - 1], None] if len(values) > most else list(values)
+
+
+def _cell(value):
+    return f"<td>{'…' if value is None else words.number(float(value), 3)}</td>"
+
+
+def follower(variant):
+    """The Follower of a variant in this tab."""
+    kept = st.session_state.get("follower")
+    if kept is None or kept[0] != variant.config:
+        made = closely.Follower(variant.config)
+        kept = st.session_state["follower"] = variant.config, made, made.trainer.parameters()
+    return kept[1:]
+
+
+def equations(side):
+    """Controls, and BP1 to BP4 in the numbers of the left run as it stands; `side` is that run's."""
+    trainer = follower(side.variant)[0].at(side.snapshot.step)
+    layer, sample = st.session_state.get("equations.layer", 2), st.session_state.get("equations.sample", 1)
+    st.caption(
+        f"{side.variant.title}, step {words.count(side.snapshot.step)}: layer {layer}, sample {sample:,}. The numbers follow the run. A "
+        "gradient of the batch is the mean of what its samples give."
+    )
+    _matrices(closely.four_equations(trainer, layer, sample - 1))
+
+
+def equation_controls(variant):
+    """Which layer and which sample."""
+    trainer = follower(variant)[0].trainer
+    left, right = st.columns(2)
+    with left:
+        show("equations.layer", st.session_state.get("equations.layer", len(variant.config.layers)))
+        st.segmented_control(
+            "Layer", range(1, len(variant.config.layers) + 1), key="equations.layer", required=True,
+            help="From the inputs; the last is the output.",
+        )  # fmt: skip
+    with right:
+        show("equations.sample", st.session_state.get("equations.sample", 1))
+        st.number_input("Sample", 1, len(trainer.dataset.train), key="equations.sample", help="Which of the training samples.")
+
+
+def tour_controls():
+    """Which of the seven steps."""
+    show("tour.step", st.session_state.get("tour.step", 1))
+    st.segmented_control(
+        "Step of the article", range(1, len(closely.TOUR) + 1), key="tour.step", required=True,
+        format_func=lambda step: f"{step}. {closely.TOUR[step - 1][0]}", help="Each with the matrices of the run as it stands.",
+    )  # fmt: skip
+
+
+def tour(side):
+    """The chosen step in the numbers of the left run as it stands."""
+    following, first = follower(side.variant)
+    trainer = following.at(side.snapshot.step)
+    step = st.session_state.get("tour.step", 1)
+    st.caption(f"{closely.TOUR[step - 1][1]} Numbers of update {words.count(trainer.step)}, first samples.")
+    _matrices(closely.tour(trainer, first, step))
+
+
+def _matrices(terms):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="top"):
+        for term in terms:
+            matrix(term)
+
+
+# Enlarged pictures
+
+
+def pictures(sides):
+    """Peak signal-to-noise ratios of both runs as they stand, beside what needs no network, and what that makes of a few patches."""
+    columns = {side.variant.title: _ratios(side) for side in sides if side.snapshot is not None}
+    if any(column is None for column in columns.values()):
+        st.caption("Enlarging the held-back patches without a network, to compare with ...")
+        return
+    st.dataframe(
+        pd.DataFrame(columns), width="stretch", column_config={name: st.column_config.NumberColumn(format="%.1f dB") for name in columns}
+    )
+    st.caption(
+        "Peak signal-to-noise ratio on patches from a part of the photographs that no training patch touches; higher is better. The runs "
+        "may hold back other patches: compare within a column."
+    )
+    measured = _measured(sides[1].variant.config.data, _narrowest(sides[1].variant)).result()
+    st.html(_gallery(measured["pictures"]))
+
+
+def _ratios(side):
+    """{name: dB} of a run, None while they are being measured."""
+    measuring = _measured(side.variant.config.data, _narrowest(side.variant))
+    if not measuring.done():
+        return None
+    loss = side.snapshot.test_loss
+    now = -10 * np.log10(loss) if loss is not None and np.isfinite(loss) and loss > 0 else np.nan
+    return {"this network now": now, **measuring.result()["ratios"]}
+
+
+def _narrowest(variant):
+    """Hidden units, where there are few; 0 elsewhere."""
+    units = min(layer.units for layer in variant.config.layers[:-1])
+    return units if units <= NARROW else 0
+
+
+@lru_cache(maxsize=4)
+def _measured(data, dimensions):
+    """A Future of the ratios and of a few pictures, for all sessions."""
+    executor = ThreadPoolExecutor(1)
+    future = executor.submit(_measure, data, dimensions)
+    executor.shutdown(wait=False)
+    return future
+
+
+def _measure(data, dimensions):
+    dataset = load(data)
+    targets = dataset.test.targets
+    made = upscaling.enlargements(dataset)
+    if dimensions:
+        made[f"{BEST} ({dimensions})"] = upscaling.limit(dataset, dimensions)
+    chosen = np.argsort(-dataset.test.inputs.std(axis=1))[:PICTURES]  # the liveliest
+    shown = [("input", [picture(dataset.test.inputs[at], dataset.image) for at in chosen])]
+    shown += [(name, [picture(pixels[at], dataset.target_image) for at in chosen]) for name, pixels in made.items() if name != "mean image"]
+    shown.append(("target", [picture(targets[at], dataset.target_image) for at in chosen]))
+    return {"ratios": {name: upscaling.psnr(pixels, targets) for name, pixels in made.items()}, "pictures": shown}
+
+
+def _gallery(shown):
+    figures = ""
+    for name, sources in shown:
+        images = "".join(f"<img src={source!r} alt={name!r}>" for source in sources)
+        figures += f"<figure><div>{images}</div><figcaption>{html.escape(name)}</figcaption></figure>"
+    return f'<div class="gallery">{figures}</div>'
