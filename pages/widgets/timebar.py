@@ -10,7 +10,7 @@ from pages.widgets import words
 from pages.widgets.controls import show
 from pages.widgets.session import session
 
-NOW = "now"
+START, NOW = "start", "now"
 HELP = "Looks back: all panels show the run as it was at that step. The run itself is left alone."
 
 
@@ -24,17 +24,27 @@ def timebar(snapshot):
 
 
 def _slider(snapshot):
+    """One slider always: another in its place would lose what the browser last knew of it."""
     now = session().now
     shown = now if session().moment is None else session().moment
     steps = sorted({*snapshot.kept_steps, shown, now})
-    if session().playing or len(steps) < 2:
-        st.select_slider("Time", ["start", NOW], NOW, key="time at rest", disabled=True, label_visibility="collapsed", help=HELP)
-        return
+    resting = session().playing or len(steps) < 2
+    if resting:
+        steps, shown = [START, NOW], NOW
     show("moment", shown)
     st.select_slider(
-        "Time", steps, key="moment", format_func=lambda step: NOW if step == now else words.count(step), help=HELP,
-        label_visibility="collapsed", on_change=lambda: look_at(st.session_state["moment"]),
+        "Time", steps, key="moment", disabled=resting, format_func=lambda step: _name(step, now), on_change=_slide, help=HELP,
+        label_visibility="collapsed",
     )  # fmt: skip
+
+
+def _name(step, now):
+    return NOW if step == now else step if step in (START, NOW) else words.count(step)
+
+
+def _slide():
+    if not session().playing:
+        look_at(st.session_state["moment"])
 
 
 def _buttons(snapshot):
@@ -64,7 +74,7 @@ def _line(snapshot):
     if session().playing:
         return "Playing. Pause to look back."
     if snapshot.moment is None:
-        return said or "Move the slider to look back: all panels show that moment."
+        return said or ("Move the slider to look back: all panels show that moment." if session().now else "Nothing to look back at yet.")
     changed = session().settings_since()
     then = {name: snapshot.config[name] for name in changed}
     since = f" Set since: {', '.join(differences(then, changed))}." if changed else ""
@@ -73,7 +83,7 @@ def _line(snapshot):
 
 def look_at(step):
     """Show the moment after so many updates; the run's own step is the present."""
-    session().moment = None if step == session().now else step
+    session().moment = None if step in (session().now, START, NOW) else step
 
 
 def _continue(changed):

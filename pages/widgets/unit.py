@@ -14,7 +14,7 @@ def unit_editor(unit):
     with st.container(key="unit-editor", horizontal=True, vertical_alignment="center", gap="xsmall"):
         _picker()
         if unit is None:
-            st.caption("Click a unit in the network, or choose it here, to look inside it and to set its weights.")
+            st.caption("Click a unit, or choose its layer here, to look inside it and to set its weights.")
         else:
             _row(unit, f"unit {unit.index + 1} of layer {unit.layer}")
 

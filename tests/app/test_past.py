@@ -79,7 +79,7 @@ def test_to_move_the_run_is_to_look_at_it(page, key):
 
 def test_while_it_plays_the_slider_rests(page):
     page.press("play")
-    slider = page.select_slider(key="time at rest")
+    slider = page.select_slider(key="moment")
     assert slider.proto.disabled and slider.value == "now"
     assert page.button(key="healthy").disabled and page.button(key="continue").disabled
 
