@@ -108,12 +108,19 @@ def runs(case):
         st.markdown(f"##### {controls[0]}")
         controls[1]()
     places.append(st.container())
-    st.fragment(draw, run_every=TICK if pair().restless else None)(case, pair().restless, *places)
+    st.fragment(draw, run_every=TICK if restless(case) else None)(case, restless(case), *places)
+
+
+def restless(case):
+    """Whether anything on the page will change by itself."""
+    return pair().restless or (case.show == "pictures" and not closely.measured(pair().sides))
 
 
 def draw(case, was_restless, left, right, charts, closer):
-    """Both runs as they stand; when that will not change by itself any more, all of it once again, at rest."""
+    """Both runs as they stand; when that will not change by itself any more, the whole page once more, at rest."""
     pair().tick()
+    if was_restless and not restless(case):
+        st.rerun()
     sides = pair().sides
     for side, place in zip(sides, (left, right)):
         with place:
@@ -129,8 +136,6 @@ def draw(case, was_restless, left, right, charts, closer):
             VIEWS[case.show][2](sides[0])
         elif begun and case.show == "pictures":
             closely.pictures(sides)
-    if was_restless and not pair().restless:
-        st.rerun()
 
 
 def state(side):

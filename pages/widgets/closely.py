@@ -108,10 +108,10 @@ def _matrices(terms):
 
 def pictures(sides):
     """Peak signal-to-noise ratios of both runs as they stand, beside what needs no network, and what that makes of a few patches."""
-    columns = {side.variant.title: _ratios(side) for side in sides if side.snapshot is not None}
-    if any(column is None for column in columns.values()):
+    if not measured(sides):
         st.caption("Enlarging the held-back patches without a network, to compare with ...")
         return
+    columns = {side.variant.title: _ratios(side) for side in sides}
     st.dataframe(
         pd.DataFrame(columns), width="stretch", column_config={name: st.column_config.NumberColumn(format="%.1f dB") for name in columns}
     )
@@ -119,18 +119,23 @@ def pictures(sides):
         "Peak signal-to-noise ratio on patches from a part of the photographs that no training patch touches; higher is better. The runs "
         "may hold back other patches: compare within a column."
     )
-    measured = _measured(sides[1].variant.config.data, _narrowest(sides[1].variant)).result()
-    st.html(_gallery(measured["pictures"]))
+    st.html(_gallery(_measuring(sides[1].variant).result()["pictures"]))
+
+
+def measured(sides):
+    """Whether all is known that `pictures` shows; where it is not, it is being worked out beside the page."""
+    return all([_measuring(side.variant).done() for side in sides])
+
+
+def _measuring(variant):
+    return _measured(variant.config.data, _narrowest(variant))
 
 
 def _ratios(side):
-    """{name: dB} of a run, None while they are being measured."""
-    measuring = _measured(side.variant.config.data, _narrowest(side.variant))
-    if not measuring.done():
-        return None
+    """{name: dB} of a run."""
     loss = side.snapshot.test_loss
     now = -10 * np.log10(loss) if loss is not None and np.isfinite(loss) and loss > 0 else np.nan
-    return {"this network now": now, **measuring.result()["ratios"]}
+    return {"this network now": now, **_measuring(side.variant).result()["ratios"]}
 
 
 def _narrowest(variant):

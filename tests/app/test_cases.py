@@ -1,0 +1,125 @@
+"""The cases' page: every case opens, runs side by side and leads to the playground; links to it are checked."""
+
+import time
+from urllib.parse import parse_qsl
+
+import pytest
+
+from core.cases import CASES
+from core.link import from_query
+
+PATIENCE = 60
+
+
+class Cases:
+    """A visitor on the cases' page."""
+
+    def __init__(self, page, **query):
+        self.page = page
+        page.test.switch_page("pages/cases.py")
+        for name, value in query.items():
+            page.test.query_params[name] = value
+        page.run()
+        self.wait(lambda: not self.pair.restless)
+
+    @property
+    def pair(self):
+        return self.page.test.session_state["pair"]
+
+    def wait(self, condition):
+        until = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < until, "waited in vain"
+            time.sleep(0.05)
+            self.page.run()
+
+    @property
+    def steps(self):
+        return [side.snapshot.step for side in self.pair.sides]
+
+
+@pytest.fixture
+def open_cases(open_page):
+    opened = []
+
+    def go(**query):
+        opened.append(Cases(open_page(), **query))
+        return opened[-1]
+
+    yield go
+    for cases in opened:
+        cases.pair.close()
+
+
+@pytest.mark.parametrize("name", ["xor_answer", "four_equations", "flower_boundary"])
+def test_both_run_to_the_end_of_their_steps(open_cases, name):
+    cases = open_cases(case=name)
+    assert cases.steps == [0, 0]
+    assert CASES[name].complaint in cases.page.words and CASES[name].slips[0].effect in cases.page.words
+    cases.page.press("pair play")
+    cases.wait(lambda: not cases.pair.playing)
+    variants = CASES[name].variant("as_posted"), CASES[name].variant("mended")
+    assert cases.steps == [variant.steps for variant in variants]
+    cases.page.press("pair reset")
+    cases.wait(lambda: not cases.pair.restless)
+    assert cases.steps == [0, 0]
+
+
+def test_the_pictures_are_measured_and_the_broken_run_stops(open_cases):
+    cases = open_cases(case="upscale_16_to_64")
+    cases.page.set("selectbox", "upscale_16_to_64 right", "weights_kept")
+    cases.wait(lambda: not cases.pair.restless)
+    cases.page.press("pair play")
+    cases.wait(lambda: not cases.pair.playing)
+    assert all(side.snapshot.nonfinite for side in cases.pair.sides)
+    cases.wait(lambda: len(cases.page.dataframe) > 0)
+    table = cases.page.dataframe[0].value
+    assert table.loc["bicubic", "As posted"] > table.loc["best the hidden units allow (5)", "As posted"] > table.loc["mean image", "As posted"]
+    assert "overflowed" in cases.page.words
+
+
+def test_a_variant_of_ones_own_choice_stands_on_either_side(open_cases):
+    cases = open_cases(case="four_equations")
+    cases.page.set("selectbox", "four_equations left", "large_inputs")
+    cases.wait(lambda: not cases.pair.restless)
+    cases.page.press("pair play")
+    cases.wait(lambda: cases.pair.sides[0].snapshot.nonfinite is not None)
+    assert cases.pair.sides[0].variant.name == "large_inputs"
+
+
+def test_four_equations_in_numbers_follow_layer_and_sample(open_cases):
+    cases = open_cases(case="four_equations")
+    assert "BP1" in cases.page.words and "BP3" in cases.page.words
+    cases.page.set("segmented_control", "equations.layer", 1).set("number_input", "equations.sample", 7)
+    assert "BP2" in cases.page.words and "sample 7" in cases.page.words and "10 × 2" in cases.page.words
+
+
+def test_the_tour_has_seven_steps(open_cases):
+    cases = open_cases(case="flower_boundary")
+    seen = {cases.page.words}
+    for step in range(2, 8):
+        cases.page.set("segmented_control", "tour.step", step)
+        seen.add(cases.page.words)
+    assert len(seen) == 7 and "accuracy" in cases.page.words
+
+
+def test_the_address_names_the_case(open_cases):
+    cases = open_cases(case="xor_answer")
+    assert cases.page.pills(key="case").value == "xor_answer"
+    cases.page.set("pills", "case", "four_equations")
+    assert cases.page.query == {"case": "four_equations"}
+
+
+@pytest.mark.parametrize("name", ["nothing", "<script>alert(1)</script>", "x" * 5000])
+def test_an_unknown_case_is_said_so(open_cases, name):
+    cases = open_cases(case=name)
+    assert "no case" in cases.page.warning[0].value and "<script>" not in cases.page.warning[0].value
+
+
+def test_links_open_just_this_in_the_playground(open_cases):
+    cases = open_cases(case="four_equations")
+    links = [dict(parse_qsl(link.proto.query_string)) for link in cases.page.test.get("page_link")]
+    assert [from_query(link) for link in links] == [
+        CASES["four_equations"].variant("as_posted").config,
+        CASES["four_equations"].variant("mended").config,
+    ]
