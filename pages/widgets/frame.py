@@ -6,10 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.widgets.session import KEY
+
 STYLE = Path(__file__).with_name("style.css")
 PAGES_STYLE = Path(__file__).with_name("pages.css")
 ICON = Path(__file__).with_name("icon.svg")  # an icon by name would be fetched from another server
 FRAMED = "frame has run"
+PAGE = "page last shown"
 
 
 def frame():
@@ -18,7 +21,7 @@ def frame():
     st.html(STYLE)
     st.session_state[FRAMED] = True
     playground = "pages/playground.py"
-    return st.navigation(
+    page = st.navigation(
         [
             st.Page(playground, title="Playground", icon=":material/tune:", url_path="", default=True),
             st.Page("pages/cases.py", title="Cases", icon=":material/auto_stories:", url_path="cases"),
@@ -27,6 +30,15 @@ def frame():
             st.Page(playground, title="Playground", url_path="playground", visibility="hidden"),
         ]
     )
+    if (
+        page.title == "Playground"
+        and st.session_state.get(PAGE, page.title) != page.title
+        and not st.query_params
+        and KEY in st.session_state
+    ):
+        st.session_state[KEY].write_address()  # the navigation leads back to an empty address, which would mean the opening run
+    st.session_state[PAGE] = page.title
+    return page
 
 
 def guard():

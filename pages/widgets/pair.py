@@ -26,6 +26,7 @@ class Side:
 
     def __init__(self):
         self.variant = self.snapshot = self.problem = self._run = None
+        self._moving = False
 
     def begin(self, variant):
         """Have the run at step 0 of a variant, in the process that there is or in a new one, beside the page."""
@@ -46,11 +47,12 @@ class Side:
         )
 
     def look(self):
-        """Take a snapshot, if the run has begun."""
-        if self._run is None or not self._run.done() or self.problem:
+        """Take a snapshot, if the run has begun and there may be something new."""
+        if not self._run.done() or self.problem or (self.snapshot and not self._moving):
             return
         try:
             self.snapshot = self._run.result().snapshot()
+            self._moving = self.snapshot.status == "running"
         except (WorkerDied, TooManyRuns, ConfigError) as error:
             self.problem = str(error)
 
@@ -58,6 +60,7 @@ class Side:
         """Train up to this share of the variant's steps."""
         missing = round(share * self.variant.steps) - self.snapshot.step
         if not self.over and missing > 0:
+            self._moving = True
             self._act("step", missing)
 
     def stop(self):
@@ -140,7 +143,7 @@ class Pair:
             return
         if self.over or self._share > SHARES:
             self.playing = False
-        elif not any(side.snapshot and side.snapshot.status == "running" for side in self.sides):
+        elif not any(side.snapshot.status == "running" for side in self.sides):
             self._share += 1
             for side in self.sides:
                 side.train_to(self._share / SHARES)

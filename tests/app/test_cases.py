@@ -14,13 +14,14 @@ PATIENCE = 60
 class Cases:
     """A visitor on the cases' page."""
 
-    def __init__(self, page, **query):
+    def __init__(self, page, wait, **query):
         self.page = page
         page.test.switch_page("pages/cases.py")
         for name, value in query.items():
             page.test.query_params[name] = value
         page.run()
-        self.wait(lambda: not self.pair.restless)
+        if wait:
+            self.wait(lambda: not self.pair.restless)
 
     @property
     def pair(self):
@@ -42,8 +43,8 @@ class Cases:
 def open_cases(open_page):
     opened = []
 
-    def go(**query):
-        opened.append(Cases(open_page(), **query))
+    def go(wait=True, **query):
+        opened.append(Cases(open_page(), wait, **query))
         return opened[-1]
 
     yield go
@@ -74,7 +75,9 @@ def test_the_pictures_are_measured_and_the_broken_run_stops(open_cases):
     assert all(side.snapshot.nonfinite for side in cases.pair.sides)
     cases.wait(lambda: len(cases.page.dataframe) > 0)
     table = cases.page.dataframe[0].value
-    assert table.loc["bicubic", "As posted"] > table.loc["best the hidden units allow (5)", "As posted"] > table.loc["mean image", "As posted"]
+    assert (
+        table.loc["bicubic", "As posted"] > table.loc["best the hidden units allow (5)", "As posted"] > table.loc["mean image", "As posted"]
+    )
     assert "overflowed" in cases.page.words
 
 
@@ -112,7 +115,7 @@ def test_the_address_names_the_case(open_cases):
 
 @pytest.mark.parametrize("name", ["nothing", "<script>alert(1)</script>", "x" * 5000])
 def test_an_unknown_case_is_said_so(open_cases, name):
-    cases = open_cases(case=name)
+    cases = open_cases(wait=False, case=name)
     assert "no case" in cases.page.warning[0].value and "<script>" not in cases.page.warning[0].value
 
 
@@ -123,3 +126,14 @@ def test_links_open_just_this_in_the_playground(open_cases):
         CASES["four_equations"].variant("as_posted").config,
         CASES["four_equations"].variant("mended").config,
     ]
+
+
+def test_the_playground_is_as_it_was_on_coming_back(open_page):
+    page = open_page()
+    page.press("step").set("number_input", "optimizer.learning_rate", 0.25)
+    run, query = page.live_run, page.query
+    for name in ("doctor", "playground"):
+        page.test.switch_page(f"pages/{name}.py")
+        page.test.query_params.clear()
+        page.run()
+    assert page.live_run is run and page.step == 1 and page.query == query
