@@ -48,8 +48,8 @@ def story(case):
     with st.expander("What is wrong, formula by formula", expanded=True):
         for slip in case.slips:
             wrong, right = st.columns(2)
-            wrong.markdown(f":red[✕] ${slip.wrong}$")
-            right.markdown(f":blue[✓] ${slip.right}$")
+            wrong.markdown(f":red[✕]&ensp;${slip.wrong}$")
+            right.markdown(f":blue[✓]&ensp;${slip.right}$")
             st.caption(slip.effect)
     with st.expander("One step, line by line"):
         wrong, right = _marked(case.posted.splitlines(), case.mended.splitlines())

@@ -167,7 +167,7 @@ def _backward(known, trainer, first):
         ),
     ]
     for layer in (2, 1):
-        before = "X" if layer == 1 else f"a^{layer - 1}"
+        before = "X" if layer == 1 else f"(a^{layer - 1})"
         gradient = known["dW", layer]
         terms += [
             Term(f"dW^{layer}", rf"dW^{layer} = \frac{{1}}{{m}} \delta^{layer} {before}^\top", "gradient", gradient),

@@ -65,7 +65,7 @@ def _factor(row):
     if row.ratio is None or (row.ratio != 0 and abs(row.cosine or 0) < PARALLEL):
         return None
     for ratio, told in ((row.ratio, lambda whole: whole), (row.ratio and 1 / row.ratio, lambda whole: 1 / whole)):
-        if round(ratio) and abs(ratio - round(ratio)) < FACTOR * abs(ratio):
+        if round(ratio) not in (0, 1) and abs(ratio - round(ratio)) < FACTOR * abs(ratio):
             return told(round(ratio))
     return row.ratio if 0.99 < abs(row.ratio) < 1.01 else float(f"{row.ratio:.3g}")
 

@@ -25,6 +25,8 @@ def pair_panels(sides, theme):
             made = draw(snapshot, options, THEMES[theme])
             made["layout"]["title"]["text"] = f"{title}: {made['layout']['title']['text'].lower()}"
             made["alt"] = f"{title}. {made['alt']}"
+            for note in made["layout"].get("annotations", []):
+                note["text"] = note["text"].replace("Press Play", "Press Run both")
             if name in OVER_STEPS:
                 made["layout"]["xaxis"]["range"] = [0, steps]
             figures[f"half_{name}_{number}"] = made

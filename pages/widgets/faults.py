@@ -25,9 +25,9 @@ def faults():
     """All switches, by kind; below one that is on, how and where the mistake is made, and what to watch for."""
     complaint("faults")
     plan, chosen = _plan(), _by_family(session().draft["faults"])
-    for name in chosen:
-        st.caption(f":orange[:material/bug_report:] {FAULTS[name].title}")
-    with st.expander("Mistakes to switch on"):
+    if chosen:
+        st.caption(f":orange[:material/bug_report:] {', '.join(FAULTS[name].title for name in chosen)}")
+    with st.expander("Mistakes to switch on"), st.container(gap="xsmall"):
         st.caption("Mistakes that people make in a backward pass of their own. Each starts the run anew.")
         for kind in KINDS:
             families = [fault for fault in FAULTS.values() if fault.kind == kind and not fault.of]
