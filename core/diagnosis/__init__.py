@@ -1,6 +1,5 @@
 """What is wrong with a run: `diagnose` asks every detector, and finds the root among what they say."""
 
-
 import json
 from dataclasses import replace
 

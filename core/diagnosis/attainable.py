@@ -1,8 +1,7 @@
 """What others make of the same data: how well neighbours and a linear model foretell a sample that they have not seen.
 
-Two models without anything to tune, so that "it does not learn" can be told from "there is nothing to learn", and a network that is too
-small from one that is trained wrongly. Both leave out the sample they judge: k nearest neighbours (Cover & Hart 1967), and ridge regression by
-its closed form for leaving one out (Golub, Heath & Wahba 1979).
+Two models without anything to tune, so that "it does not learn" can be told from "there is nothing to learn". Both leave out the sample
+they judge: k nearest neighbours (Cover & Hart 1967), and ridge regression by its closed form for leaving one out (Golub et al. 1979).
 """
 
 from __future__ import annotations

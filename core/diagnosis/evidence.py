@@ -38,9 +38,12 @@ SAME = 1e-9
 PROBED = 64
 # By what share, and by how many standard errors, the loss must have fallen over the later part of the run to be still falling
 FALLING, CERTAIN = 0.02, 3
-LATER_PARTS = (0.3, 0.6, 1.0)
+LATER_PARTS, LATELY = (0.3, 0.6, 1.0), 0.8
 # No verdict "it does not learn" before so many updates
 PATIENCE = 200
+# Nor, of a run that is well-behaved in all else, that it stands still, or will get no further: many learn nothing for a while, and then all
+# at once
+LONG_PATIENCE, LONGEST_PATIENCE = 500, 1000
 # "Now" is this last share of the run, and of samples at least and at most so many
 RECENT, RECENT_ROWS = 0.2, (8, 64)
 # A batch loss is averaged over so many training samples before it is judged, but never over more than a share of the history
@@ -324,17 +327,33 @@ class Evidence:
         return None
 
     @cached_property
+    def behind(self):
+        """Whether it does far worse than others and gets no better."""
+        return not self.nonfinite and self.step >= LONG_PATIENCE and self.share < POORLY and not self.falling
+
+    @cached_property
     def poor(self):
-        """Whether it has had its chance, does far worse than others, and gets no better."""
-        return not self.nonfinite and self.judged and self.share < POORLY and not self.falling
+        """The same of a run that has had all the time it needs."""
+        return self.behind and self.step >= LONGEST_PATIENCE
 
     @cached_property
     def falling(self):
-        """Whether the loss, without its penalty, fell clearly over the later part of the run."""
+        """Whether the loss, without its penalty, fell clearly over the later part of the run; or whether the last full evaluations are
+        better than those before."""
         first, middle, end = np.searchsorted(self.steps, np.multiply(LATER_PARTS, self.step), side="right")
         before, after = (self._data_losses(slice(*part)) for part in ((first, middle), (middle, end)))
         noise = np.sqrt(before.var() / len(before) + after.var() / len(after))
-        return bool(before.mean() - after.mean() > max(FALLING * before.mean(), CERTAIN * noise))
+        return bool(before.mean() - after.mean() > max(FALLING * before.mean(), CERTAIN * noise)) or self._lately_better
+
+    @cached_property
+    def _lately_better(self):
+        """Whether three in four of the last metrics are better than three in four of those in the middle of the run."""
+        steps, metrics = self.telemetry.frames("step"), self.telemetry.frames("train_metric")
+        first, middle, last = np.searchsorted(steps, np.multiply((LATER_PARTS[0], LATER_PARTS[1], LATELY), self.step))
+        before, after = metrics[first:middle], metrics[last:]
+        if min(len(before), len(after)) < 3:
+            return False
+        return bool(np.quantile(after, 0.25) > np.quantile(before, 0.75) + FALLING)
 
     def _data_losses(self, rows):
         """Batch losses of these rows without the penalty's part. That is known from the weight norms, somewhat high: these hold the biases

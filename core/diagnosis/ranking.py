@@ -28,8 +28,8 @@ ORDER = (
 
 
 def ranked(findings):
-    """The findings worst first. The root takes the severity of the worst of them; symptoms take what to change from a root that is a mistake,
-    and its fix mends what else is plainly wrong."""
+    """The findings worst first. The root takes the severity of the worst of them; symptoms take what to change from a root that is a
+    mistake, and its fix mends what else is plainly wrong."""
     serious = [finding for finding in findings if finding.severity != "info"]
     notes = sorted((finding for finding in findings if finding.severity == "info"), key=_order)
     if not serious:

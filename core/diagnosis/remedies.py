@@ -22,7 +22,7 @@ AIMED_UPDATE_RATIO = 1e-2
 CLIP_NORM = 1.0
 # A usual mini-batch (Bengio 2012, "Practical recommendations for gradient-based training of deep architectures")
 USUAL_BATCH = 32
-# A sigmoid's steepest slope: each layer takes at least three quarters of the gradient, which more than so many layers do not leave enough of
+# A sigmoid's steepest slope: each such layer takes at least three quarters of the gradient, and more than so many leave too little
 FLAT, MANY_FLAT = ACTIVATIONS["sigmoid"].steepest, 2
 # Batches so small that what one asks for may undo what another did
 FEW_SAMPLES = 4
@@ -79,6 +79,8 @@ def against_standstill(evidence):
     remedy = against_too_large(evidence)
     if remedy["cause"] != "learning_rate":
         return remedy
+    if too_flat(evidence.config.layers[:-1]):
+        return steadier_activation(evidence)
     ratio = float(np.nanmax(evidence.now("update_ratio"), initial=0.0)) if len(evidence.steps) else 0.0
     if ratio > AIMED_UPDATE_RATIO:
         return against_swings(evidence)
@@ -97,11 +99,16 @@ def against_underfitting(evidence):
     if config.optimizer.learning_rate > usual_rate(config):
         return against_swings(evidence)
     hidden = config.layers[:-1]
-    if sum(ACTIVATIONS[layer.activation].steepest == FLAT for layer in hidden) > MANY_FLAT:
+    if too_flat(hidden):
         return steadier_activation(evidence)
     if not hidden or min(layer.units for layer in hidden) < CAPACITY / 2 or all(layer.activation == "linear" for layer in hidden):
         return larger_network(evidence)
     return against_standstill(evidence)
+
+
+def too_flat(layers):
+    """Whether these layers leave too little of a gradient."""
+    return sum(ACTIVATIONS[layer.activation].steepest == FLAT for layer in layers) > MANY_FLAT
 
 
 def other_optimizer(evidence):
@@ -214,9 +221,8 @@ def mismatch(evidence):
             _canonical(evidence, "output_activation"),
             False,
         )
-    if loss in ("mse", "mae", "huber") and evidence.dataset.labels:
-        certain = output == "relu"
-        return f"The targets are classes, and {said} treats them as values.", _canonical(evidence, "loss"), certain
+    if loss in ("mse", "mae", "huber") and evidence.dataset.labels and output not in ("sigmoid", "tanh", "softmax"):
+        return f"The targets are classes; {said} with {outputs} treats them as values.", _canonical(evidence, "loss"), output == "relu"
     return None
 
 
@@ -270,7 +276,7 @@ def reachable_output(evidence):
 # The learning rate, and the rest
 
 
-def weaker_penalty(evidence, cost):
+def no_penalty():
     """No penalty: what is left can be judged, and a penalty be put back in small."""
     return {
         "cause": "penalty",
@@ -298,6 +304,8 @@ def stable_learning_rate(evidence):
     rate = rounded(min(evidence.forecast.largest_stable_rate, usual))
     if not 0 < rate < evidence.config.optimizer.learning_rate:
         return smaller_learning_rate(evidence)
+    if (evidence.config.batch_size or USUAL_BATCH) <= FEW_SAMPLES:  # each is steeper than the mean of all, which the limit is about
+        rate = rounded(rate / 10)
     return {
         "cause": "learning_rate",
         "advice": f"Take smaller steps: a learning rate of {rate:g} is expected to be stable.",
@@ -322,7 +330,7 @@ def larger_batch(evidence):
     """More samples an update, and a rate within custom."""
     return {
         "cause": "batch_size",
-        "advice": f"Each update follows {evidence.config.batch_size} sample{'s' * (evidence.config.batch_size > 1)} only, and they pull apart: take {USUAL_BATCH}.",
+        "advice": f"Each update follows too few samples, and what one asks for undoes what another did: take {USUAL_BATCH}.",
         "fix": {"batch_size": USUAL_BATCH, **usual_learning_rate(evidence)},
     }
 
@@ -336,7 +344,7 @@ def larger_network(evidence):
     layers = [{"units": units, "activation": activation}] * max(2, len(hidden))
     return {
         "cause": "capacity",
-        "advice": f"The network is too small or too straight for this data: use {len(layers)} hidden layers of {units} {activation.replace('_', ' ')} units.",
+        "advice": f"Use {len(layers)} hidden layers of {units} {activation.replace('_', ' ')} units: fewer, or straight ones, bend too little.",
         "fix": {"layers": [*layers, output], **usual_learning_rate(evidence)},
     }
 

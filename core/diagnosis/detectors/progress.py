@@ -6,7 +6,7 @@ import numpy as np
 
 from core.diagnosis import remedies
 from core.diagnosis.detectors.signal import SMALL
-from core.diagnosis.evidence import LEARNED
+from core.diagnosis.evidence import LEARNED, LONG_PATIENCE
 from core.diagnosis.finding import Finding, figures
 
 # Updates shorter than this share of the weights hardly move them (A. Karpathy's rule: 1e-3 is healthy, 1e-4 the lower end)
@@ -14,7 +14,9 @@ TOO_SHORT = 1e-4
 # Outputs that differ this little from sample to sample, beside the targets, ignore their inputs
 BLIND = 1e-2
 # The training metric is so far ahead of the test metric, and that so far behind its best, before it counts as learned by heart
-AHEAD, BEHIND = 0.15, 0.05
+AHEAD, FAR_AHEAD, BEHIND = 0.15, 0.25, 0.05
+# Or the test loss stays so many times above its lowest, for so many looks; no verdict from fewer samples held back
+RISEN, RECENT_LOOKS, FEW_HELD_BACK = 1.3, 5, 20
 
 DETECTORS = []
 
@@ -58,7 +60,7 @@ def ignores_input(evidence):
             severity="warning",
             step=evidence.step,
             layer=None,
-            title=f"The network ignores its inputs: over {outputs.shape[1]} samples its outputs differ by {spread:.2g}, the targets by {wanted:.2g}.",
+            title=f"The network ignores its inputs: outputs differ by {spread:.2g} from sample to sample, targets by {wanted:.2g}.",
             evidence=figures(output_deviation=spread, target_deviation=wanted),
             **remedies.against_standstill(evidence),
         )
@@ -67,7 +69,7 @@ def ignores_input(evidence):
 @detector
 def plateau(evidence):
     """The loss is flat at what a constant output gives."""
-    if evidence.stuck and not evidence.constant and (evidence.prize or evidence.attainable.samples == 0):
+    if evidence.stuck and evidence.step >= LONG_PATIENCE and not evidence.constant and evidence.prize:
         yield Finding(
             code="plateau",
             severity="warning",
@@ -99,21 +101,26 @@ def underfitting(evidence):
 
 @detector
 def overfitting(evidence):
-    """It learns the training samples by heart: better and better there, worse on those held back."""
-    if not evidence.judged or evidence.nonfinite or not np.isfinite(evidence.test_metric) or len(evidence.dataset.test) < 20:
+    """It learns the training samples by heart: far better there than on those held back, and worse and worse on these."""
+    held_back = len(evidence.dataset.test)
+    if not evidence.judged or evidence.nonfinite or not np.isfinite(evidence.test_metric) or held_back < FEW_HELD_BACK:
         return
-    best = np.nanmax(evidence.telemetry.frames("test_metric"))
-    ahead, behind = evidence.metric - evidence.test_metric, best - evidence.test_metric
-    luck = 2 / np.sqrt(len(evidence.dataset.test))
-    if ahead > max(AHEAD, luck) and behind > BEHIND:
-        step = int(evidence.telemetry.frames("step")[np.nanargmax(evidence.telemetry.frames("test_metric"))])
+    luck = 2 / np.sqrt(held_back)
+    metrics, losses = evidence.telemetry.frames("test_metric"), evidence.telemetry.frames("test_loss")
+    best, now = np.nanmax(metrics), evidence.test_metric
+    ahead, behind = evidence.metric - now, best - now
+    rising = np.nanmin(losses[-RECENT_LOOKS:]) > RISEN * np.nanmin(losses)
+    if ahead > max(AHEAD, luck) and (behind > BEHIND or rising):
+        half_lost = now - evidence.baseline.metric < (best - evidence.baseline.metric) / 2
+        severe = half_lost and (behind > max(AHEAD, luck) or (rising and ahead > max(FAR_AHEAD, luck)))
+        step = int(evidence.telemetry.frames("step")[np.nanargmin(losses)])
         yield Finding(
             code="overfitting",
-            severity="warning" if behind > max(AHEAD, luck) else "info",
+            severity="warning" if severe else "info",
             step=step,
             layer=None,
-            title=f"Learned by heart since step {step}: training {evidence.metric:.2f}, test {evidence.test_metric:.2f}, which was {best:.2f}.",
-            evidence=figures(train_metric=evidence.metric, test_metric=evidence.test_metric, best_test_metric=best),
+            title=f"Learned by heart since step {step}: {evidence.metric:.2f} on the training samples, {now:.2f} on those held back.",
+            evidence=figures(train_metric=evidence.metric, test_metric=now, best_test_metric=best),
             **remedies.stronger_hold(evidence),
         )
 
@@ -121,7 +128,9 @@ def overfitting(evidence):
 @detector
 def slow_progress(evidence):
     """It is learning, and not finished."""
-    if evidence.judged and not (evidence.nonfinite or evidence.well or evidence.poor or evidence.stuck or evidence.unforeseen):
+    if evidence.step >= LONG_PATIENCE and not (
+        evidence.nonfinite or evidence.well or evidence.poor or evidence.stuck or evidence.unforeseen
+    ):
         yield Finding(
             code="slow_progress",
             severity="info",

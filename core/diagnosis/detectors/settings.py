@@ -1,5 +1,5 @@
-"""Wrong settings: what can be known before the first step. Each yields Findings with `mistake` set, which are told before the run has had its
-chance and while it does not do well; on runs that learn they are silent, or, where the choice is odd in any case, a note.
+"""Wrong settings: what can be known before the first step. Each yields Findings with `mistake` set, which are told before the run has had
+its chance and while it does not do well; on runs that learn they are silent, or, where the choice is odd in any case, a note.
 """
 
 from __future__ import annotations
@@ -7,17 +7,15 @@ from __future__ import annotations
 import numpy as np
 
 from core.diagnosis import remedies
-from core.diagnosis.evidence import PATIENCE
+from core.diagnosis.evidence import LONG_PATIENCE, PATIENCE
 from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import LARGE_INIT, SMALL_INIT, UNSCALED
 from core.nn.activations import ACTIVATIONS
 
 DETECTORS = []
 
-# Columns whose deviations differ by more than this make a valley that no single learning rate suits (LeCun et al. 1998, "Efficient BackProp")
-UNLIKE_COLUMNS = 100.0
-# Share of targets that may lie outside what the output can give: outliers, rounding
-UNREACHABLE = 0.05
+# Share of targets that may lie outside what the output can give (outliers, rounding), and one that is wrong in any case
+UNREACHABLE, FAR_OUTSIDE = 0.05, 0.2
 # Share of the most frequent class from which a network can look good without having learned
 IMBALANCED = 0.9
 # Neighbours are so far ahead of a straight line (accuracy or R^2) where a network needs bends
@@ -92,15 +90,13 @@ def loss_output_mismatch(evidence):
     why = remedies.mismatch(evidence)
     if why:
         text, remedy, certain = why
-        yield mistake(
-            "loss_output_mismatch", text, remedy, len(evidence.config.layers), "warning" if certain or evidence.judged else "info"
-        )
+        unsuitable = evidence.step >= LONG_PATIENCE and not evidence.well
+        yield mistake("loss_output_mismatch", text, remedy, len(evidence.config.layers), "warning" if certain or unsuitable else "info")
 
 
 DETECTORS.append(loss_output_mismatch)  # odd in any case: a pair that cannot work is told even where something else makes up for it
 
 
-@detector
 def unreachable_target(evidence):
     """Targets lie where the output cannot go."""
     output = evidence.config.layers[-1].activation
@@ -115,9 +111,13 @@ def unreachable_target(evidence):
             remedies.reachable_output(evidence),
             len(evidence.config.layers),
             outside=outside,
+            severity="warning" if outside > FAR_OUTSIDE or not evidence.well else "info",
             lowest_target=targets.min(),
             highest_target=targets.max(),
         )
+
+
+DETECTORS.append(unreachable_target)  # what cannot be reached cannot be made good
 
 
 def _interval(low, high):
@@ -168,8 +168,8 @@ def penalty_too_strong(evidence):
     if unstable or cost > DROWNED * abs(evidence.baseline.loss):
         yield mistake(
             "unstable_learning_rate" if unstable else "underfitting",
-            f"The penalty drowns the loss: weights of a usual size would cost {cost:.2g}, and all there is to win is {evidence.baseline.loss:.2g}.",
-            remedies.weaker_penalty(evidence, cost),
+            f"The penalty drowns the loss: usual weights would cost {cost:.2g}; all there is to win is {evidence.baseline.loss:.2g}.",
+            remedies.no_penalty(),
             severity="warning" if cost > evidence.baseline.loss or evidence.judged else "info",
             penalty_of_usual_weights=cost,
             loss_of_constant=evidence.baseline.loss,
@@ -178,18 +178,15 @@ def penalty_too_strong(evidence):
 
 @detector
 def unscaled_inputs(evidence):
-    """Inputs far from size one, or columns of very unlike scale."""
-    if evidence.config.data.scaling != "none" and not evidence.config.faults:
-        return
+    """Inputs far from size one."""
     size, deviations = evidence.baseline.input_size, evidence.column_deviations
-    unlike = deviations.max() / deviations.min() if len(deviations) > 1 else 1.0
-    if size > UNSCALED or (unlike > UNLIKE_COLUMNS and size > 1):
+    if size > UNSCALED:
         yield mistake(
             "unscaled_inputs",
-            f"Inputs are {size:.3g} in size" + (f", and columns differ {unlike:.2g} times in scale." if unlike > UNLIKE_COLUMNS else "."),
+            f"Inputs are {size:.3g} in size, and the gradient of the first layer with them.",
             remedies.scaled_inputs(evidence),
             input_size=size,
-            column_scales=unlike,
+            column_scales=deviations.max() / deviations.min() if len(deviations) else 1.0,
         )
 
 

@@ -13,7 +13,7 @@ from core.nn.activations import ACTIVATIONS
 
 # A gradient below this share of the last layer's vanishes (AutoTrainer), if it is also this small beside its weights
 VANISHED, SMALL = 1e-3, 1e-3
-# More than this share of a layer's units dead is too many (Amazon SageMaker Debugger's rule); of (unit, sample) pairs saturated (DeepDiagnosis)
+# More than this share is too many: of a layer's units dead (Amazon SageMaker Debugger's rule), of its outputs saturated (DeepDiagnosis)
 DEAD, SATURATED = 0.5, 0.5
 # A first update below this share of the weights kills no units: those dead after it were so before
 HARMLESS_UPDATE = 0.01
@@ -93,7 +93,7 @@ def dead_shares(evidence):
 @detector
 def saturated_units(evidence):
     """Most units of a hidden layer sit on the flat ends of their activation."""
-    if not evidence.judged or evidence.nonfinite or evidence.well or evidence.falling or not len(evidence.steps):
+    if not evidence.behind or not len(evidence.steps):
         return
     shares, first = evidence.now("saturated")[:-1], evidence.layers("saturated")[0, :-1]
     if not len(shares) or shares.max() <= SATURATED:
@@ -104,7 +104,7 @@ def saturated_units(evidence):
         severity="warning",
         step=evidence.since(evidence.layers("saturated")[:, layer] > SATURATED),
         layer=layer + 1,
-        title=f"Layer {layer + 1} is saturated: {shares[layer]:.0%} of its outputs sit at the ends of {evidence.config.layers[layer].activation}.",
+        title=f"Layer {layer + 1} is saturated: {shares[layer]:.0%} of its outputs sit at the ends of their range.",
         evidence=figures(saturated=shares[layer]),
         **remedies.against_dead_units(evidence, first[layer] > SATURATED),
     )
