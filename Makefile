@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test setup setup-test lint bench bench-live bench-forecast bench-doctor screenshot clean
+.PHONY: run test setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis screenshot clean
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -27,7 +27,7 @@ bench: setup
 bench-live: setup-test
 	$(BIN)/python -m benchmarks.live
 
-bench-forecast bench-doctor: bench-%: setup
+bench-forecast bench-doctor bench-diagnosis: bench-%: setup
 	$(BIN)/python -m benchmarks.$*
 
 screenshot: setup-test

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from core.diagnosis import diagnose
+from core.diagnosis import diagnose, first_forecast
 
 
 def report(trainer, steps_per_second=None):
     """The contract's report on `trainer` as it stands, a dict that strict JSON can hold: None where a number is not finite.
 
-    `steps_per_second` is the caller's to measure. `forecast` is None: nothing foresees yet.
+    `steps_per_second` is the caller's to measure. `forecast` is that for the run's beginning.
     """
     findings = diagnose(trainer)
     initial, best = _first_and_lowest(trainer.telemetry.frames("train_loss"))
@@ -28,7 +28,7 @@ def report(trainer, steps_per_second=None):
                 "train": trainer.metric(),
                 "test": trainer.metric("test") if has_test else None,
             },
-            "forecast": None,
+            "forecast": first_forecast(trainer).to_dict(),
             "findings": [finding.to_dict() for finding in findings],
         }
     )

@@ -1,15 +1,42 @@
-"""What is wrong with a run: `diagnose` asks every detector."""
+"""What is wrong with a run: `diagnose` asks every detector, and finds the root among what they say."""
+
+import json
+from dataclasses import replace
 
 import numpy as np
 
 from core.diagnosis.detectors import DETECTORS
-from core.diagnosis.evidence import Evidence
-from core.diagnosis.finding import SEVERITIES, Finding
+from core.diagnosis.evidence import Evidence, once
+from core.diagnosis.finding import Finding
+from core.diagnosis.ranking import ranked
+from core.diagnosis.remedies import calmed
+
+# Causes whose fix changes what the learning rate must suit
+REBUILT = ("init", "activation", "data_scaling", "target_scaling", "output_activation", "loss", "capacity")
+
+__all__ = ["Finding", "diagnose", "first_forecast"]
 
 
-def diagnose(trainer) -> list[Finding]:
-    """All findings on a Trainer as it stands, worst first: by severity, then by the step since when."""
-    evidence = Evidence(trainer)
+def diagnose(trainer, foresee=None) -> list[Finding]:
+    """All findings on a Trainer as it stands, worst first: the root, then what follows from it.
+
+    `foresee(trainer)` gives the Forecast for the run's beginning, or None where there is none yet; by default it is made, once.
+    """
+    evidence = Evidence(trainer, foresee or first_forecast)
     with np.errstate(all="ignore"):
-        findings = [finding for detect in DETECTORS for finding in detect(evidence)]
-    return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), finding.step))
+        findings = ranked([finding for detect in DETECTORS for finding in detect(evidence)])
+        if findings and findings[0].root and findings[0].fix and findings[0].cause in REBUILT:
+            fix = once(trainer, calmed, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
+            findings = [replace(finding, fix=fix) if finding.fix == findings[0].fix else finding for finding in findings]
+    return findings
+
+
+def first_forecast(trainer):
+    """The Forecast for the beginning of this Trainer's run, made once."""
+    return once(trainer, _forecast_of_beginning, trainer)
+
+
+def _forecast_of_beginning(trainer):
+    from core.diagnosis.forecast import forecast  # which looks at evidence itself
+
+    return forecast(trainer if trainer.step == 0 else type(trainer)(trainer.config, None if trainer.config.faults else trainer.dataset))

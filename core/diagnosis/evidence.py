@@ -13,15 +13,37 @@ from functools import cached_property
 
 import numpy as np
 
+from core.data.dataset import encoded_targets
+from core.diagnosis.attainable import attainable
 from core.diagnosis.baseline import baseline
+from core.nn.losses import LOSSES
+from core.nn.network import with_ones
 
 # What must be won over the best constant output before a run counts as learning, as a share of all there is to win
 LEARNED = 0.05
+# A run does well when it has won this share of what others win on the same data (attainable.py), and poorly below that one
+WELL, POORLY = 0.85, 0.65
+# Where others win less than this over the best constant output, or no more than two standard errors (of a share, at most 1/2 each), there
+# is nothing to be won that they could see
+WORTH_WINNING = 0.05
+# No verdict on the data from fewer samples, and so many standard errors (of a share, at most 1/2 each) may be luck
+FEW, BY_LUCK = 40, 1.5
+# The first steps: so many samples
+FIRST_ROWS = 8
+# An update so many times as long as its layer's weights throws them about
+LONG_UPDATE = 0.5
+# Two units are the same when their weights differ by less than this share of the largest
+SAME = 1e-9
+# Training samples that the probes of this module look at
+PROBED = 64
 # By what share, and by how many standard errors, the loss must have fallen over the later part of the run to be still falling
 FALLING, CERTAIN = 0.02, 3
-LATER_PARTS = (0.3, 0.6, 1.0)
+LATER_PARTS, LATELY = (0.3, 0.6, 1.0), 0.8
 # No verdict "it does not learn" before so many updates
 PATIENCE = 200
+# Nor, of a run that is well-behaved in all else, that it stands still, or will get no further: many learn nothing for a while, and then all
+# at once
+LONG_PATIENCE, LONGEST_PATIENCE = 500, 1000
 # "Now" is this last share of the run, and of samples at least and at most so many
 RECENT, RECENT_ROWS = 0.2, (8, 64)
 # A batch loss is averaged over so many training samples before it is judged, but never over more than a share of the history
@@ -31,14 +53,33 @@ MEAN_DISTANCE = 0.886
 # "Ever since" forgives one sampled step in ten
 EVER_SINCE = 0.9
 
-_baselines = weakref.WeakKeyDictionary()  # Trainer -> Baseline: neither the data nor the loss changes during a run
+_known = weakref.WeakKeyDictionary()  # Trainer -> {function: what it gave}: what neither training nor live changes alter
+
+
+def once(trainer, function, *arguments, key=None):
+    """What `function` gives for these arguments, asked for once in the life of a Trainer, or once for each `key`."""
+    known = _known.setdefault(trainer, {})
+    if (function, key) not in known:
+        known[function, key] = function(*arguments)
+    return known[function, key]
+
+
+def _same(rows):
+    """Whether all rows (units, weights) are the same but for rounding."""
+    return bool((np.abs(rows - rows[0]) <= SAME * np.abs(rows).max()).all())
+
+
+def _constant(targets):
+    return len(targets) > 1 and bool((targets == targets[0]).all())
 
 
 class Evidence:
-    """A read-only view of a Trainer. Layers are indexed from 0 here, and losses hold the penalty."""
+    """A read-only view of a Trainer. Layers are indexed from 0 here, and losses hold the penalty. `foresee(trainer)` gives the
+    Forecast for the run's beginning, or None."""
 
-    def __init__(self, trainer):
-        self._trainer = trainer
+    def __init__(self, trainer, foresee=lambda trainer: None):
+        self.trainer = trainer
+        self._foresee = foresee
         self.config = trainer.config
         self.dataset = trainer.dataset
         self.telemetry = trainer.telemetry
@@ -49,9 +90,34 @@ class Evidence:
     @cached_property
     def baseline(self):
         """What the data alone says."""
-        if self._trainer not in _baselines:
-            _baselines[self._trainer] = baseline(self.config, self.dataset)
-        return _baselines[self._trainer]
+        return once(self.trainer, baseline, self.config, self.dataset)
+
+    @cached_property
+    def attainable(self):
+        """What others make of the data."""
+        return once(self.trainer, attainable, self.dataset)
+
+    @cached_property
+    def targets(self):
+        """The training targets as the network is asked for them (m, outputs)."""
+        output = self.config.layers[-1]
+        return encoded_targets(self.dataset, self.dataset.train, output.units, output.activation, self.config.loss)
+
+    @cached_property
+    def constant(self):
+        """Whether all training targets are the same."""
+        return once(self.trainer, _constant, self.dataset.train.targets)
+
+    @cached_property
+    def column_deviations(self):
+        """Standard deviations of the input columns that are not constant."""
+        deviations = once(self.trainer, np.std, self.dataset.train.inputs, 0)
+        return deviations[deviations > 0]
+
+    @cached_property
+    def forecast(self):
+        """The Forecast for the beginning of the run, or None."""
+        return self._foresee(self.trainer)
 
     # Sampled steps
 
@@ -107,7 +173,7 @@ class Evidence:
         norms = self.layers("weight_norm")
         if len(norms):
             return norms[0]
-        first = self._trainer.parameters()  # nothing was sampled before it broke, so these are still the first
+        first = self.trainer.parameters()  # nothing was sampled before it broke, so these are still the first
         return np.array([np.linalg.norm(first[f"W{layer}"]) for layer in range(1, len(self.sizes) + 1)])
 
     @cached_property
@@ -115,6 +181,15 @@ class Evidence:
         """Of each layer, its gradient over the last layer's in the first sample (layers,)."""
         first = self.layers("gradient_norm")[0]
         return first / first[-1]
+
+    @cached_property
+    def _probed(self):
+        return with_ones(self.dataset.train.inputs[:PROBED], self.trainer.network.dtype)
+
+    @cached_property
+    def activations(self):
+        """Of each layer, its activations now on the first PROBED training samples [(units, samples)]."""
+        return [a for _, a in self.trainer.network.forward(self._probed)]
 
     @cached_property
     def _units(self):
@@ -171,18 +246,114 @@ class Evidence:
     def learned(self):
         """Whether the network does better than the best constant output: by its loss, or by its metric, which no penalty touches. The
         metric must have risen too, since first weights can be right by luck."""
-        metrics = self.telemetry.frames("train_metric")
-        most = max(self.baseline.metric, metrics[0])
-        better = len(metrics) > self._first_recent_frame and np.median(metrics[self._first_recent_frame :]) > most + LEARNED * (1 - most)
-        return bool(better or self.loss < (1 - LEARNED) * self.baseline.loss)
+        first = self.telemetry.frames("train_metric")[0]
+        most = np.fmax(self.baseline.metric, first)
+        better = self.metric > most + LEARNED * (1 - most)
+        return bool(better or (self.matched and self.loss < (1 - LEARNED) * self.baseline.loss))
+
+    @cached_property
+    def matched(self):
+        """Whether the loss belongs to the output, so that a low one means something: others can be low for a wrong answer."""
+        return self.config.layers[-1].activation in LOSSES[self.config.loss].matches
+
+    @cached_property
+    def metric(self):
+        """The training metric now; NaN before the first frame of "now"."""
+        recent = self.telemetry.frames("train_metric")[self._first_recent_frame :]
+        return np.median(recent) if len(recent) else np.nan
+
+    @cached_property
+    def test_metric(self):
+        """The test metric now; NaN without a test part."""
+        recent = self.telemetry.frames("test_metric")[self._first_recent_frame :]
+        return np.median(recent) if len(recent) else np.nan
+
+    @cached_property
+    def prize(self):
+        """What others win over the best constant output in the metric; all there is where there are too few samples to ask them, and 0
+        where they win nothing."""
+        chance, best, samples = self.baseline.metric, self.attainable.best, self.attainable.samples
+        if np.isnan(best):
+            return 1 - chance
+        return best - chance if best - chance > max(WORTH_WINNING, 1 / np.sqrt(samples)) else 0.0
+
+    @cached_property
+    def share(self):
+        """Of what others win over the best constant output, how much the run has won."""
+        won = self.metric - self.baseline.metric
+        return won / self.prize if self.prize and np.isfinite(won) else float(self.learned)
+
+    @cached_property
+    def early_share(self):
+        """The same share at the start."""
+        return (self.telemetry.frames("train_metric")[0] - self.baseline.metric) / self.prize if self.prize else 0.0
+
+    @cached_property
+    def recent_full(self):
+        """The last full training losses (n,)."""
+        return self.telemetry.frames("train_loss")[self._first_recent_frame :]
+
+    @cached_property
+    def judged(self):
+        """Whether the run has had its chance, or has broken."""
+        return bool(self.nonfinite) or self.step >= PATIENCE
+
+    @cached_property
+    def unforeseen(self):
+        """Whether inputs say nothing about the targets, as far as others see, nor the network on samples that it has not learned from."""
+        if self.prize or not self.judged or self.attainable.samples < FEW or self.constant:
+            return False
+        unseen = self.test_metric if np.isfinite(self.test_metric) else self.metric
+        return not unseen > self.baseline.metric + BY_LUCK / np.sqrt(max(len(self.dataset.test), 1))
+
+    @cached_property
+    def well(self):
+        """Whether it does about as well as others on the same data."""
+        return not self.nonfinite and self.judged and self.share >= WELL and not self.unforeseen
+
+    @cached_property
+    def thrown(self):
+        """Whether an update was ever longer than this share of its layer's weights, after the first samples: nothing settles then."""
+        ratios = self.layers("update_ratio")[FIRST_ROWS:]
+        return bool((ratios > LONG_UPDATE).any())
+
+    @cached_property
+    def symmetric(self):
+        """The first hidden layer (from 1) whose units are all the same, with the same weights onwards; None if there is none."""
+        matrices = self.trainer.network.matrices
+        for layer, (matrix, following) in enumerate(itertools.pairwise(matrices), 1):
+            if len(matrix) > 1 and _same(matrix) and _same(following[:, :-1].T):
+                return layer
+        return None
+
+    @cached_property
+    def behind(self):
+        """Whether it does far worse than others and gets no better."""
+        return not self.nonfinite and self.step >= LONG_PATIENCE and self.share < POORLY and not self.falling
+
+    @cached_property
+    def poor(self):
+        """The same of a run that has had all the time it needs."""
+        return self.behind and self.step >= LONGEST_PATIENCE
 
     @cached_property
     def falling(self):
-        """Whether the loss, without its penalty, fell clearly over the later part of the run."""
+        """Whether the loss, without its penalty, fell clearly over the later part of the run; or whether the last full evaluations are
+        better than those before."""
         first, middle, end = np.searchsorted(self.steps, np.multiply(LATER_PARTS, self.step), side="right")
         before, after = (self._data_losses(slice(*part)) for part in ((first, middle), (middle, end)))
         noise = np.sqrt(before.var() / len(before) + after.var() / len(after))
-        return bool(before.mean() - after.mean() > max(FALLING * before.mean(), CERTAIN * noise))
+        return bool(before.mean() - after.mean() > max(FALLING * before.mean(), CERTAIN * noise)) or self._lately_better
+
+    @cached_property
+    def _lately_better(self):
+        """Whether three in four of the last metrics are better than three in four of those in the middle of the run."""
+        steps, metrics = self.telemetry.frames("step"), self.telemetry.frames("train_metric")
+        first, middle, last = np.searchsorted(steps, np.multiply((LATER_PARTS[0], LATER_PARTS[1], LATELY), self.step))
+        before, after = metrics[first:middle], metrics[last:]
+        if min(len(before), len(after)) < 3:
+            return False
+        return bool(np.quantile(after, 0.25) > np.quantile(before, 0.75) + FALLING)
 
     def _data_losses(self, rows):
         """Batch losses of these rows without the penalty's part. That is known from the weight norms, somewhat high: these hold the biases

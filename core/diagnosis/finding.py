@@ -10,7 +10,10 @@ SEVERITIES = ("critical", "warning", "info")  # worst first
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong (the contract's finding). `step` is the update since when, `layer` counts from 1 (None: the
-    whole run), `evidence` the figures that show it, `fix` a patch of the configuration (None: no setting mends it)."""
+    whole run), `evidence` the figures that show it, `fix` a patch of the configuration (None: no setting mends it).
+
+    `mistake` tells a wrong setting, which can be seen without training, from what the training shows; `root` marks the one that the
+    others follow from. Neither is in the JSON: there, the root comes first."""
 
     code: str
     severity: str
@@ -21,7 +24,14 @@ class Finding:
     advice: str
     evidence: dict[str, float] = field(default_factory=dict)
     fix: dict | None = None
+    mistake: bool = False
+    root: bool = False
 
     def to_dict(self):
         """The contract's JSON shape."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name not in ("mistake", "root")}
+
+
+def figures(**values):
+    """The evidence of a Finding, in plain numbers."""
+    return {name: float(value) for name, value in values.items()}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.config import merged
+from core.limits import ConfigError
+from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 
@@ -17,6 +20,14 @@ EXPLODED = 70.0
 AIMED_UPDATE_RATIO = 1e-2
 # The longest gradient that a network begun anew is allowed: the usual one (Pascanu et al. 2013 found that it matters little)
 CLIP_NORM = 1.0
+# A usual mini-batch (Bengio 2012, "Practical recommendations for gradient-based training of deep architectures")
+USUAL_BATCH = 32
+# A sigmoid's steepest slope: each such layer takes at least three quarters of the gradient, and more than so many leave too little
+FLAT, MANY_FLAT = ACTIVATIONS["sigmoid"].steepest, 2
+# Batches so small that what one asks for may undo what another did
+FEW_SAMPLES = 4
+# Units that are plenty for the data here, and a penalty that is felt without drowning anything
+CAPACITY, HOLD = 16, 1e-3
 # The largest learning rate in common use: where something else is changed, the rate is still brought down to this
 USUAL_RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.01, "adam": 0.01}
 # The initialisation that keeps signals at one size: the authors' own for selu, He et al. 2015 for what halves them, Glorot for the rest
@@ -29,11 +40,7 @@ def against_too_large(evidence):
     if size.input_size > UNSCALED and evidence.config.data.scaling == "none":
         return scaled_inputs(evidence)
     if size.target_size > UNSCALED and evidence.dataset.task == "regression" and evidence.config.data.target_scaling == "none":
-        return {
-            "cause": "target_scaling",
-            "advice": f"Targets are {size.target_size:.3g} in size: scale them, and every gradient shrinks with them.",
-            "fix": {"data": {"target_scaling": "standard"}, **usual_learning_rate(evidence)},
-        }
+        return scaled_targets(evidence)
     if (evidence.first_weights > LARGE_INIT * evidence.he_norms).any():
         remedy = fresh_init(evidence)
         return {**remedy, "fix": {**remedy["fix"], "clip_norm": evidence.config.clip_norm or CLIP_NORM}}
@@ -58,21 +65,223 @@ def against_dead_units(evidence, born_dead):
     return fresh_init(evidence) if born_dead and remedy["cause"] == "learning_rate" else remedy
 
 
+def against_swings(evidence):
+    """For a loss that does not settle: too few samples an update where all of them together would be stable, else too large steps."""
+    config, forecast = evidence.config, evidence.forecast
+    few = config.batch_size is not None and config.batch_size <= FEW_SAMPLES and len(evidence.dataset.train) > USUAL_BATCH
+    if few and (forecast is None or forecast.ratio < 1):
+        return larger_batch(evidence)
+    return against_too_large(evidence)
+
+
+def against_standstill(evidence):
+    """For a loss that is flat though nothing is visibly broken: steps, or else the way they are taken."""
+    remedy = against_too_large(evidence)
+    if remedy["cause"] != "learning_rate":
+        return remedy
+    if too_flat(evidence.config.layers[:-1]):
+        return steadier_activation(evidence)
+    ratio = float(np.nanmax(evidence.now("update_ratio"), initial=0.0)) if len(evidence.steps) else 0.0
+    if ratio > AIMED_UPDATE_RATIO:
+        return against_swings(evidence)
+    if evidence.config.optimizer.learning_rate < usual_rate(evidence.config):
+        return larger_learning_rate(evidence, ratio)
+    return other_optimizer(evidence)
+
+
+def against_underfitting(evidence):
+    """For a run that learned a little: steps beyond custom, layers too flat for so many, a network too narrow or too straight, or none of
+    these: then it is the way its steps are taken."""
+    remedy = against_too_large(evidence)
+    if remedy["cause"] != "learning_rate":
+        return remedy
+    config = evidence.config
+    if config.optimizer.learning_rate > usual_rate(config):
+        return against_swings(evidence)
+    hidden = config.layers[:-1]
+    if too_flat(hidden):
+        return steadier_activation(evidence)
+    if not hidden or min(layer.units for layer in hidden) < CAPACITY / 2 or all(layer.activation == "linear" for layer in hidden):
+        return larger_network(evidence)
+    return against_standstill(evidence)
+
+
+def too_flat(layers):
+    """Whether these layers leave too little of a gradient."""
+    return sum(ACTIVATIONS[layer.activation].steepest == FLAT for layer in layers) > MANY_FLAT
+
+
+def other_optimizer(evidence):
+    """Adam at its authors' rate; from Adam, back to where its steps are usual."""
+    if evidence.config.optimizer.name == "adam":
+        return smaller_learning_rate(evidence)
+    return {
+        "cause": "optimizer",
+        "advice": "Steps of a usual length lead nowhere: Adam gives each weight a step of its own.",
+        "fix": {"optimizer": {"name": "adam", "learning_rate": USUAL_RATES["adam"]}},
+    }
+
+
 def scaled_inputs(evidence):
     return {
         "cause": "data_scaling",
         "advice": f"Inputs are {evidence.baseline.input_size:.3g} in size: scale them to about 1, so that one learning rate suits all.",
-        "fix": {"data": {"scaling": "standard"}, **usual_learning_rate(evidence)},
+        "fix": _without_planted(evidence, "inputs") or {"data": {"scaling": "standard"}, **usual_learning_rate(evidence)},
+    }
+
+
+def scaled_targets(evidence):
+    return {
+        "cause": "target_scaling",
+        "advice": f"Targets are {evidence.baseline.target_size:.3g} in size: scale them, and every gradient shrinks with them.",
+        "fix": {"data": {"target_scaling": "standard"}, **usual_learning_rate(evidence)},
     }
 
 
 def fresh_init(evidence, name=None):
     """The initialisation that keeps signals at one size through layers of this activation, or the named one; biases at zero."""
     name = name or SUITED_INIT.get(evidence.config.layers[0].activation, "glorot_uniform")
+    planted = _without_planted(evidence, "parameters") or {}
     return {
         "cause": "init",
-        "advice": f"Begin with weights of the right size: {name.replace('_', ' ')} suits this network.",
-        "fix": {"init": {"weights": name, "scale": 1.0, "bias": "zeros"}, **usual_learning_rate(evidence)},
+        "advice": f"Begin with weights of the right size, each its own: {name.replace('_', ' ')} suits this network.",
+        "fix": {**planted, "init": {"weights": name, "scale": 1.0, "bias": "zeros"}, **usual_learning_rate(evidence)},
+    }
+
+
+def calmed(evidence, fix):
+    """The fix with a learning rate that its own configuration can bear: what was stable may not be with other weights or scales."""
+    from core.diagnosis.forecast import LIVE, forecast  # which looks at evidence itself
+
+    try:
+        patched = type(evidence.trainer)(evidence.config.patched(fix))
+    except ConfigError:
+        return fix
+    seen = forecast(patched, LIVE)
+    if seen.verdict != "unstable" or not 0 < seen.largest_stable_rate < patched.config.optimizer.learning_rate:
+        return fix
+    return merged(fix, {"optimizer": {"learning_rate": rounded(seen.largest_stable_rate)}})
+
+
+def _without_planted(evidence, what):
+    """The patch that takes out planted faults of the set-up, if some concern the "inputs" or the "parameters"."""
+    if not evidence.config.faults:
+        return None
+    from core.diagnosis.faults import FAULTS  # loaded for runs that have some
+
+    left = [entry for entry in evidence.config.faults if FAULTS[entry.partition(":")[0]].edits != what]
+    return {"faults": left} if len(left) < len(evidence.config.faults) else None
+
+
+# Outputs and losses
+
+
+def mismatch(evidence):
+    """(what is wrong between task, output and loss, the remedy, whether it cannot work at all); None if nothing is."""
+    config, task = evidence.config, evidence.dataset.task
+    output, loss, one = config.layers[-1].activation, config.loss, config.layers[-1].units == 1
+    said, outputs = loss.replace("_", " "), f"{output} outputs"
+    if output == "softmax" and one:
+        return "Softmax over a single unit is always 1, whatever the input.", _canonical(evidence, "output_activation"), True
+    if task == "regression":
+        if loss in CLASSIFYING:
+            return f"The targets are values, and {said} is a loss for classes.", _canonical(evidence, "loss"), True
+        if output == "softmax":
+            return (
+                "Softmax outputs share 1 among them; the targets are values of their own.",
+                _canonical(evidence, "output_activation"),
+                True,
+            )
+        return None
+    exclusive = evidence.dataset.labels and not one
+    if loss == "categorical_cross_entropy":
+        if one:
+            return (
+                "Categorical cross-entropy of a single output sees one class only: its loss is lowest when all are called that.",
+                _canonical(evidence, "loss"),
+                True,
+            )
+        if output != "softmax":
+            return (
+                f"Categorical cross-entropy only asks that the right class's output grow; {outputs} can all grow together.",
+                _canonical(evidence, "output_activation"),
+                True,
+            )
+    if loss == "binary_cross_entropy" and output != "sigmoid" and not (output == "softmax" and exclusive):
+        return (
+            f"Binary cross-entropy needs outputs between 0 and 1; {output} gives others.",
+            _canonical(evidence, "output_activation"),
+            True,
+        )
+    if loss == "hinge" and output not in LOSSES["hinge"].matches:
+        return f"Hinge loss compares with -1 and +1; {outputs} cannot go there or need not.", _canonical(evidence, "loss"), True
+    if loss == "binary_cross_entropy" and exclusive:
+        return (
+            "The classes exclude each other, and the loss treats each as a yes or no of its own.",
+            _canonical(evidence, "output_activation"),
+            False,
+        )
+    if loss in ("mse", "mae", "huber") and evidence.dataset.labels and output not in ("sigmoid", "tanh", "softmax"):
+        return f"The targets are classes; {said} with {outputs} treats them as values.", _canonical(evidence, "loss"), output == "relu"
+    return None
+
+
+CLASSIFYING = ("binary_cross_entropy", "categorical_cross_entropy", "hinge")
+
+
+def matching_output(evidence):
+    """(output activation, loss) that belong to the task."""
+    if evidence.dataset.task == "regression":
+        return "linear", "mse"
+    return (
+        ("softmax", "categorical_cross_entropy")
+        if evidence.dataset.labels and evidence.config.layers[-1].units > 1
+        else (
+            "sigmoid",
+            "binary_cross_entropy",
+        )
+    )
+
+
+def _canonical(evidence, cause):
+    """The remedy that takes the output and the loss which belong together, blaming the one that is wrong."""
+    activation, loss = matching_output(evidence)
+    return {
+        "cause": cause,
+        "advice": f"Use {activation} outputs with {loss.replace('_', ' ')}.",
+        "fix": {**_output(evidence, activation), "loss": loss, **usual_learning_rate(evidence)},
+    }
+
+
+def _output(evidence, activation):
+    *hidden, output = evidence.config.to_dict()["layers"]
+    return {"layers": [*hidden, {**output, "activation": activation}]}
+
+
+def reachable_output(evidence):
+    """An output that goes where the targets are; unscaled targets are scaled as well."""
+    activation, loss = matching_output(evidence)
+    fix = _output(evidence, activation)
+    if evidence.dataset.task == "classification":
+        fix["loss"] = loss
+    elif evidence.baseline.target_size > UNSCALED:
+        fix["data"] = {"target_scaling": "standard"}
+    return {
+        "cause": "output_activation",
+        "advice": f"Use {activation} outputs, which can reach every target.",
+        "fix": {**fix, **usual_learning_rate(evidence)},
+    }
+
+
+# The learning rate, and the rest
+
+
+def no_penalty():
+    """No penalty: what is left can be judged, and a penalty be put back in small."""
+    return {
+        "cause": "penalty",
+        "advice": "Leave the penalty out, or make it a hundred times smaller.",
+        "fix": {"penalty": {"l1": 0.0, "l2": 0.0}},
     }
 
 
@@ -89,14 +298,79 @@ def smaller_learning_rate(evidence):
     }
 
 
+def stable_learning_rate(evidence):
+    """The largest learning rate that the forecast expects to be stable, within custom."""
+    usual = usual_learning_rate(evidence).get("optimizer", {}).get("learning_rate", np.inf)
+    rate = rounded(min(evidence.forecast.largest_stable_rate, usual))
+    if not 0 < rate < evidence.config.optimizer.learning_rate:
+        return smaller_learning_rate(evidence)
+    if (evidence.config.batch_size or USUAL_BATCH) <= FEW_SAMPLES:  # each is steeper than the mean of all, which the limit is about
+        rate = rounded(rate / 10)
+    return {
+        "cause": "learning_rate",
+        "advice": f"Take smaller steps: a learning rate of {rate:g} is expected to be stable.",
+        "fix": {"optimizer": {"learning_rate": rate}},
+    }
+
+
+def larger_learning_rate(evidence, update_ratio):
+    """The learning rate that brings updates of this share of the weights to a usual one, within what is stable and custom."""
+    rate = evidence.config.optimizer.learning_rate
+    usual = usual_rate(evidence.config)
+    stable = evidence.forecast.largest_stable_rate if evidence.forecast else usual
+    wanted = rounded(max(min(rate * AIMED_UPDATE_RATIO / max(update_ratio, 1e-12), usual, stable), 3 * rate))
+    return {
+        "cause": "learning_rate",
+        "advice": f"Take larger steps: try a learning rate of {wanted:g}.",
+        "fix": {"optimizer": {"learning_rate": wanted}},
+    }
+
+
+def larger_batch(evidence):
+    """More samples an update, and a rate within custom."""
+    return {
+        "cause": "batch_size",
+        "advice": f"Each update follows too few samples, and what one asks for undoes what another did: take {USUAL_BATCH}.",
+        "fix": {"batch_size": USUAL_BATCH, **usual_learning_rate(evidence)},
+    }
+
+
+def larger_network(evidence):
+    """Two hidden layers of a usual width, as the network has them or wider."""
+    *hidden, output = evidence.config.to_dict()["layers"]
+    bent = [layer["activation"] for layer in hidden if layer["activation"] != "linear"]
+    activation = bent[0] if bent else "tanh"
+    units = max([CAPACITY, *(2 * layer["units"] for layer in hidden)])
+    layers = [{"units": units, "activation": activation}] * max(2, len(hidden))
+    return {
+        "cause": "capacity",
+        "advice": f"Use {len(layers)} hidden layers of {units} {activation.replace('_', ' ')} units: fewer, or straight ones, bend too little.",
+        "fix": {"layers": [*layers, output], **usual_learning_rate(evidence)},
+    }
+
+
+def stronger_hold(evidence):
+    """Against learning by heart: a penalty on the weights."""
+    return {
+        "cause": "penalty" if not (evidence.config.penalty.l1 or evidence.config.penalty.l2) else "capacity",
+        "advice": "It learns the training samples by heart: stop earlier, use fewer units, or penalise large weights.",
+        "fix": {"penalty": {"l2": max(HOLD, 10 * evidence.config.penalty.l2)}},
+    }
+
+
 def usual_learning_rate(evidence):
     """The part of a patch that brings a learning rate beyond all custom down. A mean over k outputs makes gradients sqrt(k) smaller,
     and plain descent may step so much further."""
-    config = evidence.config
+    usual = usual_rate(evidence.config)
+    return {"optimizer": {"learning_rate": usual}} if evidence.config.optimizer.learning_rate > usual else {}
+
+
+def usual_rate(config):
+    """The largest learning rate in common use for a configuration's optimizer and loss."""
     usual = USUAL_RATES[config.optimizer.name]
     if "epsilon" not in OPTIMIZERS[config.optimizer.name].hyperparameters:
         usual = rounded(usual * LOSSES[config.loss].divisor(config.layers[-1].units) ** 0.5)
-    return {"optimizer": {"learning_rate": usual}} if config.optimizer.learning_rate > usual else {}
+    return usual
 
 
 def steadier_activation(evidence):

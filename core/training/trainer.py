@@ -31,7 +31,7 @@ from core.training.telemetry import LAYER_METRICS, Event, NonFinite, Telemetry
 # What `change` accepts while a run lives: the sections of the configuration, and of the optimizer all but its name
 LIVE_CHANGES = ("optimizer", "penalty", "clip_norm", "batch_size")
 
-FRAMES_PER_RUN = 200  # full evaluations in a headless run, at the most
+FRAMES_PER_RUN = 16, 200  # full evaluations in a headless run: at least, whatever they cost, and at the most
 
 
 class Trainer:
@@ -105,7 +105,7 @@ class Trainer:
         return self
 
     def run(self, steps):
-        """`advance`, with full evaluations on the way (at most FRAMES_PER_RUN, and at little cost) and at the end."""
+        """`advance`, with full evaluations on the way (FRAMES_PER_RUN, at little cost where it is a long one) and at the end."""
         end, every = self.step + steps, self.frame_interval(steps)
         while self.step < end and not self.nonfinite:
             self.advance(min(every, end - self.step))
@@ -114,7 +114,8 @@ class Trainer:
 
     def frame_interval(self, steps):
         """Updates from one full evaluation to the next in a `run` of so many."""
-        return max(self._frame_interval, steps // FRAMES_PER_RUN)
+        fewest, most = FRAMES_PER_RUN
+        return max(min(self._frame_interval, steps // fewest), steps // most, 1)
 
     def run_for(self, seconds):
         """Advance for about this long (wall clock), with full evaluations on the way and at the end."""

@@ -51,7 +51,8 @@ def train(tmp_path, capsys):
 def test_a_configuration_gives_one_report(train):
     status, (report,), err = train(b'{"data": {"source": "circle"}}', "--steps", "300")
     assert (status, err) == (0, "")
-    assert (report["status"], report["steps"], report["findings"]) == ("healthy", 300, [])
+    assert (report["status"], report["steps"]) == ("healthy", 300)
+    assert all(finding["severity"] == "info" for finding in report["findings"])
     assert report["loss"]["final"] < report["loss"]["initial"]
     assert report["steps_per_second"] > 0
 
@@ -64,7 +65,9 @@ def test_2000_updates_unless_told_otherwise(train):
 def test_a_run_that_blows_up_is_a_report_too(train):
     status, (report,), _ = train(b'{"data": {"source": "sine"}, "optimizer": {"learning_rate": 1e6}, "batch_size": 1}')
     assert (status, report["status"]) == (0, "nonfinite")
-    assert report["findings"][0]["code"] == "nonfinite"
+    root, *others = report["findings"]
+    assert (root["code"], root["cause"]) == ("unstable_learning_rate", "learning_rate")
+    assert "nonfinite" in [finding["code"] for finding in others]
     assert report["steps"] < 2000
 
 

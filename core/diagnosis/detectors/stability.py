@@ -1,17 +1,13 @@
-"""The detectors: each is one function of the Evidence that yields what it finds. Layers in findings count from 1.
-
-All but `nonfinite` fire only on runs that do not learn, or no longer: a healthy network can have dead units or small gradients.
-"""
+"""Runs that blow up: numbers overflow, the loss rises or swings, gradients explode, updates are too long."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from core.diagnosis import remedies
-from core.diagnosis.evidence import PATIENCE
-from core.diagnosis.finding import Finding
+from core.diagnosis.evidence import FIRST_ROWS, PATIENCE
+from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import EXPLODED
-from core.nn.activations import ACTIVATIONS
 
 # A loss so many times the first, or the best constant output's if that is more, is worse than not training at all
 WORSE = 1.3
@@ -25,14 +21,10 @@ RUN_AWAY = 10.0
 EXPLODED_BESIDE_WEIGHTS = 1000.0
 # A loss so many times that of the best constant output is far from learning anything, falling or not
 FAR_OFF = 10.0
-# A gradient below this share of the last layer's vanishes (AutoTrainer), if it is also this small beside its weights
-VANISHED, SMALL = 1e-3, 1e-3
-# The first steps: so many samples
-FIRST_ROWS = 8
-# More than this share of a layer's units dead is too many (Amazon SageMaker Debugger's rule)
-DEAD = 0.5
-# A first update below this share of the weights kills no units: those dead after it were so before
-HARMLESS_UPDATE = 0.01
+# The loss swings when the middle half of its recent full evaluations spans this share of what there is to win
+SWINGING, SWINGS = 0.1, 6
+# Updates that are longer than this share of the weights for good never settle (A. Karpathy's rule)
+TOO_LONG = 0.1
 
 DETECTORS = []
 
@@ -41,11 +33,6 @@ def detector(function):
     """Register a function of Evidence that yields Findings."""
     DETECTORS.append(function)
     return function
-
-
-def figures(**values):
-    """The evidence of a Finding, in plain numbers."""
-    return {name: float(value) for name, value in values.items()}
 
 
 @detector
@@ -154,63 +141,46 @@ def exploding_gradients(evidence):
 
 
 @detector
-def vanishing_gradients(evidence):
-    """Gradients that fade on their way back to the first layer, or that never come in: the output is saturated, or the start flat."""
-    if not evidence.stuck or dead_shares(evidence).max() > DEAD or next(diverged(evidence), None):
+def oscillation(evidence):
+    """The full loss swings from look to look, wider than a run that learns can, and does not settle."""
+    if not evidence.behind:
         return
-    weights = np.maximum(evidence.layers("weight_norm"), evidence.glorot_norms)
-    now, first = (np.median(evidence.data_gradients(rows), axis=0) for rows in (evidence.recent, slice(FIRST_ROWS)))
-    small, began_small = now < SMALL * weights[-1], (first < SMALL * weights[0]).all()
-    began_faded = first < VANISHED * first[-1]
-    faded = small & (began_faded | (now < VANISHED * now[-1]))
-    saturated = evidence.loss > WORSE * evidence.baseline.loss or evidence.now("dead")[-1] == 1
-    if not faded.any() and not (small.all() and (saturated or began_small)):
+    losses = evidence.recent_full
+    if len(losses) < SWINGS:
         return
-    gradients = evidence.data_gradients(slice(None))
-    if faded.any():
-        layer = int(faded.argmax())
-        step = int(evidence.steps[0]) if began_faded[layer] else evidence.since(gradients[:, layer] < VANISHED * gradients[:, -1])
-        share = min(now[layer] / now[-1], first[layer] / first[-1])
-        title = f"Layer {layer + 1} hardly learns: its gradient is {share:.1e} of the last layer's."
-    else:
-        layer = len(now) - 1
-        step = evidence.since((gradients < SMALL * weights).all(axis=1))
-        title = f"No layer learns since step {step}: every gradient is below {SMALL:g} of its weights."
-    yield Finding(
-        code="vanishing_gradients",
-        severity="warning",
-        step=step,
-        layer=layer + 1,
-        title=title,
-        evidence=figures(gradient_norm=now[layer], last_layer_gradient_norm=now[-1]),
-        **remedies.against_vanishing(evidence, began_faded[layer] or began_small),
-    )
+    low, high = np.percentile(losses, [25, 75])
+    if high - low > SWINGING * abs(evidence.baseline.loss) and _turns(losses) > 1 / 3:
+        yield Finding(
+            code="oscillation",
+            severity="warning",
+            step=int(evidence.telemetry.frames("step")[-len(losses)]),
+            layer=None,
+            title=f"The loss swings between {losses.min():.3g} and {losses.max():.3g} and does not settle.",
+            evidence=figures(lowest_loss=losses.min(), highest_loss=losses.max()),
+            **remedies.against_swings(evidence),
+        )
+
+
+def _turns(losses):
+    """Share of neighbouring changes that go opposite ways; 2/3 for noise, 0 for a curve."""
+    changes = np.diff(losses)
+    return np.mean(changes[1:] * changes[:-1] < 0)
 
 
 @detector
-def dead_units(evidence):
-    """More than half of a layer's units pass nothing back."""
-    if evidence.nonfinite or evidence.learned or not len(evidence.steps):
+def update_too_large(evidence):
+    """Each update rewrites a good part of the weights."""
+    if not evidence.behind or not len(evidence.steps):
         return
-    dead = dead_shares(evidence)
-    if not (dead.max() == 1 or (dead.max() > DEAD and evidence.stuck)):
-        return
-    history = evidence.layers("dead") > DEAD
-    since = [evidence.since(history[:, layer]) if dead[layer] > DEAD else np.inf for layer in range(len(dead))]
-    layer, step = int(np.argmin(since)), int(min(since))
-    born_dead = history[0, layer] and not evidence.layers("update_ratio")[0, layer] > HARMLESS_UPDATE
-    yield Finding(
-        code="dead_units",
-        severity="critical" if dead[layer] == 1 else "warning",
-        step=step,
-        layer=layer + 1,
-        title=f"Layer {layer + 1} stopped learning at step {step}: {dead[layer]:.0%} of its units are dead.",
-        evidence=figures(dead_fraction=dead[layer], loss=evidence.loss),
-        **remedies.against_dead_units(evidence, born_dead),
-    )
-
-
-def dead_shares(evidence):
-    """Share of dead units in each layer (layers,). Bounded activations saturate instead, which is another matter."""
-    can_die = [ACTIVATIONS[layer.activation].steepest is None for layer in evidence.config.layers]
-    return np.where(can_die, evidence.now("dead"), 0) if len(evidence.steps) else np.zeros(len(can_die))
+    ratios = evidence.now("update_ratio")
+    layer = int(np.nan_to_num(ratios).argmax())
+    if ratios[layer] > TOO_LONG:
+        yield Finding(
+            code="update_too_large",
+            severity="warning",
+            step=evidence.since(evidence.layers("update_ratio")[:, layer] > TOO_LONG),
+            layer=layer + 1,
+            title=f"Updates of layer {layer + 1} are too long: each changes its weights by {ratios[layer]:.0%}.",
+            evidence=figures(update_ratio=ratios[layer]),
+            **remedies.against_swings(evidence),
+        )

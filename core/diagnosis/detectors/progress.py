@@ -1,0 +1,143 @@
+"""Runs that stay well-behaved and yet do not get there: stuck at chance, blind to their inputs, too small, too slow, learned by heart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.diagnosis import remedies
+from core.diagnosis.detectors.signal import SMALL
+from core.diagnosis.evidence import LEARNED, LONG_PATIENCE
+from core.diagnosis.finding import Finding, figures
+
+# Updates shorter than this share of the weights hardly move them (A. Karpathy's rule: 1e-3 is healthy, 1e-4 the lower end)
+TOO_SHORT = 1e-4
+# Outputs that differ this little from sample to sample, beside the targets, ignore their inputs
+BLIND = 1e-2
+# The training metric is so far ahead of the test metric, and that so far behind its best, before it counts as learned by heart
+AHEAD, FAR_AHEAD, BEHIND = 0.15, 0.25, 0.05
+# Or the test loss stays so many times above its lowest, for so many looks; no verdict from fewer samples held back
+RISEN, RECENT_LOOKS, FEW_HELD_BACK = 1.3, 5, 20
+
+DETECTORS = []
+
+
+def detector(function):
+    """Register a function of Evidence that yields Findings."""
+    DETECTORS.append(function)
+    return function
+
+
+@detector
+def update_too_small(evidence):
+    """The weights hardly move, though their gradients are no smaller than elsewhere."""
+    if not evidence.judged or evidence.nonfinite or evidence.well or not len(evidence.steps):
+        return
+    ratios = evidence.now("update_ratio")
+    ratio = np.nanmax(ratios, initial=0.0)
+    gradients = evidence.now("gradient_norm") / np.maximum(evidence.now("weight_norm"), evidence.glorot_norms)
+    if ratio < TOO_SHORT and gradients[-1] > SMALL and evidence.share < evidence.early_share + LEARNED + 0.5 * evidence.falling:
+        yield Finding(
+            code="update_too_small",
+            severity="warning",
+            step=1,
+            layer=None,
+            title=f"Each update changes the weights by {ratio:.1e} of their size: too little to get anywhere.",
+            evidence=figures(update_ratio=ratio),
+            **remedies.larger_learning_rate(evidence, ratio),
+        )
+
+
+@detector
+def ignores_input(evidence):
+    """The output is the same, whatever the input."""
+    if not evidence.stuck or evidence.constant:
+        return
+    outputs, targets = evidence.activations[-1], evidence.targets
+    spread, wanted = outputs.std(axis=1).max(), targets.std(axis=0).max()
+    if spread < BLIND * wanted:
+        yield Finding(
+            code="ignores_input",
+            severity="warning",
+            step=evidence.step,
+            layer=None,
+            title=f"The network ignores its inputs: outputs differ by {spread:.2g} from sample to sample, targets by {wanted:.2g}.",
+            evidence=figures(output_deviation=spread, target_deviation=wanted),
+            **remedies.against_standstill(evidence),
+        )
+
+
+@detector
+def plateau(evidence):
+    """The loss is flat at what a constant output gives."""
+    if evidence.stuck and evidence.step >= LONG_PATIENCE and not evidence.constant and evidence.prize:
+        yield Finding(
+            code="plateau",
+            severity="warning",
+            step=int(evidence.steps[0]) if len(evidence.steps) else 0,
+            layer=None,
+            title=f"No progress in {evidence.step:,} updates: it does no better than a constant output.",
+            evidence=figures(loss=evidence.loss, loss_of_constant=evidence.baseline.loss),
+            **remedies.against_standstill(evidence),
+        )
+
+
+@detector
+def underfitting(evidence):
+    """It has learned something, far less than there is to learn, and gets no better."""
+    if evidence.poor and not evidence.stuck and evidence.prize:
+        yield Finding(
+            code="underfitting",
+            severity="warning",
+            step=evidence.step,
+            layer=None,
+            title=f"The training {evidence.trainer.metric_name} stays at {evidence.metric:.2f}; neighbours or a straight line reach "
+            f"{evidence.attainable.best:.2f}."
+            if np.isfinite(evidence.attainable.best)
+            else "It stays far from its targets.",
+            evidence=figures(metric=evidence.metric, attainable=evidence.attainable.best),
+            **remedies.against_underfitting(evidence),
+        )
+
+
+@detector
+def overfitting(evidence):
+    """It learns the training samples by heart: far better there than on those held back, and worse and worse on these."""
+    held_back = len(evidence.dataset.test)
+    if not evidence.judged or evidence.nonfinite or not np.isfinite(evidence.test_metric) or held_back < FEW_HELD_BACK:
+        return
+    luck = 2 / np.sqrt(held_back)
+    metrics, losses = evidence.telemetry.frames("test_metric"), evidence.telemetry.frames("test_loss")
+    best, now = np.nanmax(metrics), evidence.test_metric
+    ahead, behind = evidence.metric - now, best - now
+    rising = np.nanmin(losses[-RECENT_LOOKS:]) > RISEN * np.nanmin(losses)
+    if ahead > max(AHEAD, luck) and (behind > BEHIND or rising):
+        half_lost = now - evidence.baseline.metric < (best - evidence.baseline.metric) / 2
+        severe = half_lost and (behind > max(AHEAD, luck) or (rising and ahead > max(FAR_AHEAD, luck)))
+        step = int(evidence.telemetry.frames("step")[np.nanargmin(losses)])
+        yield Finding(
+            code="overfitting",
+            severity="warning" if severe else "info",
+            step=step,
+            layer=None,
+            title=f"Learned by heart since step {step}: {evidence.metric:.2f} on the training samples, {now:.2f} on those held back.",
+            evidence=figures(train_metric=evidence.metric, test_metric=now, best_test_metric=best),
+            **remedies.stronger_hold(evidence),
+        )
+
+
+@detector
+def slow_progress(evidence):
+    """It is learning, and not finished."""
+    if evidence.step >= LONG_PATIENCE and not (
+        evidence.nonfinite or evidence.well or evidence.poor or evidence.stuck or evidence.unforeseen
+    ):
+        yield Finding(
+            code="slow_progress",
+            severity="info",
+            step=evidence.step,
+            layer=None,
+            cause="epochs",
+            title="Not finished: it has learned a part of what there is to learn.",
+            advice="Train on, or take somewhat larger steps.",
+            evidence=figures(loss=evidence.loss, metric=evidence.metric),
+        )

@@ -1,0 +1,246 @@
+"""Wrong settings: what can be known before the first step. Each yields Findings with `mistake` set, which are told before the run has had
+its chance and while it does not do well; on runs that learn they are silent, or, where the choice is odd in any case, a note.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.diagnosis import remedies
+from core.diagnosis.evidence import LONG_PATIENCE, PATIENCE
+from core.diagnosis.finding import Finding, figures
+from core.diagnosis.remedies import LARGE_INIT, SMALL_INIT, UNSCALED
+from core.nn.activations import ACTIVATIONS
+
+DETECTORS = []
+
+# Share of targets that may lie outside what the output can give (outliers, rounding), and one that is wrong in any case
+UNREACHABLE, FAR_OUTSIDE = 0.05, 0.2
+# Share of the most frequent class from which a network can look good without having learned
+IMBALANCED = 0.9
+# Neighbours are so far ahead of a straight line (accuracy or R^2) where a network needs bends
+STRAIGHT = 0.15
+# Weights of the usual size may cost this share of the best constant output's loss: a penalty above it drowns the loss
+DROWNED = 0.5
+# Signals may grow or shrink on their way through all layers by this factor, as the first weights are
+GROWN = 30.0
+
+
+def detector(function):
+    """Register a function of Evidence that yields mistakes: asked while nobody can tell yet, and while the run does not do well."""
+    DETECTORS.append(lambda evidence: () if evidence.well else function(evidence))
+    return function
+
+
+def mistake(code, title, remedy, layer=None, severity="warning", **evidence):
+    """The Finding of a wrong setting, which holds from the start."""
+    return Finding(code, severity, 0, layer, title=title, evidence=figures(**evidence), mistake=True, **remedy)
+
+
+@detector
+def constant_labels(evidence):
+    """All targets are the same: there is nothing to learn."""
+    targets = evidence.targets
+    if len(targets) > 1 and (targets == targets[0]).all():
+        yield mistake(
+            "constant_labels",
+            "All training targets are the same: there is nothing to learn.",
+            {"cause": "labels", "advice": "Look at how the targets were made or split: every sample has the same one.", "fix": None},
+            distinct_targets=1,
+        )
+
+
+@detector
+def unforeseeable_labels(evidence):
+    """Inputs say nothing about the targets: what is learned of them is learned by heart."""
+    if evidence.unforeseen:
+        memorised = "what was learned holds for the training samples alone" if evidence.learned else "neighbours learn nothing, either"
+        yield mistake(
+            "overfitting" if evidence.learned else "plateau",
+            f"The inputs say nothing about the targets: {memorised}.",
+            {"cause": "labels", "advice": "Check that inputs and targets are in the same order: they look shuffled.", "fix": None},
+            neighbours=evidence.attainable.neighbours,
+            linear=evidence.attainable.linear,
+            chance=evidence.baseline.metric,
+        )
+
+
+@detector
+def imbalanced_labels(evidence):
+    """One class is so frequent that always naming it looks good, and that is what the network does."""
+    if evidence.dataset.task != "classification" or evidence.constant:
+        return
+    most = evidence.baseline.metric
+    if most > IMBALANCED and (not evidence.judged or abs(evidence.metric - most) <= (1 - most) / 10):
+        yield mistake(
+            "imbalanced_labels",
+            f"{most:.0%} of the samples are of one class: always naming it looks good, and nothing is learned of the others.",
+            {
+                "cause": "labels",
+                "advice": "Add samples of the rare class, or repeat them, until both are seen about as often.",
+                "fix": None,
+            },
+            severity="warning" if evidence.judged else "info",
+            most_frequent=most,
+        )
+
+
+def loss_output_mismatch(evidence):
+    """The loss and the output's activation do not belong together, or neither to the task."""
+    why = remedies.mismatch(evidence)
+    if why:
+        text, remedy, certain = why
+        unsuitable = evidence.step >= LONG_PATIENCE and not evidence.well
+        yield mistake("loss_output_mismatch", text, remedy, len(evidence.config.layers), "warning" if certain or unsuitable else "info")
+
+
+DETECTORS.append(loss_output_mismatch)  # odd in any case: a pair that cannot work is told even where something else makes up for it
+
+
+def unreachable_target(evidence):
+    """Targets lie where the output cannot go."""
+    output = evidence.config.layers[-1].activation
+    low, high = ACTIVATIONS[output].low, ACTIVATIONS[output].high
+    targets, slack = evidence.targets, 1e-6
+    outside = np.mean((targets < low - slack) | (targets > high + slack))
+    if outside > UNREACHABLE:
+        yield mistake(
+            "unreachable_target",
+            f"{outside:.0%} of the targets cannot be reached: {output} gives {_interval(low, high)}, targets go from {targets.min():.3g} "
+            f"to {targets.max():.3g}.",
+            remedies.reachable_output(evidence),
+            len(evidence.config.layers),
+            outside=outside,
+            severity="warning" if outside > FAR_OUTSIDE or not evidence.well else "info",
+            lowest_target=targets.min(),
+            highest_target=targets.max(),
+        )
+
+
+DETECTORS.append(unreachable_target)  # what cannot be reached cannot be made good
+
+
+def _interval(low, high):
+    if np.isfinite(low) and np.isfinite(high):
+        return f"{low:.3g} to {high:.3g}"
+    return f"{low:.3g} and more" if np.isfinite(low) else "any number"
+
+
+@detector
+def symmetric_init(evidence):
+    """All units of a hidden layer are the same, and so are their gradients: they stay one unit."""
+    layer = evidence.symmetric
+    if layer:
+        units = evidence.config.layers[layer - 1].units
+        yield mistake(
+            "symmetric_init",
+            f"All {units} units of layer {layer} are the same, and will stay so: they get the same gradient.",
+            remedies.fresh_init(evidence),
+            layer,
+            distinct_units=1,
+        )
+
+
+@detector
+def too_straight(evidence):
+    """Neighbours see what a straight line does not, and the network is one: no bent layer, or one of a single unit."""
+    hidden = evidence.config.layers[:-1]
+    if any(layer.units == 1 for layer in hidden) or all(layer.activation == "linear" for layer in hidden):
+        ahead = evidence.attainable.neighbours - max(evidence.attainable.linear, evidence.baseline.metric)
+        if evidence.judged and not evidence.nonfinite and ahead > STRAIGHT:
+            yield mistake(
+                "underfitting",
+                "This network can only draw straight lines, and the data wants bent ones.",
+                remedies.larger_network(evidence),
+                neighbours=evidence.attainable.neighbours,
+                linear=evidence.attainable.linear,
+            )
+
+
+@detector
+def penalty_too_strong(evidence):
+    """Weights of a usual size would cost more than there is to win, or the penalty's own curvature makes the updates unstable."""
+    l1, l2 = evidence.config.penalty.l1, evidence.config.penalty.l2
+    sizes, norms = evidence.sizes, evidence.glorot_norms
+    cost = float(l2 * np.square(norms).sum() + l1 * (np.sqrt(2 / np.pi * sizes) * norms).sum())
+    optimizer = evidence.config.optimizer
+    unstable = optimizer.name in ("sgd", "momentum", "nesterov") and optimizer.learning_rate * 2 * l2 > 2
+    if unstable or cost > DROWNED * abs(evidence.baseline.loss):
+        yield mistake(
+            "unstable_learning_rate" if unstable else "underfitting",
+            f"The penalty drowns the loss: usual weights would cost {cost:.2g}; all there is to win is {evidence.baseline.loss:.2g}.",
+            remedies.no_penalty(),
+            severity="warning" if cost > evidence.baseline.loss or evidence.judged else "info",
+            penalty_of_usual_weights=cost,
+            loss_of_constant=evidence.baseline.loss,
+        )
+
+
+@detector
+def unscaled_inputs(evidence):
+    """Inputs far from size one."""
+    size, deviations = evidence.baseline.input_size, evidence.column_deviations
+    if size > UNSCALED:
+        yield mistake(
+            "unscaled_inputs",
+            f"Inputs are {size:.3g} in size, and the gradient of the first layer with them.",
+            remedies.scaled_inputs(evidence),
+            input_size=size,
+            column_scales=deviations.max() / deviations.min() if len(deviations) else 1.0,
+        )
+
+
+@detector
+def unscaled_targets(evidence):
+    """Targets of a regression far from size one."""
+    if evidence.dataset.task == "regression" and evidence.config.data.target_scaling == "none" and evidence.baseline.target_size > UNSCALED:
+        yield mistake(
+            "unscaled_targets",
+            f"Targets are {evidence.baseline.target_size:.3g} in size: errors, gradients and curvature are large with them.",
+            remedies.scaled_targets(evidence),
+            target_size=evidence.baseline.target_size,
+        )
+
+
+@detector
+def bad_init_scale(evidence):
+    """First weights far from the size that keeps signals at theirs."""
+    large, small = evidence.first_weights / evidence.he_norms, evidence.first_weights / evidence.glorot_norms
+    grown, shrunk = np.prod(large), np.prod(small)
+    if large.max() > LARGE_INIT or (large.max() > 1.2 and grown > GROWN):
+        layer, ratio, word = int(large.argmax()), large.max(), "large"
+    elif np.median(small) < SMALL_INIT or shrunk < 1 / GROWN**2:
+        layer, ratio, word = int(small.argmin()), small.min(), "small"
+    else:
+        return
+    if evidence.symmetric:
+        return
+    yield mistake(
+        "bad_init_scale",
+        f"The first weights are too {word}: those of layer {layer + 1} are {ratio:.2g} times the size that keeps signals as they are.",
+        remedies.fresh_init(evidence),
+        layer + 1,
+        severity="warning" if evidence.judged else "info",
+        times_usual=ratio,
+    )
+
+
+@detector
+def unstable_learning_rate(evidence):
+    """The learning rate is above its stability limit at the start."""
+    forecast = evidence.forecast
+    if forecast is None or forecast.verdict == "stable" or (forecast.verdict == "edge" and not evidence.thrown):
+        return
+    if evidence.step >= PATIENCE and not (evidence.nonfinite or evidence.thrown or evidence.stuck):
+        return
+    yield mistake(
+        "unstable_learning_rate",
+        f"The learning rate, {forecast.learning_rate:.3g}, is {forecast.ratio:.3g} times the stability limit."
+        if forecast.ratio > 1
+        else f"The learning rate, {forecast.learning_rate:.3g}, blows up the next updates.",
+        remedies.stable_learning_rate(evidence),
+        severity="warning",
+        learning_rate=forecast.learning_rate,
+        stability_limit=forecast.stability_limit,
+        sharpness=forecast.sharpness,
+    )
