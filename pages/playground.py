@@ -19,7 +19,7 @@ from pages.widgets.trouble import no_room, notice, worker_died  # noqa: E402
 from pages.widgets.unit import unit_editor  # noqa: E402
 from pages.widgets.view import view_options  # noqa: E402
 
-TICK = 0.1  # seconds from one look at a playing run to the next
+TICK, WAIT = 0.1, 0.3  # seconds from one look to the next, at a playing run and at one that something is being worked out for
 
 
 @st.fragment(key="live")
@@ -42,7 +42,7 @@ def live():
         timebar(snapshot)
     places = readings, alerts, figures
     if session().restless:
-        st.fragment(tick, run_every=TICK)(session().playing, *places)
+        st.fragment(tick, run_every=TICK if session().playing else WAIT)(session().playing, *places)
     else:
         st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
 

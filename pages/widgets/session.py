@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from concurrent.futures import Future
 
 import streamlit as st
@@ -21,6 +22,7 @@ from pages.widgets import words
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
+ECHO = 0.3  # seconds within which a press may come twice
 DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 
@@ -51,6 +53,7 @@ class Session:
         self.now = 0
         self.playing = self.explained = self.had_findings = self.awake = False
         self._query = query
+        self._pressed = None, 0.0, False  # button, when, and whether a timer ran then
         self._run = None
         config, at = self._linked(query)
         self._adopt(config)
@@ -168,6 +171,11 @@ class Session:
         else:
             self.death = self.moment = None
             self._adopt_from(run)
+
+    def is_echo(self, button):
+        """Whether this press of a button is the one before once more: a timer that fires while the browser sends it sends it, too."""
+        before, self._pressed = self._pressed, (button, time.monotonic(), self.restless)
+        return before[0] == button and before[2] and self._pressed[1] < before[1] + ECHO
 
     # The past, and fixes
 

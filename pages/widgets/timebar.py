@@ -87,5 +87,7 @@ def look_at(step):
 
 
 def _continue(changed):
+    if session().moment is None:
+        return
     session().go_on_from(session().moment, session().settings_since() if changed else None)
     session().rerun()  # the sidebar shows the settings

@@ -36,10 +36,13 @@ def buttons(snapshot):
 
 
 def _button(label, action, icon, key=None, **settings):
-    st.button(label, icon=f":material/{icon}:", key=key or action, on_click=_act, args=(action,), **settings)
+    key = key or action
+    st.button(label, icon=f":material/{icon}:", key=key, on_click=_act, args=(action, key), **settings)
 
 
-def _act(action):
+def _act(action, key):
+    if session().is_echo(key):
+        return
     if action == "new_seed":
         session().edit("seed", (session().config.seed + 1) % 2**31)
         session().rerun()  # the sidebar shows the seed

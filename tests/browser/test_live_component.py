@@ -14,7 +14,7 @@ from pathlib import Path
 
 import plotly
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from pages.charts import ViewOptions, panels
 from pages.charts.style import THEMES
@@ -89,15 +89,6 @@ def _wait_for(address, server, seconds=60):
         except OSError:
             time.sleep(0.1)
     raise RuntimeError("The server did not start")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -248,7 +248,7 @@ def test_it_can_be_used_at_800_pixels(open_tab):
         "document.querySelector('[data-testid=stMain]').scrollWidth <= document.querySelector('[data-testid=stMain]').clientWidth"
     )
     tab.mouse.move(600, 600)
-    tab.mouse.wheel(0, 1500)
+    tab.mouse.wheel(0, 2700)
     expect(tab.get_by_text("Update : weight ratio")).to_be_in_viewport()
     expect(button(tab, "Pause")).to_be_in_viewport()
     button(tab, "Pause").click()
