@@ -27,7 +27,7 @@ WELL, POORLY = 0.85, 0.65
 # is nothing to be won that they could see
 WORTH_WINNING = 0.05
 # No verdict on the data from fewer samples, and so many standard errors (of a share, at most 1/2 each) may be luck
-FEW, BY_LUCK = 40, 1.5
+FEW, BY_LUCK = 100, 1.5
 # The first steps: so many samples
 FIRST_ROWS = 8
 # An update so many times as long as its layer's weights throws them about
@@ -38,6 +38,8 @@ SAME = 1e-9
 PROBED = 64
 # By what share, and by how many standard errors, the loss must have fallen over the later part of the run to be still falling
 FALLING, CERTAIN = 0.02, 3
+# A loss that falls by less, but as surely, creeps
+CREEPING = 0.003
 LATER_PARTS, LATELY = (0.3, 0.6, 1.0), 0.8
 # No verdict "it does not learn" before so many updates
 PATIENCE = 200
@@ -333,8 +335,8 @@ class Evidence:
 
     @cached_property
     def poor(self):
-        """The same of a run that has had all the time it needs."""
-        return self.behind and self.step >= LONGEST_PATIENCE
+        """The same of a run that has had all the time it needs, and does not even creep."""
+        return self.behind and self.step >= LONGEST_PATIENCE and not self._creeping
 
     @cached_property
     def falling(self):
@@ -345,15 +347,25 @@ class Evidence:
         noise = np.sqrt(before.var() / len(before) + after.var() / len(after))
         return bool(before.mean() - after.mean() > max(FALLING * before.mean(), CERTAIN * noise)) or self._lately_better
 
-    @cached_property
+    @property
     def _lately_better(self):
         """Whether three in four of the last metrics are better than three in four of those in the middle of the run."""
-        steps, metrics = self.telemetry.frames("step"), self.telemetry.frames("train_metric")
-        first, middle, last = np.searchsorted(steps, np.multiply((LATER_PARTS[0], LATER_PARTS[1], LATELY), self.step))
-        before, after = metrics[first:middle], metrics[last:]
-        if min(len(before), len(after)) < 3:
-            return False
+        before, after = self._middle_and_last("train_metric")
         return bool(np.quantile(after, 0.25) > np.quantile(before, 0.75) + FALLING)
+
+    @property
+    def _creeping(self):
+        """Whether three in four of the last losses are lower than three in four of those in the middle, if only a little."""
+        before, after = self._middle_and_last("train_loss")
+        return bool(np.quantile(after, 0.75) < (1 - CREEPING) * np.quantile(before, 0.25))
+
+    def _middle_and_last(self, column):
+        """A column of the full evaluations (in the middle of the run, of late); NaN where there are too few."""
+        first, middle, last = np.searchsorted(
+            self.telemetry.frames("step"), np.multiply((LATER_PARTS[0], LATER_PARTS[1], LATELY), self.step)
+        )
+        values = self.telemetry.frames(column)
+        return (part if len(part) > 2 else [np.nan] for part in (values[first:middle], values[last:]))
 
     def _data_losses(self, rows):
         """Batch losses of these rows without the penalty's part. That is known from the weight norms, somewhat high: these hold the biases

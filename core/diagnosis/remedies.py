@@ -344,7 +344,7 @@ def larger_network(evidence):
     layers = [{"units": units, "activation": activation}] * max(2, len(hidden))
     return {
         "cause": "capacity",
-        "advice": f"Use {len(layers)} hidden layers of {units} {activation.replace('_', ' ')} units: fewer, or straight ones, bend too little.",
+        "advice": f"Use {len(layers)} hidden layers of {units} units; what is narrower or straight cannot bend enough.",
         "fix": {"layers": [*layers, output], **usual_learning_rate(evidence)},
     }
 

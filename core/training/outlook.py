@@ -17,14 +17,14 @@ ROWS, SHOWN = 1024, 300  # readings of the gauge that are kept, and that are tol
 
 
 class Outlook:
-    """The forecasts of `trainer`. `forecast` is the newest Forecast, None before the first; `outdated` whether the run, which stands
-    still, is no longer where that was made."""
+    """The forecasts of `trainer`. `forecast` is the newest Forecast, None before the first; `first` the one that its present settings began
+    with; `outdated` whether the run, which stands still, is no longer where the newest was made."""
 
     def __init__(self, trainer):
         self._trainer = trainer
         self._history = ThinnedTable(2, ROWS, [1])
         self._next = 0.0
-        self.forecast = None
+        self.forecast = self.first = None
         self._made_at = None  # the step
 
     @property
@@ -33,7 +33,7 @@ class Outlook:
 
     def forget(self):
         """The settings or the weights were changed: what was said before no longer holds."""
-        self.forecast = self._made_at = None
+        self.forecast = self.first = self._made_at = None
         self._next = 0.0
 
     def forget_after(self, step):
@@ -56,6 +56,7 @@ class Outlook:
     def _look(self, budget):
         self._made_at = step = self._trainer.step
         self.forecast = foreseen(self._trainer, budget)
+        self.first = self.first or self.forecast
         if self.forecast and math.isfinite(self.forecast.ratio):
             self._history.drop_after(step - 1)
             self._history.append((step, self.forecast.ratio))

@@ -37,9 +37,10 @@ SAMPLES = 256  # that activation histograms and means are taken from
 
 
 class SnapshotMaker:
-    """Keeps what snapshots share: grids, sample points and the histograms so far."""
+    """Keeps what snapshots share: grids, sample points and the histograms so far. `foresee` is what `diagnose` asks for the forecast."""
 
-    def __init__(self, trainer):
+    def __init__(self, trainer, foresee=None):
+        self._foresee = foresee
         self._live = self._trainer = trainer  # the run itself, and what is shown of it: the same, or a Trainer in its past
         data, network = trainer.dataset, trainer.network
         self._sample = with_ones(data.train.inputs[:SAMPLES], network.dtype)
@@ -79,7 +80,7 @@ class SnapshotMaker:
         trainer, lived = self._trainer, self._live.telemetry
         trainer.frame()
         telemetry = trainer.telemetry
-        findings, is_past = tuple(diagnose(trainer)), trainer is not self._live
+        findings, is_past = tuple(diagnose(trainer, self._foresee)), trainer is not self._live
         broken = status != "running" and any(finding.severity == "critical" for finding in findings)
         histograms = self._histogram_views()
         last = {name: float(telemetry.frames(name)[-1]) for name in ("train_loss", "test_loss", "train_metric", "test_metric")}

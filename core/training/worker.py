@@ -237,8 +237,8 @@ class Worker:
         self.trainer = trainer
         self._next_record = 0.0
         self._past = self._picture = None
-        self._maker = SnapshotMaker(trainer)
         self._outlook = Outlook(trainer)
+        self._maker = SnapshotMaker(trainer, lambda trainer: self._outlook.first)
         self._pace = 0.0  # updates a second at full speed, as last measured
         self._stand()
 
