@@ -103,7 +103,7 @@ def underfitting(evidence):
 def overfitting(evidence):
     """It learns the training samples by heart: far better there than on those held back, and worse and worse on these."""
     held_back = len(evidence.dataset.test)
-    if not evidence.judged or evidence.nonfinite or evidence.unforeseen or held_back < FEW_HELD_BACK or np.isnan(evidence.test_metric):
+    if evidence.nonfinite or not evidence.judged or not evidence.learned or evidence.unforeseen or held_back < FEW_HELD_BACK:
         return
     luck = 2 / np.sqrt(held_back)
     metrics, losses = evidence.telemetry.frames("test_metric"), evidence.telemetry.frames("test_loss")
