@@ -325,13 +325,8 @@ def faulty(job):
     after = None
     if fixes:
         after = share(Trainer(broken.patched(fixes[0])).run(STEPS), chance)
-    return (
-        name,
-        broken,
-        findings,
-        None if name.startswith("labels") or not findings else bool(fixes and after > MENDED * won),
-        (won, left, after),
-    )
+    mended = None if name.startswith("labels") or not findings else bool(fixes and after > MENDED * won)
+    return name, broken, findings, mended, (won, left, after)
 
 
 def measure(part, quick, verbose):
