@@ -11,6 +11,11 @@ from core.link import from_query
 PATIENCE = 60
 
 
+@pytest.fixture(autouse=True)
+def _few_stops(monkeypatch):
+    monkeypatch.setattr("pages.widgets.pair.SHARES", 6)
+
+
 class Cases:
     """A visitor on the cases' page."""
 
