@@ -10,6 +10,7 @@ from pages.charts import panels  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
 from pages.widgets.fixes import fixes  # noqa: E402
 from pages.widgets.live import live_figures, preload  # noqa: E402
+from pages.widgets.pace import at_once, drawing, due  # noqa: E402
 from pages.widgets.session import session  # noqa: E402
 from pages.widgets.sidebar import sidebar  # noqa: E402
 from pages.widgets.thumbnails import thumbnails  # noqa: E402
@@ -42,18 +43,23 @@ def live():
         timebar(snapshot)
     places = readings, alerts, figures
     if session().restless:
+        at_once(id(session()))
         st.fragment(tick, run_every=TICK if session().playing else WAIT)(session().playing, *places)
     else:
         st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
 
 
 def tick(was_playing, *places):
-    """Draw what the run does now; when it has stopped, or died, or all is worked out, draw the whole page once more."""
-    snapshot = session().look()
-    if session().restless and session().playing == was_playing:
-        draw(snapshot, *places)
-    else:  # the buttons are others, too
-        session().rerun()
+    """Draw what the run does now, unless other pages must come first; when it has stopped, or died, or all is worked out, draw the
+    whole page once more."""
+    if not due(id(session())):
+        return
+    with drawing(id(session())):
+        snapshot = session().look()
+        if session().restless and session().playing == was_playing:
+            draw(snapshot, *places)
+            return
+    session().rerun()  # the buttons are others, too
 
 
 def draw(snapshot, readings, alerts, figures):
