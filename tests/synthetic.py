@@ -10,6 +10,7 @@ from core.training.snapshot import (
     Confusion,
     Curves,
     FrameCurves,
+    GaugeHistory,
     Histogram,
     LayerView,
     Pictures,
@@ -76,6 +77,7 @@ def snapshot(step=2000, sizes=(2, 8, 8, 1), output="two_classes", unit=None, sam
         "layers": layers,
         "output": _plane(grid[-1], output, samples, rng) if planar else _OUTPUTS[output](rng),
         "unit": _unit(unit, weights, biases, grid) if unit else None,
+        "forecast_history": _gauge(step),
     }
     return Snapshot(**fields | changes)
 
@@ -110,6 +112,11 @@ def frames(step, points=300):
     steps = np.unique(np.linspace(0, step, points).astype(int))
     train, test = 0.7 * np.exp(-steps / 3000) + 0.02, 0.7 * np.exp(-steps / 3500) + 0.03
     return FrameCurves(steps, train, test, 1 - train / 2, 1 - test / 2)
+
+
+def _gauge(step, points=100):
+    steps = np.unique(np.linspace(0, step, points).astype(int)).astype(np.float32)
+    return GaugeHistory(steps, (0.3 + 0.5 * steps / (steps + 2000)).astype(np.float32))
 
 
 def _histograms(step, layers, bins):

@@ -171,7 +171,7 @@ class Snapshot:
 
     `moment` is the past step that is shown (None: the present one); curves, frames, events, `nonfinite` and the histograms over time
     are those of the whole run all the same. `kept_steps` (at most 200) can be shown at once; `healthy_step` is the newest kept one
-    before the earliest critical finding or warning (None: there is no such finding, or nothing before it). `influence` is there when
+    training showed the earliest critical finding or warning (None: there is none, or nothing before it). `influence` is there when
     the past is shown, or a run that stands broken. `first_crossing` is what core/diagnosis/crossing.py gives.
     `forecast` is the newest one, that of the moment where the past is shown; `forecast_due` says that another will be made, now that
     the run stands still."""

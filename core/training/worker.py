@@ -172,7 +172,7 @@ class Worker:
 
     def _on_record(self, picture):
         """The picture with what the recorder has to say; at a sign of trouble the last state before it is kept for good."""
-        troubles = [finding.step for finding in picture.findings if finding.severity != "info"]
+        troubles = [finding.step for finding in picture.findings if finding.severity != "info" and not finding.mistake]
         if picture.first_crossing:
             troubles.append(picture.first_crossing[0])
         first = min(troubles, default=0)

@@ -30,6 +30,8 @@ def influence_text(influence):
     if not len(carried) or not carried[-1] > 0:
         return "No sample of the next mini-batch has a gradient."
     carriers = min(int(np.searchsorted(carried, 0.5)) + 1, len(carried))
+    if influence.batch == 1:
+        return "The next mini-batch is a single sample."
     if carriers >= influence.batch / 4:
         return f"The gradient is spread over all of the next mini-batch ({influence.batch:,} samples)."
     return f"{carriers:,} of the {influence.batch:,} samples in the next mini-batch carry {carried[carriers - 1]:.0%} of its gradient."

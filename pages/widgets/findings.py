@@ -21,8 +21,8 @@ PAUSED = "The run paused itself. Apply a fix, look back with the bar at the foot
 
 def findings(snapshot):
     """A card for the root, and what follows from it in smaller print; without any, one quiet line in the same place."""
-    roots = [finding for finding in snapshot.findings if getattr(finding, "root", True)]
-    others = [finding for finding in snapshot.findings if not getattr(finding, "root", True)]
+    roots = [finding for finding in snapshot.findings if finding.root]
+    others = [finding for finding in snapshot.findings if not finding.root]
     with st.container(key="findings held" if _held(snapshot) else "findings", gap="xsmall"):
         for number, finding in enumerate(roots):
             _card(snapshot, finding, first=number == 0)
@@ -98,7 +98,7 @@ def _actions(snapshot, finding, first, fix):
             )  # fmt: skip
         if first and finding.severity != "info":
             _trying(snapshot)
-        if link := _link(finding):
+        if first and (link := _link(finding)):
             st.html(f'<a class="before" href="{html.escape(link)}" target="_blank">Open this run just before it</a>')
 
 
@@ -116,10 +116,12 @@ def _trying(snapshot):
 
 
 def _link(finding):
-    """The address that opens this run just before the finding; None where that cannot be had: what was done by hand is in no link."""
-    if session().config.data.source == "file" or session().seen.events or finding.step < 2:
+    """The address that opens this run just before training showed it; None where that cannot be had: what was done by hand is in no link."""
+    seen = session().seen
+    begun = min((other.step for other in seen.findings if other.severity != "info" and not other.mistake), default=finding.step)
+    if session().config.data.source == "file" or seen.events or begun < 2:
         return None
-    return "?" + urlencode(to_query(session().config) | {STOP_AT: finding.step - 1})
+    return "?" + urlencode(to_query(session().config) | {STOP_AT: begun - 1})
 
 
 def _apply(patch):

@@ -94,7 +94,7 @@ def _wait_for(address, server, seconds=60):
 @pytest.fixture
 def page(browser):
     """A page tall enough for all panels; a script error on it fails the test."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1700}, color_scheme="light")
+    page = browser.new_page(viewport={"width": 1280, "height": 2100}, color_scheme="light")
     page.set_default_timeout(30_000)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -105,7 +105,7 @@ def page(browser):
 
 def opened(page, url):
     page.goto(url)
-    page.wait_for_function("document.querySelectorAll('.descent-plot .main-svg').length === 21")
+    page.wait_for_function("document.querySelectorAll('.descent-plot .main-svg').length === 27")
     return page
 
 
@@ -274,7 +274,7 @@ def test_charts_speak_and_do_not_trap_the_keyboard(page, url):
 
 @pytest.mark.parametrize(("width", "columns"), [(1280, 2), (800, 1)])
 def test_panels_fit_the_width(page, url, width, columns):
-    page.set_viewport_size({"width": width, "height": 1700})
+    page.set_viewport_size({"width": width, "height": 2100})
     page.goto(url)
     expect(chart(page, "loss").locator(".main-svg").first).to_be_visible()
     boxes = [page.locator(f"[data-name={name}]").bounding_box() for name in ("network", "output")]
