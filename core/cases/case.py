@@ -10,13 +10,12 @@ from core.config import RunConfig
 
 @dataclass(frozen=True)
 class Expects:
-    """What a variant must come to after its steps: one of these `statuses`; where `findings` are named, at least one of these codes,
-    and if `causes` are named, one of these findings has one of them; the training loss and the metric within (low, high), both ends
-    included. None: not asked."""
+    """What a variant must come to after its steps: one of these `statuses`; all of these codes among its `findings`; `cause`, that of the
+    first finding, which is the root; the training loss and the metric within (low, high), both ends included. None: not asked."""
 
     statuses: tuple[str, ...]
     findings: tuple[str, ...] = ()
-    causes: tuple[str, ...] = ()
+    cause: str | None = None
     loss: tuple[float, float] | None = None
     metric: tuple[float, float] | None = None
 
@@ -27,12 +26,12 @@ class Expects:
     def _failures(self, report):
         if report["status"] not in self.statuses:
             yield f"status is {report['status']}, not {' or '.join(self.statuses)}"
-        found = [finding for finding in report["findings"] if finding["code"] in self.findings]
-        if self.findings and not found:
-            codes = ", ".join(finding["code"] for finding in report["findings"]) or "nothing"
-            yield f"none of {', '.join(self.findings)} was found, but {codes}"
-        if self.causes and found and not any(finding["cause"] in self.causes for finding in found):
-            yield f"the cause is {found[0]['cause']}, not {' or '.join(self.causes)}"
+        found = {finding["code"]: finding["cause"] for finding in report["findings"]}
+        if missing := set(self.findings) - set(found):
+            yield f"{', '.join(sorted(missing))} was not found, but {', '.join(found) or 'nothing'}"
+        root = next(iter(found.values()), None)
+        if self.cause not in (None, root):
+            yield f"the cause is {root}, not {self.cause}"
         yield _outside("loss", report["loss"]["final"], self.loss)
         yield _outside(report["metric"]["name"], report["metric"]["train"], self.metric)
 
