@@ -28,7 +28,7 @@ from core.limits import ConfigError
 from core.report import status
 from core.training.trainer import Trainer
 
-PARTS = {"tuned on": 5, "looked at once": 9}
+PARTS = {"tuned on": 5, "looked at once": 10}
 HEALTHY, FAULTY_EACH = 130, 6  # of each part
 QUICK = 4  # times fewer
 TRIES = 30  # draws for each faulty run wanted: some causes seldom do harm, or fit few networks

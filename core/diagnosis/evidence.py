@@ -264,6 +264,12 @@ class Evidence:
         recent = self.telemetry.frames("train_metric")[self._first_recent_frame :]
         return np.median(recent) if len(recent) else np.nan
 
+    @property
+    def _low_metric(self):
+        """What three in four of the training metrics of now reach."""
+        recent = self.telemetry.frames("train_metric")[self._first_recent_frame :]
+        return np.quantile(recent, 0.25) if len(recent) else np.nan
+
     @cached_property
     def test_metric(self):
         """The test metric now; NaN without a test part."""
@@ -282,13 +288,11 @@ class Evidence:
     @cached_property
     def share(self):
         """Of what others win over the best constant output, how much the run has won."""
-        won = self.metric - self.baseline.metric
-        return won / self.prize if self.prize and np.isfinite(won) else float(self.learned)
+        return self._share_of(self.metric)
 
-    @cached_property
-    def early_share(self):
-        """The same share at the start."""
-        return (self.telemetry.frames("train_metric")[0] - self.baseline.metric) / self.prize if self.prize else 0.0
+    def _share_of(self, metric):
+        won = metric - self.baseline.metric
+        return won / self.prize if self.prize and np.isfinite(won) else float(self.learned)
 
     @cached_property
     def recent_full(self):
@@ -311,7 +315,7 @@ class Evidence:
     @cached_property
     def well(self):
         """Whether it does about as well as others on the same data."""
-        return not self.nonfinite and self.judged and self.share >= WELL and not self.unforeseen
+        return not self.nonfinite and self.judged and self._share_of(self._low_metric) >= WELL and not self.unforeseen
 
     @cached_property
     def thrown(self):
@@ -321,8 +325,12 @@ class Evidence:
 
     @cached_property
     def symmetric(self):
-        """The first hidden layer (from 1) whose units are all the same, with the same weights onwards; None if there is none."""
-        matrices = self.trainer.network.matrices
+        """The first hidden layer (from 1) whose units all began the same, with the same weights onwards; None if there is none."""
+        return once(self.trainer, self._symmetric)
+
+    def _symmetric(self):
+        first = self.trainer.first_parameters()
+        matrices = [np.column_stack([first[f"W{layer}"].T, first[f"b{layer}"]]) for layer in range(1, len(self.sizes) + 1)]
         for layer, (matrix, following) in enumerate(itertools.pairwise(matrices), 1):
             if len(matrix) > 1 and _same(matrix) and _same(following[:, :-1].T):
                 return layer
@@ -345,7 +353,10 @@ class Evidence:
         first, middle, end = np.searchsorted(self.steps, np.multiply(LATER_PARTS, self.step), side="right")
         before, after = (self._data_losses(slice(*part)) for part in ((first, middle), (middle, end)))
         noise = np.sqrt(before.var() / len(before) + after.var() / len(after))
-        return bool(before.mean() - after.mean() > max(FALLING * before.mean(), CERTAIN * noise)) or self._lately_better
+        fall = before.mean() - after.mean()
+        if self.step >= LONGEST_PATIENCE and self.loss > self.baseline.loss:  # worse than chance still: it counts if that will not last
+            return bool(fall > self.loss - (1 - LEARNED) * self.baseline.loss)
+        return bool(fall > max(FALLING * before.mean(), CERTAIN * noise)) or self._lately_better
 
     @property
     def _lately_better(self):

@@ -35,7 +35,12 @@ def ranked(findings):
     if not serious:
         return notes
     broken = any(finding.code in ("nonfinite", "diverged") for finding in serious)
-    root, *others = sorted(serious, key=lambda finding: (not finding.mistake, finding.cause != "labels" or broken, *_order(finding)))
+
+    def first(finding):
+        """What no other setting can make good: a penalty that drowns the loss; labels that cannot be foretold, where nothing blew up."""
+        return finding.cause == "penalty" or (finding.cause == "labels" and not broken)
+
+    root, *others = sorted(serious, key=lambda finding: (not finding.mistake, not first(finding), *_order(finding)))
     if root.mistake:
         root = replace(root, fix=_together(root, others))
         remedy = {"cause": root.cause, "advice": root.advice, "fix": root.fix}

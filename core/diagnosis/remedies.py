@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.config import merged
+from core.diagnosis.evidence import once
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
@@ -304,13 +305,11 @@ def stable_learning_rate(evidence):
     rate = rounded(min(evidence.forecast.largest_stable_rate, usual))
     if not 0 < rate < evidence.config.optimizer.learning_rate:
         return smaller_learning_rate(evidence)
+    fix = {"optimizer": {"learning_rate": rate}}
     if (evidence.config.batch_size or USUAL_BATCH) <= FEW_SAMPLES:  # each is steeper than the mean of all, which the limit is about
-        rate = rounded(rate / 10)
-    return {
-        "cause": "learning_rate",
-        "advice": f"Take smaller steps: a learning rate of {rate:g} is expected to be stable.",
-        "fix": {"optimizer": {"learning_rate": rate}},
-    }
+        fix = {"batch_size": USUAL_BATCH, "optimizer": {"learning_rate": usual_rate(evidence.config)}}
+        fix = once(evidence.trainer, calmed, evidence, fix, key=str(fix))
+    return {"cause": "learning_rate", "advice": f"Take smaller steps: a learning rate of {rate:g} is expected to be stable.", "fix": fix}
 
 
 def larger_learning_rate(evidence, update_ratio):

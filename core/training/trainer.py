@@ -46,14 +46,15 @@ class Trainer:
             self.dataset = _faults().with_inputs(config, self.dataset)
         self.network = Network(config, self.dataset.inputs)
         if config.faults:
-            self.network.load(self._first_parameters())
+            self.network.load(self.first_parameters())
         self._gradient = aligned_like(self.network.vector)
         self._before = aligned_like(self.network.vector)
         self._parts = {"train": self._evaluation(self.dataset.train), "test": self._evaluation(self.dataset.test)}
         self._probe = Probe(self.network, self.dataset.train.inputs)
         self._start()
 
-    def _first_parameters(self):
+    def first_parameters(self):
+        """Weights and biases that the run begins with, in float64, in the shapes of `parameters()`."""
         made = _faults().first_parameters if self.config.faults else initial_parameters
         return made(self.config, self.dataset.inputs)
 
@@ -298,7 +299,7 @@ class Trainer:
 
     def reset(self):
         """Back to step 0 with the same first weights and the settings as they are now."""
-        self.network.load(self._first_parameters())
+        self.network.load(self.first_parameters())
         self._start()
 
     def change(self, patch):

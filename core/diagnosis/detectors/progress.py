@@ -6,7 +6,7 @@ import numpy as np
 
 from core.diagnosis import remedies
 from core.diagnosis.detectors.signal import SMALL
-from core.diagnosis.evidence import LEARNED, LONG_PATIENCE
+from core.diagnosis.evidence import LONG_PATIENCE, POORLY
 from core.diagnosis.finding import Finding, figures
 
 # Updates shorter than this share of the weights hardly move them (A. Karpathy's rule: 1e-3 is healthy, 1e-4 the lower end)
@@ -35,7 +35,7 @@ def update_too_small(evidence):
     ratios = evidence.now("update_ratio")
     ratio = np.nanmax(ratios, initial=0.0)
     gradients = evidence.now("gradient_norm") / np.maximum(evidence.now("weight_norm"), evidence.glorot_norms)
-    if ratio < TOO_SHORT and gradients[-1] > SMALL and evidence.share < evidence.early_share + LEARNED + 0.5 * evidence.falling:
+    if ratio < TOO_SHORT and gradients[-1] > SMALL and evidence.share < POORLY:
         yield Finding(
             code="update_too_small",
             severity="warning",

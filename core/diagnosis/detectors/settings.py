@@ -229,9 +229,10 @@ def bad_init_scale(evidence):
 def unstable_learning_rate(evidence):
     """The learning rate is above its stability limit at the start."""
     forecast = evidence.forecast
-    if forecast is None or forecast.verdict == "stable" or (forecast.verdict == "edge" and not evidence.thrown):
+    if forecast is None or forecast.verdict == "stable":
         return
-    if evidence.step >= PATIENCE and not (evidence.nonfinite or evidence.thrown or evidence.stuck):
+    shaken = evidence.nonfinite or evidence.thrown
+    if not shaken and (evidence.step >= PATIENCE or forecast.verdict == "edge"):
         return
     yield mistake(
         "unstable_learning_rate",
