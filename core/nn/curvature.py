@@ -163,6 +163,8 @@ def largest_eigenvalue(product, size, dtype, products, tolerance, seed=0):
     diagonal, beside, value, residual = [], [], math.nan, math.inf
     for done in range(1, len(basis) + 1):
         w = product(basis[done - 1])
+        if not np.isfinite(w).all():
+            return Eigenvalue(math.nan, math.inf, done)
         diagonal.append(float(basis[done - 1].dot(w)))
         for _ in range(2):  # once is not enough where much cancels
             w -= basis[:done].dot(w).dot(basis[:done])

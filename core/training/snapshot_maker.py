@@ -288,7 +288,10 @@ def frame_curves(telemetry):
 
 
 def _float32(values):
-    return np.asarray(values).astype(np.float32)
+    """As float32; what is finite stays so, at the end of its range."""
+    values = np.asarray(values)
+    largest = np.finfo(np.float32).max
+    return np.where(np.isfinite(values), np.clip(values, -largest, largest), values).astype(np.float32)
 
 
 def _first(value):
