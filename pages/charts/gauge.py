@@ -26,11 +26,11 @@ def gauge(snapshot, options, theme):
     band = FIRST_FAILURES.get(_activation(snapshot.config))
     y_axis, floor = log_axis(theme, "learning rate / limit", ratio, include=(0.1, 1, *(band or ())))
     low, high = (10.0**end for end in y_axis["range"])
-    now = [] if not len(step) else [_reading(step[-1], ratio[-1], theme)]
+    first = [_reading(step[0], ratio[0], theme)] if len(step) == 1 else []  # of which no line can be drawn yet
     return figure(
         theme,
         "Learning rate / stability limit",
-        [line("history", step, held(ratio, floor), {"color": theme.ink, "width": 1.6}), *now, *moment_line(snapshot, low, high, theme)],
+        [line("history", step, held(ratio, floor), {"color": theme.ink, "width": 1.6}), *first, *moment_line(snapshot, low, high, theme)],
         _alt(snapshot, ratio),
         height=HEIGHT,
         axes={"xaxis": step_axis(theme, last_step(snapshot)), "yaxis": y_axis},
@@ -52,7 +52,7 @@ def _reading(step, ratio, theme):
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": "now",
+        "name": "first",
         "x": packed([step], "i4"),
         "y": packed([ratio]),
         "marker": {"size": 7, "color": theme.ink},
@@ -70,7 +70,7 @@ def _edge(theme):
     label = {
         "text": "edge of stability",
         "font": {"size": 11, "color": theme.muted},
-        "textposition": "start",
+        "textposition": "end",
         "yanchor": "top",
         "padding": 4,
     }

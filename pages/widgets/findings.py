@@ -116,7 +116,7 @@ def _trying(snapshot):
 
 
 def _link(finding):
-    """The address that opens this run just before training showed it; None where that cannot be had: what was done by hand is in no link."""
+    """The address that opens this run just before training showed it; None where none can: what was done by hand is in no link."""
     seen = session().seen
     begun = min((other.step for other in seen.findings if other.severity != "info" and not other.mistake), default=finding.step)
     if session().config.data.source == "file" or seen.events or begun < 2:

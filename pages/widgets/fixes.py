@@ -43,7 +43,7 @@ def _row(trial, number, metric):
         st.html(
             f'<div class="trial {"mended" if trial.mended else ""}"><b title="{word}">{mark}</b><span>{html.escape(trial.title)}</span>'
             f"<span>{metric} <b>{words.number(trial.metric, 3)}</b></span><span>Loss <b>{words.number(trial.loss)}</b></span>"
-            f"<span>{html.escape(words.sentence(left))}</span></div>"
+            f'<span title="{html.escape(left)}">{html.escape(words.sentence(left))}</span></div>'
         )
         st.button(
             "Apply", key=f"apply trial {number}", disabled=not trial.patch, on_click=_apply, args=(trial.patch,),

@@ -160,7 +160,7 @@ def test_charts_move_and_no_node_is_made_anew(page, url):
     after = page.evaluate(outlines)
     assert len(after) == len(before) and sum(old != new for old, new in zip(before, after)) > len(before) / 2
     nodes = page.evaluate("() => [...document.querySelectorAll('.descent-plot, .descent-plot .main-svg')].map((node) => !!node.kept)")
-    assert len(nodes) == 28 and all(nodes)
+    assert len(nodes) == 36 and all(nodes)
     assert len(scripts) == 1
 
 
@@ -217,10 +217,10 @@ def test_a_click_picks_a_unit_and_leaves_the_other_panels_alone(page, url):
     page.evaluate("() => document.querySelectorAll('.descent-plot').forEach((node) => (node.kept = true))")
     page.mouse.click(*place)
     expect(page.get_by_text("picked (2, 5)")).to_be_visible()
-    expect(page.locator(".descent-panel")).to_have_count(10)
+    expect(page.locator(".descent-panel")).to_have_count(12)
     names = page.evaluate("() => [...document.querySelectorAll('.descent-panel')].map((panel) => panel.dataset.name)")
     assert names == [*PANELS[:2], "unit_map", "unit_weights", "unit_activations", *PANELS[2:]]
-    assert page.evaluate("() => [...document.querySelectorAll('.descent-plot')].filter((node) => node.kept).length") == 7
+    assert page.evaluate("() => [...document.querySelectorAll('.descent-plot')].filter((node) => node.kept).length") == 9
 
 
 def test_the_theme_changes_while_the_run_stands(page, url):
