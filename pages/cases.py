@@ -20,6 +20,7 @@ from pages.widgets.pair import pair  # noqa: E402
 
 TICK = 0.15  # seconds from one look at playing runs to the next
 MARKS = {"critical": "✕", "warning": "!", "info": "i"}
+MOST = 3  # findings shown of a run, the root first: the charts below must not jump
 SIDES = ("left", "right")
 VIEWS = {
     "equations": ("Four equations, in numbers", lambda: closely.equation_controls(pair().sides[0].variant), closely.equations),
@@ -151,7 +152,7 @@ def state(side):
     figures = f"Step {words.count(one.step)} · loss {words.number(one.train_loss)} · {metric}"
     entries = "".join(
         f'<div class="{finding.severity}"><span class="mark">{MARKS[finding.severity]}</span> {html.escape(finding.title)}</div>'
-        for finding in one.findings
+        for finding in one.findings[:MOST]
     )
     nothing = '<div class="quiet">✓ Nothing found so far.</div>' if one.step else ""
     st.html(f'<div class="found"><div><b>{html.escape(figures)}</b></div>{entries or nothing}</div>')

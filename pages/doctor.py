@@ -91,9 +91,10 @@ def told(name, answer):
     mark, title = VERDICTS[answer.verdict]
     if answer.mistakes:
         title = " ".join(map(str, answer.mistakes))
+    why = answer.explanation.removeprefix(title).strip()
     st.html(
         f'<section class="verdict {answer.verdict}" role="status"><div class="mark" aria-hidden="true">{mark}</div><div>'
-        f"<h3>{html.escape(answer.verdict.capitalize())}: {html.escape(title)}</h3><p>{html.escape(answer.explanation)}</p></div></section>"
+        f"<h3>{html.escape(answer.verdict.capitalize())}: {html.escape(title)}</h3><p>{html.escape(why)}</p></div></section>"
     )
     for mistake in answer.mistakes:
         st.html(

@@ -11,7 +11,7 @@ HEIGHT = 300
 KINDS = ("dW", "db")
 LOW, HIGH = -12, 0  # decades of the relative error that the colours tell apart
 POINTS = 300  # of each tensor, evenly picked
-SYMBOLS = {"dW": "circle", "db": "diamond"}
+SYMBOLS = {"dW": "circle-open", "db": "diamond-open"}
 
 
 def doctor_panels(answer, theme):
@@ -52,7 +52,7 @@ def errors(answer, theme):
 
 
 def _cell(value):
-    return f"{'✓' if value <= WRONG else '✕'} {value:.0e}" if value else "✓ 0"
+    return f"{'✓' if value <= WRONG else '✕'} {value:.2g}"
 
 
 def scatter(answer, theme):
@@ -61,6 +61,7 @@ def scatter(answer, theme):
     traces, largest = [], 1.0
     for name, right in answer.right.items():
         x, y = _shares(right, answer.yours[name])
+        color = layer_color(theme, layer_of(name), layers)
         largest = max(largest, float(np.abs(y).max()))
         traces.append(
             {
@@ -69,7 +70,8 @@ def scatter(answer, theme):
                 "name": name,
                 "x": packed(x),
                 "y": packed(y),
-                "marker": {"color": layer_color(theme, layer_of(name), layers), "size": 7, "opacity": 0.75, "symbol": SYMBOLS[name[:2]]},
+                "marker": {"color": color, "size": 8, "symbol": SYMBOLS[name[:2]], "line": {"width": 1.6}},
+                "line": {"color": color},  # of the legend's mark
                 "hovertemplate": f"{name}: right %{{x:.3g}}, yours %{{y:.3g}}<extra></extra>",
             }
         )
