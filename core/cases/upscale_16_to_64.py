@@ -47,7 +47,7 @@ UPSCALE_16_TO_64 = Case(
     variants=(
         Variant(
             "as_posted", "As posted",
-            "Weights of thousands after one step, of 10 to the 25 after two, and then numbers are no longer finite.",
+            "The hidden weights have a norm of 600,000 after one step and of 10 to the 25 after two; then numbers are no longer finite.",
             POSTED, 12, Expects(("nonfinite",), BROKEN, "update_code"),
         ),
         Variant(
@@ -106,7 +106,7 @@ UPSCALE_16_TO_64 = Case(
         Slip(
             r"W_{ij},\, b_i \sim N(0, 1)",
             r"W_{ij} \sim N\left(0, \tfrac{2}{n_{\text{in}} + n_{\text{out}}}\right), \quad b_i = 0",
-            "768 inputs with weights of 1 add up to numbers of about 15, and the error of 12,288 outputs to hundreds.",
+            "768 inputs with weights of 1 add up to numbers of about 15, and the outputs begin 26 away from pixels between 0 and 1.",
         ),
     ),
     posted="""\
