@@ -45,8 +45,6 @@ def _held(snapshot):
     """Whether to keep a card's height: once this run had one, what is below must not jump when it goes and comes back."""
     if snapshot.findings:
         session().had_findings = True
-    elif session().now == 0:
-        session().had_findings = False
     return session().had_findings
 
 

@@ -46,6 +46,8 @@ def _act(action, key):
     if action == "new_seed":
         session().edit("seed", (session().config.seed + 1) % 2**31)
         session().rerun()  # the sidebar shows the seed
+    if action == "reset":
+        session().had_findings = False
     session().moment = None
     session().act(action)
 
