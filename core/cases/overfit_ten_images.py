@@ -87,7 +87,7 @@ W2, b2 = W2 - learning_rate * dW2, b2 - learning_rate * db2
     remarks=(
         "The author's pictures are not to be had: these are ten 64 x 64 patches of two photographs, divided by 255, and the class is the "
         "photograph.",
-        "How it fails depends on the patches and the first weights. These were chosen because 1/m alone does not help here; with most others it "
-        "does, with up to 98% of the units dead, and with some the logarithm gives NaN before the ReLUs have died.",
+        "How it fails depends on the patches and the first weights. These were chosen because 1/m alone does not help here; with most "
+        "others it does, with up to 98% of the units dead, and with some the logarithm gives NaN before the ReLUs have died.",
     ),
 )  # fmt: skip
