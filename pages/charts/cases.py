@@ -1,4 +1,4 @@
-"""The panels of two runs beside each other, aligned in time: each from its first step to its last, and both losses on one scale."""
+"""The panels of two runs beside each other, aligned in time: each from its first step to its last, both losses on one scale."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pages.charts.style import THEMES, log_axis
 
 PANELS = {"loss": loss, "output": output, "histograms": histograms, "units": units}
 OVER_STEPS = ("loss", "units")
+MOST_DECADES = 8  # of a loss axis that two runs share
 
 
 def pair_panels(sides, theme):
@@ -35,9 +36,11 @@ def pair_panels(sides, theme):
 
 
 def _one_scale(figures, snapshots, theme):
-    """Have the loss charts share their axis."""
+    """Have the loss charts share their axis, unless one of them blew up so far that the other would be a flat line."""
     losses = [part for one in snapshots for part in (one.curves.loss, one.frames.train_loss, one.frames.test_loss)]
     y_axis, _ = log_axis(theme, "loss", np.concatenate([np.ravel(part) for part in losses]))
+    if y_axis["range"][1] - y_axis["range"][0] > MOST_DECADES:
+        return
     for figure in figures:
         figure["layout"]["yaxis"] = y_axis
 

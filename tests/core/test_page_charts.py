@@ -49,5 +49,9 @@ def test_two_runs_have_one_scale_and_each_its_whole_length():
     left, right = panels["half_loss_0"]["layout"], panels["half_loss_1"]["layout"]
     assert left["yaxis"]["range"] == right["yaxis"]["range"]
     assert (left["xaxis"]["range"], right["xaxis"]["range"]) == ([0, 40], [0, 400])
+    exploded = RunConfig.from_dict({"data": {"source": "hills"}, "optimizer": {"learning_rate": 30.0}})
+    broken = SnapshotMaker(Trainer(exploded).run(200)).make("nonfinite", 0.0)
+    apart = pair_panels([("Slow", 40, snapshot(0.001, 40)), ("Broken", 200, broken)], "dark")
+    assert apart["half_loss_0"]["layout"]["yaxis"]["range"] != apart["half_loss_1"]["layout"]["yaxis"]["range"]
     assert left["title"]["text"] == "Slow: loss" and panels["half_output_1"]["alt"].startswith("Fast. ")
     assert [name[-1] for name in panels] == ["0", "1"] * (len(panels) // 2)
