@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from core.diagnosis.doctor.examples import example
+from tests.browser.test_playground import settled
 
 
 def drawn(tab):
@@ -32,7 +33,7 @@ def test_an_upload_to_the_doctor_is_answered(open_tab):
     tab.locator("input[type=file]").set_input_files(file)
     expect(tab.locator(".verdict.faulty")).to_contain_text("1/m left out in layer 1")
     expect(tab.locator(".lines .right")).to_contain_text("dW1, db1 = delta1 @ X.T / m")
-    drawn(tab)
+    settled(drawn(tab))
     expect(tab.locator(".descent-panel")).to_have_count(2)
     bad = {"name": "bad.npz", "mimeType": "application/octet-stream", "buffer": b"PK\x03\x04 and nothing else"}
     tab.locator("input[type=file]").set_input_files(bad)
