@@ -10,7 +10,7 @@ from pages.charts import panels  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
 from pages.widgets.fixes import fixes  # noqa: E402
 from pages.widgets.live import live_figures, preload  # noqa: E402
-from pages.widgets.pace import at_once, drawing, due  # noqa: E402
+from pages.widgets.pace import pace  # noqa: E402
 from pages.widgets.session import session  # noqa: E402
 from pages.widgets.sidebar import sidebar  # noqa: E402
 from pages.widgets.thumbnails import thumbnails  # noqa: E402
@@ -20,7 +20,7 @@ from pages.widgets.trouble import no_room, notice, worker_died  # noqa: E402
 from pages.widgets.unit import unit_editor  # noqa: E402
 from pages.widgets.view import view_options  # noqa: E402
 
-TICK, WAIT = 0.1, 0.3  # seconds from one look to the next, at a playing run and at one that something is being worked out for
+WAIT = 0.3  # seconds from one look to the next at a run that stands, and that something is being worked out for
 
 
 @st.fragment(key="live")
@@ -43,23 +43,22 @@ def live():
         timebar(snapshot)
     places = readings, alerts, figures
     if session().restless:
-        at_once(id(session()))
-        st.fragment(tick, run_every=TICK if session().playing else WAIT)(session().playing, *places)
+        st.fragment(tick, run_every=pace.interval(id(session())) if session().playing else WAIT)(session().playing, *places)
     else:
         st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
 
 
 def tick(was_playing, *places):
-    """Draw what the run does now, unless other pages must come first; when it has stopped, or died, or all is worked out, draw the
-    whole page once more."""
-    if not due(id(session())):
-        return
-    with drawing(id(session())):
+    """Draw what the run does now; when it has stopped, or died, or all is worked out, draw the whole page once more."""
+    with pace.drawing(id(session())):
         snapshot = session().look()
-        if session().restless and session().playing == was_playing:
+        goes_on = session().restless and session().playing == was_playing
+        if goes_on:
             draw(snapshot, *places)
-            return
-    session().rerun()  # the buttons are others, too
+    if not goes_on:  # the buttons are others, too
+        session().rerun()
+    if was_playing and not pace.suits(id(session())):
+        st.rerun("live")
 
 
 def draw(snapshot, readings, alerts, figures):

@@ -6,33 +6,49 @@ import threading
 import time
 from contextlib import contextmanager
 
-SHARE = 0.4  # of one processor at most goes into pictures; Python runs one thread at a time
-MEMORY = 1.0  # seconds after which a page that was not drawn no longer counts
-
-_drawn = {}  # page -> (when it was last drawn, processor seconds that took)
-_lock = threading.Lock()
-
-
-def due(page):
-    """Whether `page` may be drawn again: the more pages play, and the longer they take, the seldomer each."""
-    now = time.monotonic()
-    with _lock:
-        for other in [other for other, (when, _) in _drawn.items() if when < now - MEMORY]:
-            del _drawn[other]
-        load = sum(cost for _, cost in _drawn.values())
-        return page not in _drawn or now >= _drawn[page][0] + load / SHARE
+SHORTEST, LONGEST = 0.1, 1.6  # seconds from one picture to the next; in between by doubling
+SHARE = 0.4  # of one processor at most goes into pictures: Python runs one thread at a time
+SLACK = 4  # times too long an interval gets before it is halved, so that it does not go to and fro
+MEMORY = 2.0  # seconds after which a page that was not drawn no longer counts
 
 
-def at_once(page):
-    """Have `page` drawn the next time, whatever else there is to do."""
-    with _lock:
-        _drawn.pop(page, None)
+class Pace:
+    """The intervals of all pages that play."""
+
+    def __init__(self):
+        self._drawn = {}  # page -> (when it was last drawn, processor seconds that took)
+        self._intervals = {}
+        self._lock = threading.Lock()
+
+    def interval(self, page):
+        """Seconds from one picture of `page` to the next, to be asked for again when they no longer suit."""
+        with self._lock:
+            self._intervals[page] = self._fitting(self._intervals.get(page, SHORTEST))
+            return self._intervals[page]
+
+    def suits(self, page):
+        """Whether the interval that `page` asked for still does."""
+        with self._lock:
+            interval = self._intervals.get(page, SHORTEST)
+            return self._fitting(interval) == interval
+
+    @contextmanager
+    def drawing(self, page):
+        """Around what draws `page`, so that its cost is known."""
+        began = time.thread_time()
+        yield
+        with self._lock:
+            self._drawn[page] = time.monotonic(), time.thread_time() - began
+
+    def _fitting(self, interval):
+        now = time.monotonic()
+        for page in [page for page, (when, _) in self._drawn.items() if when < now - MEMORY]:
+            del self._drawn[page]
+            self._intervals.pop(page, None)
+        needed = sum(cost for _, cost in self._drawn.values()) / SHARE
+        if needed > interval:
+            return min(2 * interval, LONGEST)
+        return max(interval / 2, SHORTEST) if needed < interval / SLACK else interval
 
 
-@contextmanager
-def drawing(page):
-    """Around what draws `page`, so that its cost is known."""
-    began = time.thread_time()
-    yield
-    with _lock:
-        _drawn[page] = time.monotonic(), time.thread_time() - began
+pace = Pace()

@@ -2,59 +2,53 @@
 
 import pytest
 
-from pages.widgets import pace
+from pages.widgets import pace as module
+from pages.widgets.pace import LONGEST, MEMORY, SHARE, SHORTEST, Pace
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """Clocks that are moved by hand: [seconds, processor seconds]."""
     now = [100.0, 0.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(pace.time, "thread_time", lambda: now[1])
-    monkeypatch.setattr(pace, "_drawn", {})
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module.time, "thread_time", lambda: now[1])
     return now
 
 
-def draw(clock, page, cost):
-    with pace.drawing(page):
-        clock[1] += cost
-
-
-def pictures(clock, pages, cost):
-    """How often each page is drawn in a second of ticks, ten of each page."""
-    drawn = dict.fromkeys(pages, 0)
-    for _ in range(10):
+def play(pace, clock, pages, cost, rounds=20):
+    """All pages are drawn again and again; their intervals in the end."""
+    intervals = {page: pace.interval(page) for page in pages}
+    for _ in range(rounds):
         for page in pages:
-            if pace.due(page):
-                draw(clock, page, cost)
-                drawn[page] += 1
+            with pace.drawing(page):
+                clock[1] += cost
+            if not pace.suits(page):
+                intervals[page] = pace.interval(page)
         clock[0] += 0.1
-    return drawn
+    return intervals
 
 
-def test_a_page_alone_is_drawn_at_every_tick(clock):
-    assert pictures(clock, ["one"], 0.03) == {"one": 10}
+def test_a_page_alone_is_drawn_as_often_as_it_goes(clock):
+    assert play(Pace(), clock, ["one"], 0.03) == {"one": SHORTEST}
 
 
-def test_many_pages_are_drawn_seldomer_and_equally_often(clock):
-    drawn = pictures(clock, range(4), 0.03)
-    assert len(set(drawn.values())) == 1
-    assert 0.03 * sum(drawn.values()) <= pace.SHARE + 4 * 0.03
+@pytest.mark.parametrize("count", [4, 8])
+def test_many_pages_are_drawn_seldomer_so_that_there_is_time_for_clicks(clock, count):
+    intervals = play(Pace(), clock, range(count), 0.03)
+    assert len(set(intervals.values())) == 1
+    assert count * 0.03 / intervals[0] <= SHARE
+    assert intervals[0] < 2 * count * 0.03 / SHARE
 
 
-def test_pages_that_are_gone_do_not_count(clock):
-    for page in range(8):
-        draw(clock, page, 0.05)
-    assert not pace.due(0)
-    clock[0] += 2 * pace.MEMORY
-    assert pace.due(0)
-    draw(clock, 0, 0.02)
-    clock[0] += 0.1
-    assert pace.due(0)
+def test_the_interval_has_an_end_and_comes_back(clock):
+    pace = Pace()
+    assert play(pace, clock, range(40), 0.1)[0] == LONGEST
+    clock[0] += 2 * MEMORY
+    assert play(pace, clock, [0], 0.02) == {0: SHORTEST}
 
 
-def test_what_was_done_is_seen_at_once(clock):
-    for page in range(8):
-        draw(clock, page, 0.05)
-    pace.at_once(0)
-    assert pace.due(0) and not pace.due(1)
+def test_an_interval_that_suits_stays(clock):
+    pace = Pace()
+    interval = play(pace, clock, range(4), 0.03)[0]
+    for cost in (0.02, 0.035, 0.025):
+        assert play(pace, clock, range(4), cost)[0] == interval
