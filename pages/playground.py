@@ -46,6 +46,7 @@ def live():
         st.fragment(tick, run_every=pace.interval(id(session())) if session().playing else WAIT)(session().playing, *places)
     else:
         st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
+    session().answered()
 
 
 def tick(was_playing, *places):

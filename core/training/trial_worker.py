@@ -7,7 +7,6 @@ the runs that are looked at.
 from __future__ import annotations
 
 import dataclasses
-import os
 import resource
 import sys
 import traceback
@@ -17,15 +16,16 @@ from multiprocessing.connection import Connection
 from core.diagnosis.trials import Trials, foreseen_candidates, try_fixes
 from core.limits import ConfigError
 from core.training import checkpoint
+from core.training.priority import give_way
 
-NICENESS = 15  # trials give way to live runs, and those to the page
+NICENESS = 18  # trials give way to live runs, and those to the page
 
 
 def main(descriptor):
     """Do the task at the other end of this socket: (settings, (configuration, findings, first patches, steps, start's path or None))."""
     connection = Connection(descriptor)
     settings, (config, findings, first, steps, path) = connection.recv()
-    os.nice(NICENESS)
+    give_way(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes,) * 2)
     told = Trials(running=True)
 

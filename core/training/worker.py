@@ -12,7 +12,6 @@ import dataclasses
 import gc
 import json
 import math
-import os
 import resource
 import sys
 import time
@@ -27,12 +26,13 @@ from core.limits import ConfigError
 from core.training import checkpoint
 from core.training.outlook import Outlook, foreseen
 from core.training.past import Past
+from core.training.priority import give_way
 from core.training.recorder import FlightRecorder
 from core.training.snapshot_maker import SnapshotMaker
 from core.training.telemetry import Event
 from core.training.trainer import LIVE_CHANGES, Trainer, needs_new_run
 
-NICENESS = 5  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
+NICENESS = 12  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 CHUNK = 0.010  # seconds of training between two looks at the connection
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
@@ -371,7 +371,7 @@ def main(descriptor):
     """Serve the server at the other end of this socket; it begins with (settings, checkpoint path, configuration, speed)."""
     connection = Connection(descriptor)
     settings, path, config, speed = connection.recv()
-    os.nice(NICENESS)
+    give_way(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes,) * 2)
     worker = None
     try:

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 
 SHORTEST, LONGEST = 0.1, 1.6  # seconds from one picture to the next; in between by doubling
-SHARE = 0.4  # of one processor at most goes into pictures: Python runs one thread at a time
+SHARE = 0.25  # of one processor at most goes into the pictures of several pages: Python runs one thread at a time
 SLACK = 4  # times too long an interval gets before it is halved, so that it does not go to and fro
 MEMORY = 2.0  # seconds after which a page that was not drawn no longer counts
 
@@ -45,7 +45,7 @@ class Pace:
         for page in [page for page, (when, _) in self._drawn.items() if when < now - MEMORY]:
             del self._drawn[page]
             self._intervals.pop(page, None)
-        needed = sum(cost for _, cost in self._drawn.values()) / SHARE
+        needed = sum(cost for _, cost in self._drawn.values()) / SHARE if len(self._drawn) > 1 else 0
         if needed > interval:
             return min(2 * interval, LONGEST)
         return max(interval / 2, SHORTEST) if needed < interval / SLACK else interval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 import time
 from concurrent.futures import Future
@@ -22,7 +23,7 @@ from pages.widgets import words
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
-ECHO = 0.3  # seconds within which a press may come twice
+ECHO = 0.3  # seconds after the answer to a press within which it may come again
 DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 
@@ -53,7 +54,7 @@ class Session:
         self.now = 0
         self.playing = self.explained = self.had_findings = self.awake = False
         self._query = query
-        self._pressed = None, 0.0, False  # button, when, and whether a timer ran then
+        self._pressed, self._answered = (None, False), 0.0  # the last button and whether a timer ran then; when it was answered
         self._run = None
         config, at = self._linked(query)
         self._adopt(config)
@@ -173,9 +174,16 @@ class Session:
             self._adopt_from(run)
 
     def is_echo(self, button):
-        """Whether this press of a button is the one before once more: a timer that fires while the browser sends it sends it, too."""
-        before, self._pressed = self._pressed, (button, time.monotonic(), self.restless)
-        return before[0] == button and before[2] and self._pressed[1] < before[1] + ECHO
+        """Whether this press of a button is the one before once more: a timer that fires while the browser sends it sends it, too, and
+        on a busy server the second is heard when the first has been answered."""
+        if self._pressed == (button, True) and time.monotonic() < self._answered + ECHO:
+            return True
+        self._pressed, self._answered = (button, self.restless), math.inf
+        return False
+
+    def answered(self):
+        """The page has been drawn: if a button was pressed, that was the answer."""
+        self._answered = min(self._answered, time.monotonic())
 
     # The past, and fixes
 
