@@ -23,7 +23,7 @@ from pages.widgets import words
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
-ECHO = 0.3  # seconds after the answer to a press within which it may come again
+ECHO = 0.04  # seconds after the answer to a press within which it may come again; a person, or a test, has not seen the answer yet
 DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 

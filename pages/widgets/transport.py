@@ -21,7 +21,7 @@ def buttons(snapshot):
     over = snapshot.status == "nonfinite"
     with st.container(key="buttons", horizontal=True, vertical_alignment="center", gap="xsmall"):
         if snapshot.status == "running":
-            _button("Pause", "pause", "pause", key="play", shortcut="P", type="primary")
+            _button("Pause", "pause", "pause", shortcut="P", type="primary")
         else:
             _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over)
         _button("Step", "step", "skip_next", shortcut="S", disabled=over)
@@ -35,13 +35,12 @@ def buttons(snapshot):
         view_menu()
 
 
-def _button(label, action, icon, key=None, **settings):
-    key = key or action
-    st.button(label, icon=f":material/{icon}:", key=key, on_click=_act, args=(action, key), **settings)
+def _button(label, action, icon, **settings):
+    st.button(label, icon=f":material/{icon}:", key=action, on_click=_act, args=(action,), **settings)
 
 
-def _act(action, key):
-    if session().is_echo(key):
+def _act(action):
+    if session().is_echo(action):
         return
     if action == "new_seed":
         session().edit("seed", (session().config.seed + 1) % 2**31)

@@ -26,7 +26,7 @@ def test_the_card_says_what_its_fix_changes_and_takes_it_over(open_page):
     assert page.query["optimizer.learning_rate"] == f"{rate:g}"
     assert page.number_input(key="optimizer.learning_rate").value == rate
     assert page.live_run.snapshot().status == "running"
-    page.press("play").live_run.step(2000)
+    page.press("pause").live_run.step(2000)
     assert settled(page).session.seen.nonfinite is None
 
 
@@ -40,7 +40,7 @@ def test_fixes_are_tried_ranked_and_the_winner_mends_the_run(open_page):
     page.press("apply trial 0")
     assert page.live_run.config == PRESETS["explosion"].config.patched(trials.trials[0].patch)
     assert "apply trial 0" not in {button.key for button in page.button}
-    page.press("play").live_run.step(2000)
+    page.press("pause").live_run.step(2000)
     now = settled(page).session.seen
     assert now.nonfinite is None and not [finding for finding in now.findings if finding.severity != "info"]
 
@@ -54,7 +54,7 @@ def test_fixes_tried_from_the_last_healthy_step_go_on_there(open_page):
     number = next(
         number for number, trial in enumerate(trials) if list(trial.patch) == ["optimizer"] and len(trial.patch["optimizer"]) == 1
     )
-    page.press(f"apply trial {number}").press("play")
+    page.press(f"apply trial {number}").press("pause")
     assert page.live_run.config.optimizer.learning_rate == trials[number].patch["optimizer"]["learning_rate"]
     assert {event.step for event in page.live_run.snapshot().events} == {healthy}
 
