@@ -234,18 +234,6 @@ def labels_shuffled(config, rng, folder):
     return {"data": {**patch["data"], "scaling": config.data.scaling}}
 
 
-@cause("labels")
-def labels_nearly_all_the_same(config, rng, folder):
-    """One class keeps every twenty-fifth of its samples; noise of two deviations keeps the few from being told apart."""
-    if _task(config) != "two classes":
-        return None
-    dataset = load(config.data)
-    y = np.concatenate([dataset.train.targets, dataset.test.targets])
-    kept = np.flatnonzero((y == 0) | (np.cumsum(y == 1) % 25 == 1))
-    patch = _file(config, rng, folder, lambda x: (x + 2 * x.std(axis=0) * rng.standard_normal(x.shape))[kept], lambda y: y[kept])
-    return {"data": {**patch["data"], "samples": len(kept)}}
-
-
 @cause("capacity", "activation")
 def too_straight(config, rng, folder):
     if config.data.source not in ("circle", "xor", "spiral", "flower", "hills", "sine"):

@@ -4,12 +4,15 @@ from pages.widgets.frame import guard
 
 guard()
 
+from pages.widgets.live import live_figures, preload  # noqa: E402
+
+preload()  # while the rest of the page is still being imported
+
 import streamlit as st  # noqa: E402
 
 from pages.charts import panels  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
 from pages.widgets.fixes import fixes  # noqa: E402
-from pages.widgets.live import live_figures, preload  # noqa: E402
 from pages.widgets.pace import pace  # noqa: E402
 from pages.widgets.session import session  # noqa: E402
 from pages.widgets.sidebar import sidebar  # noqa: E402
@@ -82,7 +85,6 @@ def pick(layer, index):
     st.rerun("live")
 
 
-preload()
 session().follow_address()
 sidebar()
 notice()

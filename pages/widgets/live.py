@@ -25,6 +25,7 @@ _component = st.components.v2.component(
     js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("live.js", "repaint.js")),
     isolate_styles=False,  # Plotly keeps its own styles in the document's head
 )
+_preload = st.components.v2.component("descent_preload", html="<i hidden></i>", js=(_HERE / "preload.js").read_text(encoding="utf-8"))
 
 
 def theme():
@@ -33,11 +34,8 @@ def theme():
 
 
 def preload():
-    """Have the browser fetch Plotly's script while the page is still being made. Its address is the server's own."""
-    url = json.dumps(_plotly_url())
-    found = f"document.querySelector('script[src=' + JSON.stringify({url}) + ']')"
-    fetch = f'document.head.append(Object.assign(document.createElement("script"), {{src: {url}, onerror() {{ this.remove() }}}}))'
-    st.html(f"<script>{found} || {fetch}</script>", unsafe_allow_javascript=True)
+    """Have the browser fetch Plotly's script while the page is still being made."""
+    _preload(key="preload", data=_plotly_url())
 
 
 def live_figures(figures, key, on_pick=None, on_drawn=None):
