@@ -59,10 +59,8 @@ def tick(was_playing, *places):
         goes_on = session().restless and session().playing == was_playing
         if goes_on:
             draw(snapshot, *places)
-    if not goes_on:  # the buttons are others, too
+    if not goes_on or (was_playing and not pace.suits(id(session()))):  # the buttons are others, too, or the timer is
         session().rerun()
-    if was_playing and not pace.suits(id(session())):
-        st.rerun("live")
 
 
 def draw(snapshot, readings, alerts, figures):
