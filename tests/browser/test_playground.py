@@ -35,7 +35,7 @@ def status(tab):
 def ready(tab):
     """Wait until the charts in view and the little pictures of the sources are drawn."""
     tab.wait_for_function("(plots => plots.length && plots.every(plot => plot.data))([...document.querySelectorAll('.js-plotly-plot')])")
-    tab.wait_for_selector(".st-key-data-source button")  # charts may come before it
+    tab.wait_for_selector(".st-key-data-source button", state="attached")  # charts may come before it
     picture = "getComputedStyle(document.querySelector('.st-key-data-source button'), '::before').backgroundImage"
     tab.wait_for_function(f"{picture}.startsWith('url(')")
     return settled(tab)
