@@ -98,10 +98,9 @@ def variants(case):
 def runs(case):
     """The buttons, and all that moves."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if pair().playing:
-            st.button("Pause", icon=":material/pause:", key="pair play", type="primary", on_click=pair().pause)
-        else:
-            st.button("Run both", icon=":material/play_arrow:", key="pair play", type="primary", on_click=pair().play)
+        playing = pair().playing  # both buttons are always there, as in the playground's bar
+        st.button("Run both", icon=":material/play_arrow:", key="pair play", type="primary", on_click=pair().play, disabled=playing)
+        st.button("Pause", icon=":material/pause:", key="pair pause", type="primary", on_click=pair().pause, disabled=not playing)
         st.button("Reset", icon=":material/replay:", key="pair reset", on_click=pair().reset, help="Both back to step 0.")
     controls = VIEWS.get(case.show)
     places = [*st.columns(2), st.container()]

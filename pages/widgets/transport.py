@@ -18,12 +18,11 @@ STATES = {"running": "Running", "paused": "Paused", "finished": "Finished"}
 
 def buttons(snapshot):
     """Play or Pause, Step, Epoch, Reset, New seed, and the speed. Each has a letter on the keyboard."""
-    over = snapshot.status == "nonfinite"
+    over, playing = snapshot.status == "nonfinite", snapshot.status == "running"
     with st.container(key="buttons", horizontal=True, vertical_alignment="center", gap="xsmall"):
-        if snapshot.status == "running":
-            _button("Pause", "pause", "pause", shortcut="P", type="primary")
-        else:
-            _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over)
+        # Both are always there, and the style sheet shows one: were one taken away, the others would move under the pointer
+        _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over or playing)
+        _button("Pause", "pause", "pause", shortcut="P", type="primary", disabled=not playing)
         _button("Step", "step", "skip_next", shortcut="S", disabled=over)
         _button("Epoch", "epoch", "fast_forward", shortcut="E", disabled=over)
         _button("Reset", "reset", "replay", shortcut="0", help="Back to step 0, with the same first weights")
