@@ -1,0 +1,300 @@
+"""What the scripts have in common: sections of Python text, each a function of the run.
+
+A script must read as if somebody had written it by hand for this one run, so a section only holds what the run uses, and the data come
+last. Nothing of a person's file but numbers gets into the text: column names could be made to hold code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.config import RunConfig
+from core.data.dataset import Dataset, encoded_targets
+from core.data.sources import SOURCES
+from core.nn.optimizers import OPTIMIZERS
+from core.training.batches import ORDER_BLOCK
+
+EMBEDDED = 8 << 20  # characters of data that a script may carry; an editor still opens it
+WRITTEN_OUT = 200  # numbers of an array that are written as such
+HEX_LINE = 128
+DATA_FILE = "descent_data.npz"
+LINES = 20  # about so many a script prints
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a script is about: `steps` updates of `config` on `dataset`."""
+
+    config: RunConfig
+    dataset: Dataset
+    steps: int
+
+    @property
+    def sizes(self):
+        """Inputs, then the units of every layer."""
+        return [self.dataset.inputs, *(layer.units for layer in self.config.layers)]
+
+    @property
+    def last(self):
+        """The output layer, counted from 1."""
+        return len(self.config.layers)
+
+    @property
+    def output(self):
+        """The output's activation."""
+        return self.config.layers[-1].activation
+
+    @property
+    def batches(self):
+        """Batches of an epoch."""
+        samples = len(self.dataset.train)
+        return math.ceil(samples / min(self.config.batch_size or samples, samples))
+
+    @property
+    def scheduled(self):
+        """Whether the learning rate changes."""
+        return self.config.optimizer.schedule.name != "constant"
+
+    @property
+    def penalized(self):
+        """Whether large weights cost."""
+        return bool(self.config.penalty.l1 or self.config.penalty.l2)
+
+    def arrays(self):
+        """{"X_train": (samples, inputs), "y_train": (samples, outputs), ...} as the network is fed them; no test part, no such arrays."""
+        arrays, output = {}, self.config.layers[-1]
+        for name, part in (("train", self.dataset.train), ("test", self.dataset.test)):
+            if len(part):
+                targets = encoded_targets(self.dataset, part, output.units, output.activation, self.config.loss)
+                arrays |= {f"X_{name}": part.inputs.astype(self.config.dtype), f"y_{name}": targets.astype(self.config.dtype)}
+        return arrays
+
+    @property
+    def data_names(self):
+        """The arrays' names as an assignment lists them."""
+        return "X_train, y_train, X_test, y_test" if len(self.dataset.test) else "X_train, y_train"
+
+
+def joined(*sections):
+    """The sections that there are, two blank lines apart, as UTF-8."""
+    return ("\n\n\n".join(section.strip("\n") for section in sections if section) + "\n").encode()
+
+
+def title(run, how, command):
+    """The docstring: what the script does and what the run is."""
+    config, layers = run.config, run.config.layers
+    source = SOURCES[config.data.source]
+    name = "your own file" if source.kind == "file" else source.title.lower()
+    features = f": {', '.join(config.data.features)}" if source.kind == "planar" else ""
+    test = f" and {len(run.dataset.test):,} test" if len(run.dataset.test) else ""
+    size = f"batches of {config.batch_size}" if run.batches > 1 else "all samples at once"
+    units = ", ".join(f"{layer.units} {plain(layer.activation)}" for layer in layers)
+    return f'''"""{how}
+
+    python {command}
+
+Data      {name}: {len(run.dataset.train):,} training{test} samples of {run.dataset.inputs:,} inputs{features}
+Network   {run.dataset.inputs} inputs, {units}
+Loss      {plain(config.loss)}
+Updates   {run.steps:,} by {plain(config.optimizer.name)}, {size}
+"""'''
+
+
+def plain(name):
+    """A registry's name as words."""
+    return name.replace("_", " ")
+
+
+def settings(run):
+    """The constants that the script uses."""
+    config = run.config
+    optimizer, schedule = config.optimizer, config.optimizer.schedule
+    values = [("SIZES", run.sizes, "inputs, then the units of every layer"), ("STEPS", run.steps, "updates")]
+    if run.batches > 1:
+        values.append(("BATCH_SIZE", config.batch_size, ""))
+    values.append(("LEARNING_RATE", optimizer.learning_rate, ""))
+    if run.scheduled:
+        values.append(("SCHEDULE_STEPS", schedule.steps, ""))
+        values.append(("SCHEDULE_FACTOR", schedule.factor, ""))
+    values += [(name.upper(), getattr(optimizer, name), "") for name in OPTIMIZERS[optimizer.name].hyperparameters]
+    values += [(name.upper(), value, "") for name, value in (("l1", config.penalty.l1), ("l2", config.penalty.l2)) if value]
+    if config.clip_norm:
+        values.append(("CLIP_NORM", config.clip_norm, "longest gradient"))
+    if run.batches > 1 or needs_generator(config.init):
+        values.append(("SEED", config.seed, ""))
+    return "\n".join(f"{name} = {value!r}" + (f"  # {note}" if note else "") for name, value, note in values)
+
+
+# name -> the first weights (fan_in, fan_out), without their scale
+WEIGHTS = {
+    "zeros": "np.zeros((fan_in, fan_out))",
+    "constant": "np.ones((fan_in, fan_out))",
+    "normal": "rng.standard_normal((fan_in, fan_out))",
+    "uniform": "rng.uniform(-1, 1, (fan_in, fan_out))",
+    "glorot_uniform": "rng.uniform(-1, 1, (fan_in, fan_out)) * np.sqrt(6 / (fan_in + fan_out))",
+    "glorot_normal": "rng.standard_normal((fan_in, fan_out)) * np.sqrt(2 / (fan_in + fan_out))",
+    "he_uniform": "rng.uniform(-1, 1, (fan_in, fan_out)) * np.sqrt(6 / fan_in)",
+    "he_normal": "rng.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in)",
+    "lecun_normal": "rng.standard_normal((fan_in, fan_out)) * np.sqrt(1 / fan_in)",
+    "orthogonal": "orthogonal(rng, fan_in, fan_out)",
+}
+
+# name -> the first biases (fan_out,), without their scale
+BIASES = {
+    "zeros": "np.zeros(fan_out)",
+    "constant": "np.ones(fan_out)",
+    "normal": "rng.standard_normal(fan_out)",
+    "uniform": "rng.uniform(-1, 1, fan_out)",
+}
+
+ORTHOGONAL = '''
+def orthogonal(rng, fan_in, fan_out):
+    """A matrix (fan_in, fan_out) with orthonormal rows or columns."""
+    q, r = np.linalg.qr(rng.standard_normal((max(fan_in, fan_out), min(fan_in, fan_out))))
+    q *= np.where(np.diag(r) < 0, -1, 1)  # so that every such matrix is equally likely
+    return q if fan_in >= fan_out else q.T
+
+
+'''
+
+
+def needs_generator(init):
+    """Whether the first weights or biases are random."""
+    return "rng" in WEIGHTS[init.weights] + BIASES[init.bias]
+
+
+def first_parameters(run):
+    """The function that makes the first weights and biases, the very ones that Descent begins with."""
+    init = run.config.init
+    weights, biases = _scaled(WEIGHTS[init.weights], init.scale), _scaled(BIASES[init.bias], init.bias_scale)
+    generator = "\n        rng = np.random.default_rng([SEED, layer])" if needs_generator(init) else ""
+    result = "p" if run.config.dtype == "float64" else "{name: values.astype(np.float32) for name, values in p.items()}"
+    return (
+        (ORTHOGONAL if init.weights == "orthogonal" else "")
+        + f'''
+def first_parameters():
+    """Weights W (inputs, units) and biases b (units,) of every layer, as they are before training."""
+    p = {{}}
+    for layer, (fan_in, fan_out) in enumerate(zip(SIZES[:-1], SIZES[1:]), start=1):{generator}
+        p[f"W{{layer}}"] = {weights}
+        p[f"b{{layer}}"] = {biases}
+    return {result}
+'''.lstrip("\n")
+    )
+
+
+def _scaled(draw, scale):
+    return draw if scale == 1 or draw.startswith("np.zeros") else f"{scale!r} * {draw}"
+
+
+SCHEDULES = {
+    "step": "LEARNING_RATE * SCHEDULE_FACTOR ** ((step - 1) // SCHEDULE_STEPS)",
+    "exponential": "LEARNING_RATE * SCHEDULE_FACTOR ** ((step - 1) / SCHEDULE_STEPS)",
+    "cosine": "LEARNING_RATE * (SCHEDULE_FACTOR + (1 - SCHEDULE_FACTOR) * 0.5 * (1 + float(np.cos(np.pi * share))))",
+    "warmup": "LEARNING_RATE * (SCHEDULE_FACTOR + (1 - SCHEDULE_FACTOR) * share)",
+}
+SHARES = {"cosine": "min((step - 1) / SCHEDULE_STEPS, 1)", "warmup": "min(step / SCHEDULE_STEPS, 1)"}
+
+
+def schedule(run):
+    """The function that gives each update's learning rate; nothing when it is always the same."""
+    if not run.scheduled:
+        return ""
+    name = run.config.optimizer.schedule.name
+    share = f"\n    share = {SHARES[name]}" if name in SHARES else ""
+    return f'''
+def learning_rate(step):
+    """The rate of an update, counted from 1."""{share}
+    return {SCHEDULES[name]}
+'''
+
+
+def batches(run):
+    """The function that picks each update's samples; nothing when every update uses all of them."""
+    if run.batches == 1:
+        return ""
+    return f'''
+def batches(samples):
+    """Endless: the rows of the next batch. The samples are cut once; each epoch visits the batches in a new order."""
+    starts = np.arange(0, samples, BATCH_SIZE)
+    epochs = max(1, {ORDER_BLOCK} // len(starts))  # their orders are drawn together
+    block = 0
+    while True:
+        rng = np.random.default_rng([SEED, block])
+        for start in rng.permuted(np.tile(starts, (epochs, 1)), axis=1).ravel():
+            yield slice(start, start + BATCH_SIZE)
+        block += 1
+'''
+
+
+def next_batch(run, indent=8):
+    """Lines of the loop that take the next batch as X, y."""
+    if run.batches == 1:
+        return ""
+    return "\n".join(" " * indent + line for line in ("rows = next(order)", "X, y = X_train[rows], y_train[rows]")) + "\n"
+
+
+def order(run):
+    """The line before the loop that begins the order of the batches."""
+    return "" if run.batches == 1 else "    order = batches(len(X_train))\n"
+
+
+def printing(run):
+    """Lines at the loop's end that print the losses now and then."""
+    return f"        if step % {max(1, run.steps // LINES)} == 0 or step == STEPS:\n            report(step)\n"
+
+
+def report(run, how):
+    """The function within `main` that prints the losses; `how` is the expression for one, with X and y in braces."""
+    test = f', f"test loss {{{how.format("X_test", "y_test")}:.9g}}"' if len(run.dataset.test) else ""
+    return f'''
+    def report(step):
+        print(f"step {{step}}", f"training loss {{{how.format("X_train", "y_train")}:.9g}}"{test}, sep="  ")
+'''
+
+
+def data(run):
+    """The function `data` that gives the samples: carried in the text, or, when that would be too long, read from DATA_FILE."""
+    arrays = run.arrays()
+    about = '"""The samples as the network is fed them, a row each: features chosen, inputs and targets scaled."""'
+    if sum(2 * array.nbytes for array in map(_narrow, arrays.values())) > EMBEDDED:
+        return f'''
+def data():
+    {about}
+    with np.load("{DATA_FILE}") as file:  # download it beside this script: it would be too long a text
+        return tuple(file[name] for name in {tuple(arrays)!r})
+'''
+    text = "".join(f"    {name} = {_literal(values)}\n" for name, values in arrays.items())
+    numbers = NUMBERS if "numbers(" in text else ""
+    return f"def data():\n    {about}\n{text}    return {run.data_names}\n" + numbers
+
+
+NUMBERS = '''
+
+def numbers(kind, shape, hexadecimal):
+    """The array in these bytes."""
+    return np.frombuffer(bytes.fromhex(hexadecimal), kind).reshape(shape)
+'''
+
+
+def _narrow(values):
+    """The same numbers as bytes, where that loses nothing."""
+    with np.errstate(invalid="ignore"):
+        small = values.astype(np.int8)
+    return small if np.array_equal(small, values) else values
+
+
+def _literal(values):
+    """Python text of a 2-D array."""
+    kind = f"np.{values.dtype}"
+    if values.size <= WRITTEN_OUT:
+        rows = "".join(f"        [{', '.join(repr(float(value)) for value in row)}],\n" for row in values)
+        return f"np.array([\n{rows}    ], {kind})"
+    small = _narrow(values)
+    written = small.astype(small.dtype.newbyteorder("<")).tobytes().hex()
+    lines = "\n".join(written[start : start + HEX_LINE] for start in range(0, len(written), HEX_LINE))
+    code = small.dtype.newbyteorder("<").str
+    return f'numbers("{code}", {values.shape}, """\n{lines}\n""").astype({kind})'

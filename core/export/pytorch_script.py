@@ -1,0 +1,146 @@
+"""A run as a PyTorch script."""
+
+from __future__ import annotations
+
+from core.export import pieces
+from core.export.pieces import Run
+from core.nn.activations import LEAK
+from core.nn.losses import CLIP, HUBER_DELTA
+
+ACTIVATIONS = {
+    "linear": None,
+    "sigmoid": "nn.Sigmoid()",
+    "tanh": "nn.Tanh()",
+    "relu": "nn.ReLU()",
+    "leaky_relu": f"nn.LeakyReLU({LEAK})",
+    "elu": "nn.ELU()",
+    "selu": "nn.SELU()",
+    "gelu": 'nn.GELU(approximate="tanh")',
+    "silu": "nn.SiLU()",
+    "softplus": "nn.Softplus()",
+    "softmax": "nn.Softmax(dim=1)",
+}
+
+CLIPPED = f"p = a.clamp({CLIP}, 1 - {CLIP})\n    "
+LOSSES = {
+    "mse": "return nn.functional.mse_loss(a, y)",
+    "mae": "return nn.functional.l1_loss(a, y)",
+    "huber": f"return nn.functional.huber_loss(a, y, delta={HUBER_DELTA})",
+    "binary_cross_entropy": f"{CLIPPED}return -(y * p.log() + (1 - y) * (-p).log1p()).mean()",
+    "categorical_cross_entropy": f"{CLIPPED}return -(y * p.log()).sum(dim=1).mean()",
+    "hinge": "return (1 - y * a).relu().mean()",
+}
+
+# (loss, output) that belong together -> the loss from the output's z: the network ends there
+FUSED = {
+    ("binary_cross_entropy", "sigmoid"): "return nn.functional.binary_cross_entropy_with_logits(z, y)",
+    ("categorical_cross_entropy", "softmax"): "return nn.functional.cross_entropy(z, y)",
+}
+
+OPTIMIZERS = {
+    "sgd": "torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)",
+    "momentum": "torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)",
+    "nesterov": "torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, nesterov=True)",
+    "adagrad": "torch.optim.Adagrad(model.parameters(), lr=LEARNING_RATE, eps=EPSILON)",
+    "rmsprop": "torch.optim.RMSprop(model.parameters(), lr=LEARNING_RATE, alpha=RHO, eps=EPSILON)",
+    "adam": "torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(BETA1, BETA2), eps=EPSILON)",
+}
+WHOLE_MEMORY = "    # PyTorch multiplies the whole memory by the present rate, Descent each gradient by the rate of its time\n"
+REMARKS = {"adam": "    # PyTorch corrects the bias before it adds EPSILON, Descent after: seen only where gradients are as small\n"}
+
+
+def make(config, dataset, parameters, steps):
+    """The script's bytes. It begins with the first weights, whatever `parameters` are now."""
+    run = Run(config, dataset, steps)
+    return pieces.joined(
+        pieces.title(run, "A run of Descent in PyTorch.", "descent_run_pytorch.py"),
+        "import numpy as np\nimport torch\nfrom torch import nn\n\n" + pieces.settings(run),
+        pieces.first_parameters(run),
+        _network(run),
+        _loss(run),
+        _penalty(run),
+        pieces.schedule(run),
+        pieces.batches(run),
+        _main(run),
+        pieces.data(run),
+        'if __name__ == "__main__":\n    main()',
+    )
+
+
+def _fused(run):
+    return FUSED.get((run.config.loss, run.output))
+
+
+def _network(run):
+    lines = []
+    for layer, entry in enumerate(run.config.layers, 1):
+        inputs, units = run.sizes[layer - 1 : layer + 1]
+        ends_here = layer == run.last and _fused(run)
+        note = f"  # the {entry.activation} is part of the loss" if ends_here else ""
+        lines.append(f"        nn.Linear({inputs}, {units}, dtype=torch.{run.config.dtype}),{note}")
+        if ACTIVATIONS[entry.activation] and not ends_here:
+            lines.append(f"        {ACTIVATIONS[entry.activation]},")
+    return f'''
+def network():
+    """The network with Descent's first weights; PyTorch keeps them as (units, inputs)."""
+    model = nn.Sequential(
+{chr(10).join(lines)}
+    )
+    p = first_parameters()
+    layers = [module for module in model if isinstance(module, nn.Linear)]
+    with torch.no_grad():
+        for number, layer in enumerate(layers, start=1):
+            layer.weight.copy_(torch.from_numpy(p[f"W{{number}}"].T))
+            layer.bias.copy_(torch.from_numpy(p[f"b{{number}}"]))
+    return model
+'''
+
+
+def _loss(run):
+    penalty = " + penalty(model)" if run.penalized else ""
+    of = "z" if _fused(run) else "a"
+    return f'''
+def loss({of}, y):
+    """{pieces.plain(run.config.loss).capitalize()}, the mean over samples."""
+    {_fused(run) or LOSSES[run.config.loss]}
+
+
+@torch.no_grad()
+def evaluate(model, X, y):
+    """The loss on these samples{", penalty included" if penalty else ""}."""
+    return (loss(model(X), y){penalty}).item()
+'''
+
+
+def _penalty(run):
+    if not run.penalized:
+        return ""
+    l1, l2 = run.config.penalty.l1, run.config.penalty.l2
+    cost = " + ".join(["L1 * w.abs().sum()"] * bool(l1) + ["L2 * (w**2).sum()"] * bool(l2))
+    return f'''
+def penalty(model):
+    """What large weights cost; biases are free."""
+    weights = [w for name, w in model.named_parameters() if name.endswith("weight")]
+    return sum({cost} for w in weights)
+'''
+
+
+def _main(run):
+    name = run.config.optimizer.name
+    X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
+    remark = WHOLE_MEMORY if run.scheduled and name in ("momentum", "nesterov") else REMARKS.get(name, "")
+    penalty = " + penalty(model)" if run.penalized else ""
+    clip = "        nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)\n" if run.config.clip_norm else ""
+    rate = '        optimizer.param_groups[0]["lr"] = learning_rate(step)\n' if run.scheduled else ""
+    return f"""
+def main():
+    {run.data_names} = map(torch.from_numpy, data())
+    model = network()
+{remark}    optimizer = {OPTIMIZERS[name]}
+{pieces.report(run, "evaluate(model, {}, {})")}
+    report(0)
+{pieces.order(run)}    for step in range(1, STEPS + 1):
+{pieces.next_batch(run)}        optimizer.zero_grad()
+        (loss(model({X}), {y}){penalty}).backward()
+{clip}{rate}        optimizer.step()
+{pieces.printing(run)}"""
