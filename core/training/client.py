@@ -89,10 +89,11 @@ class LiveRun:
         with self._lock:
             return self.configure(dataclasses.replace(self.config, seed=(self.config.seed + 1) % 2**31))
 
-    def configure(self, config):
-        """Step 0 of another configuration, paused, in the same process. After a ConfigError the old run is untouched."""
+    def configure(self, config, parameters=None):
+        """Step 0 of another configuration, paused, in the same process; with `parameters`, in the shapes of `Trainer.parameters()`, these are
+        its first weights. After a ConfigError the old run is untouched."""
         self.cancel_trials()
-        return self._reconfigure("configure", config)
+        return self._reconfigure("configure", config, parameters)
 
     def change(self, patch):
         """Change settings (those in trainer.LIVE_CHANGES) while it runs; ConfigError for others. Returns the new configuration."""
@@ -111,6 +112,10 @@ class LiveRun:
     def edit(self, layer, unit, source, value):
         """Set one weight, or with `source` None the bias, of a unit: layer from 1, unit and source from 0."""
         self._ask("edit", layer, unit, source, value)
+
+    def export(self, name):
+        """The bytes of this run as it stands in a format of core.export.EXPORTS; ConfigError for what that cannot hold."""
+        return self._ask("export", name)
 
     def set_speed(self, updates_per_second):
         """Updates a second while playing, evenly spread; None is as fast as it can."""

@@ -252,6 +252,9 @@ class Trainer:
     def load_parameters(self, parameters):
         """Take over weights and biases of the shapes of `parameters()`; ValueError names one that does not fit."""
         self.network.load(parameters)
+        if not self.step:  # what was measured is of weights that were never trained
+            self.telemetry.drop_after(-1)
+            self.frame()
         self._guard()
 
     def last_gradient(self):

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 
 from core.config import RunConfig
 from core.diagnosis.forecast import LIVE
+from core.export import STEPS, exported
 from core.limits import ConfigError
 from core.training import checkpoint
 from core.training.outlook import Outlook, foreseen
@@ -101,10 +102,10 @@ class Worker:
         self.trainer.reset()
         self._begin_anew(self.trainer)
 
-    def configure(self, config):
+    def configure(self, config, parameters=None):
         self._past = None
         gc.collect()  # what is left of earlier runs, so that never more than two are in memory
-        self._begin_anew(_loaded(config))
+        self._begin_anew(_loaded(config, parameters))
         return self.trainer.config
 
     def change(self, patch):
@@ -122,6 +123,12 @@ class Worker:
         self._recorder.note("edit", layer, unit, source, value)
         self._outlook.forget()
         self._unsaved = True
+
+    def export(self, name):
+        try:
+            return exported(name, self.trainer, self.trainer.step or STEPS)
+        except MemoryError:
+            raise ConfigError("", "This file needs more memory than one run may take here") from None
 
     def set_speed(self, updates_per_second):
         self._speed = updates_per_second
@@ -355,9 +362,13 @@ def _resumed(arrays):
     return trainer
 
 
-def _loaded(config):
+def _loaded(config, parameters=None):
     try:
-        return Trainer(config)
+        trainer = Trainer(config)
+        if parameters:
+            trainer.load_parameters(parameters)
+            trainer.telemetry.events.append(Event(0, "Weights opened from a file"))
+        return trainer
     except MemoryError:
         raise ConfigError("", "This run needs more memory than one run may take here") from None
 
