@@ -24,10 +24,11 @@ TENSOR = {4: None, 9: None, 10: None}
 BULK = {7: {5: TENSOR, 1: {5: {5: TENSOR}}}}  # graph -> initializer, or node -> attribute -> tensor
 
 # Operators that work number by number, or along a sample: what an activation may be written with
-ELEMENTWISE = frozenset(
-    "Abs Add Cast Clip Div Dropout Elu Erf Exp Flatten Gelu HardSigmoid Identity LeakyRelu Log Max Min Mul Neg Pow PRelu Reciprocal Relu "
-    "Selu Sigmoid Softmax Softplus Sqrt Sub Swish Tanh Where".split()
-)
+ELEMENTWISE = {
+    "Abs", "Add", "Cast", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Flatten", "Gelu", "HardSigmoid", "Identity", "LeakyRelu",
+    "Log", "Max", "Min", "Mul", "Neg", "Pow", "PRelu", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softmax", "Softplus", "Sqrt",
+    "Sub", "Swish", "Tanh", "Where",
+}  # fmt: skip
 SEGMENT = 64  # operators between two layers at most
 PROBE = np.linspace(-6, 6, 60).reshape(20, 3)  # (samples, units)
 CLOSE = 1e-5  # float32 is as good as this here; GELU and its tanh form differ by 5e-4

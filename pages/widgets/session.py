@@ -276,6 +276,12 @@ class Session:
             problems.append(self.problem)
         self.problem = problems[0]
 
+    def open_weights(self, config, parameters):
+        """Use a configuration and weights that fit it. ConfigError leaves the run untouched."""
+        self.begin_anew(config, parameters)
+        self._adopt(config)
+        self.write_address()
+
     def _use(self, config):
         """Have the run follow: a live change, or step 0 of a new run, which goes on playing. ConfigError leaves the run untouched."""
         old, new = flat(self.config), flat(config)
@@ -289,10 +295,10 @@ class Session:
             self.begin_anew(config)
         self.config, self.problem = config, None
 
-    def begin_anew(self, config):
-        """Step 0 of a run of this configuration, which goes on playing."""
+    def begin_anew(self, config, parameters=None):
+        """Step 0 of a run of this configuration, which goes on playing; `parameters` are its first weights, if they are not drawn."""
         playing = self.playing
-        self.act("configure", self.uploads.resolved(config))
+        self.act("configure", self.uploads.resolved(config), parameters)
         self.picked = self.moment = None
         self.had_findings = False
         if playing:

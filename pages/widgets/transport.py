@@ -10,6 +10,7 @@ from pages.widgets import words
 from pages.widgets.controls import show
 from pages.widgets.gauge import gauge, use_stable_rate
 from pages.widgets.session import session
+from pages.widgets.take_home import take_home
 from pages.widgets.view import view_menu
 
 SPEEDS = {"Full speed": None, "1,000 steps/s": 1000, "100 steps/s": 100, "10 steps/s": 10, "1 step/s": 1}
@@ -32,6 +33,7 @@ def buttons(snapshot):
             "Speed", SPEEDS, key="speed", label_visibility="collapsed", width=135, on_change=_set_speed, help="How fast a playing run goes."
         )
         view_menu()
+        take_home(snapshot)
 
 
 def _button(label, action, icon, **settings):

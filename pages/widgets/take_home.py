@@ -1,0 +1,68 @@
+"""Taking a run out of Descent, in every format there is, and opening weights from elsewhere."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from core.export import EXPORTS
+from core.export.imported import read
+from core.limits import LIMITS, ConfigError
+from pages.widgets import words
+from pages.widgets.controls import refusal
+from pages.widgets.session import session
+
+ICONS = {"text/x-python": "code"}  # by MIME type; all else is plain data
+OPENED = "weights opened"  # how many files were: each gets a fresh uploader
+OUTCOME = "weights outcome"  # (the file's name, why it was refused or None)
+
+
+def take_home(snapshot):
+    """A menu with a download for each format, made when it is asked for, and an uploader for weights."""
+    with st.popover("Take home", icon=":material/download:", key="take home"):
+        st.caption("This run, to read, to run and to use elsewhere.")
+        with st.container(key="exports", gap="xsmall"):
+            for name, export in EXPORTS.items():
+                _download(name, export)
+        _uploader(snapshot.inputs)
+
+
+def _download(name, export):
+    refused = export.refusal(session().config)
+    st.download_button(
+        export.title, partial(session().act, "export", name), export.file_name, export.mime, key=f"export {name}", on_click="ignore",
+        icon=f":material/{ICONS.get(export.mime, 'deployed_code')}:", width="stretch", disabled=refused is not None,
+        help=f"Not with a broken backprop: {export.title} is right code only." if refused else export.about,
+    )  # fmt: skip
+
+
+def _uploader(inputs):
+    key = f"weights {st.session_state.get(OPENED, 0)}"
+    st.file_uploader(
+        "Open weights", ["npz", "onnx"], key=key, max_upload_size=LIMITS["file_bytes"] >> 20, on_change=_open, args=(key, inputs),
+        help="The weights of a multi-layer perceptron trained elsewhere: an NPZ with W1, b1, W2, b2 and so on, or an ONNX model. "
+        "A new run begins with them, on the data as they are set.",
+    )  # fmt: skip
+    name, refused = st.session_state.get(OUTCOME, (None, None))
+    if refused:
+        refusal(refused)
+    elif name:
+        st.caption(words.literal(f"The run began with the weights in {name}."))
+
+
+def _open(key, inputs):
+    """Begin a run with the weights of the file, in layers of their sizes."""
+    file = st.session_state[key]
+    if file is None:
+        st.session_state.pop(OUTCOME, None)
+        return
+    try:
+        imported = read(file.getvalue())
+        session().open_weights(imported.fitted(session().config, inputs), imported.parameters)
+    except ConfigError as error:
+        st.session_state[OUTCOME] = file.name, words.complaint(error)
+        return
+    st.session_state[OUTCOME] = file.name, None
+    st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
+    session().rerun()  # the sidebar shows the layers
