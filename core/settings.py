@@ -9,10 +9,12 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+SWITCH = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
+
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits and times of the live runs. Each is read from DESCENT_ and its name in capitals: DESCENT_MAX_RUNS=8."""
+    """Limits and times of live runs, and where runs are kept. Each is read from DESCENT_ and its name in capitals: DESCENT_MAX_RUNS=8."""
 
     max_runs: int = 32  # live runs of one server
     pause_after: float = 150.0  # seconds without a look until a run pauses: a hidden tab still looks about once a minute
@@ -21,6 +23,10 @@ class Settings:
     reply_timeout: float = 30.0  # seconds after which a process that does not answer counts as dead
     worker_memory_bytes: int = 4 << 30  # address space of one worker: the largest run twice (two are alive while one is exchanged)
     checkpoint_folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"descent-{os.getuid()}")
+    data_folder: Path = field(default_factory=lambda: _data_home() / "descent")  # where runs are kept
+    run_bytes: int = 32 << 20  # moments kept of one run, for its time slider
+    store_bytes: int = 2 << 30  # all runs together: beyond, the oldest healthy ones are thinned
+    shared: bool = False  # open to others: each person sees their own runs only
 
     @classmethod
     def from_environment(cls, environment=os.environ):
@@ -33,9 +39,19 @@ class Settings:
         return cls(**values)
 
 
+def _data_home():
+    """The user's folder for data (XDG Base Directory Specification)."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    return Path(home) if os.path.isabs(home) else Path.home() / ".local" / "share"
+
+
 def _value(variable, text, kind):
     if issubclass(kind, Path):
         return kind(text).absolute()
+    if kind is bool:
+        if text.lower() not in SWITCH:
+            raise ValueError(f"{variable} must be one of {', '.join(SWITCH)}; was {text!r}")
+        return SWITCH[text.lower()]
     try:
         value = kind(text)
     except ValueError:

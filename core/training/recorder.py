@@ -100,10 +100,14 @@ class FlightRecorder:
         return int(np.searchsorted(self._steps, step, side="right")) - 1
 
     def _forget(self):
-        """Drop the state whose absence leaves the smallest gap for its age: kept steps end up spaced in proportion to age."""
-        steps = self._steps
-        gaps = (steps[2:] - steps[:-2]) / (steps[-1] - steps[1:-1])
-        gaps[np.isin(steps[1:-1], list(self._pinned))] = np.inf
-        index = int(gaps.argmin()) + 1
+        index = least_missed(self._steps, self._pinned)
         del self._kept[index]
-        self._steps = np.delete(steps, index)
+        self._steps = np.delete(self._steps, index)
+
+
+def least_missed(steps, pinned):
+    """Index of the kept step (of at least 3, in order) whose absence leaves the smallest gap for its age: steps end up spaced in proportion
+    to age. The first and the last stay, and the `pinned` ones while there are others."""
+    gaps = (steps[2:] - steps[:-2]) / (steps[-1] - steps[1:-1])
+    gaps[np.isin(steps[1:-1], list(pinned))] = np.inf
+    return int(gaps.argmin()) + 1

@@ -1,0 +1,44 @@
+"""Who trains a run: one process at a time, by a lock that goes with the process however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+
+_held = {}  # path of a lock file -> (descriptor, numbers claimed): closing any descriptor of the file would free all of this process' locks
+_guard = threading.Lock()
+
+
+class Claim:
+    """The right to train run `number`, until `release` or the end of the process."""
+
+    def __init__(self, path, number):
+        self._path, self.number = path, number
+
+    def release(self):
+        """Let others train the run; a second time does nothing."""
+        with _guard:
+            descriptor, numbers = _held[self._path]
+            if self.number in numbers:
+                numbers.remove(self.number)
+                fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, self.number)
+
+
+def claim(path, number):
+    """The Claim of run `number` by the lock file at `path`; None while anybody has it, this process included. Raises OSError."""
+    path = os.path.realpath(path)
+    with _guard:
+        if path not in _held:
+            _held[path] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), set()
+        descriptor, numbers = _held[path]
+        if number in numbers:
+            return None
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except BlockingIOError:
+            return None
+        except PermissionError:  # some systems say so of a lock that is held
+            return None
+        numbers.add(number)
+        return Claim(path, number)

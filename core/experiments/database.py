@@ -1,0 +1,291 @@
+"""The file that runs are kept in: found or begun, brought to the present schema, and every trouble with it told in one sentence.
+
+A file that is damaged, or that a newer Descent wrote, is never touched: a fresh one is begun beside it, runs-2.db and so on, and the same
+one is chosen at the next opening.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import threading
+import time
+from contextlib import closing, contextmanager, suppress
+
+BUSY = 5.0  # seconds to wait for another process that writes
+
+# Applied in order to a file whose user_version is smaller than its place; only ever add to the end
+MIGRATIONS = [
+    """
+    CREATE TABLE runs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        owner TEXT,
+        parent TEXT,
+        forked_at INTEGER,
+        name TEXT NOT NULL DEFAULT '',
+        note TEXT NOT NULL DEFAULT '',
+        starred INTEGER NOT NULL DEFAULT 0,
+        deleted REAL,
+        created REAL NOT NULL,
+        updated REAL NOT NULL,
+        config TEXT,
+        status TEXT,
+        step INTEGER,
+        epoch REAL,
+        seconds REAL,
+        findings TEXT,
+        healthy INTEGER,
+        initial REAL,
+        final REAL,
+        best REAL,
+        test REAL,
+        metric TEXT,
+        train_metric REAL,
+        test_metric REAL,
+        spark BLOB,
+        upload TEXT REFERENCES uploads(digest)
+    );
+    CREATE INDEX runs_of_owner ON runs(owner, updated);
+    CREATE TABLE histories (
+        run INTEGER PRIMARY KEY REFERENCES runs(number) ON DELETE CASCADE,
+        interventions TEXT NOT NULL,
+        arrays BLOB NOT NULL
+    );
+    CREATE TABLE checkpoints (
+        run INTEGER NOT NULL REFERENCES runs(number) ON DELETE CASCADE,
+        step INTEGER NOT NULL,
+        spent REAL NOT NULL,
+        done INTEGER NOT NULL,
+        pinned INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        state BLOB NOT NULL,
+        PRIMARY KEY (run, step)
+    );
+    CREATE TABLE uploads (
+        digest TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        kept REAL NOT NULL,
+        bytes BLOB NOT NULL
+    );
+    """,
+]
+
+
+class StoreError(RuntimeError):
+    """The store cannot do what was asked; the message is a sentence for the person."""
+
+
+class _Unusable(Exception):
+    """This file is not one to work with; the message says why, after "runs.db"."""
+
+
+class Database:
+    """The open file: `path` is where it is, `warning` a sentence when it is not the usual one or cannot be written, else None.
+
+    One connection, used by one thread at a time; other processes have their own. `reading` and `writing` give it within a transaction and
+    raise StoreError, and nothing else, for whatever SQLite meets.
+    """
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._connection = self.warning = self._refusal = None
+        self.path = folder / "runs.db"
+        with suppress(StoreError):  # tried again, and told, when it is used
+            self._open()
+
+    @contextmanager
+    def reading(self):
+        """The connection, within one view of the file."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self):
+        """The connection, within a transaction that is kept as a whole, or not at all."""
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            if self._refusal:
+                raise StoreError(self._refusal)
+            yield connection
+
+    def close(self):
+        """Let go of the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def _transaction(self, begin):
+        with self._lock:
+            if self._connection is None:
+                self._open()
+            try:
+                self._connection.execute("BEGIN" if self._refusal else begin)
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise self._told(error) from error
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self):
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+
+    def _told(self, error):
+        """The StoreError for what SQLite raised. A file that turns out to be damaged is left for good."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            with suppress(OSError):
+                _mark(self.path).touch()
+            self.close()
+            return StoreError(f"The store {self.path.name} is damaged. It is left as it is, and runs are kept in a new one from now on.")
+        return StoreError(f"Runs cannot be kept now: {_REASONS.get(code, str(error))}.")
+
+    # Opening
+
+    def _open(self):
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            self._open_nothing(error.strerror)
+            return
+        passed = []
+        for number in itertools.count(1):
+            self.path = self._folder / ("runs.db" if number == 1 else f"runs-{number}.db")
+            try:
+                self._connection = _opened(self.path)
+                break
+            except _Unusable as reason:
+                passed.append(f"{self.path.name} {reason}")
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                    self._open_for_reading()
+                    return
+                self.warning = str(self._told(error))
+                raise StoreError(self.warning) from error
+        self._refusal = None
+        self.warning = f"The store {', '.join(passed)}. It was left as it is, and runs are kept in {self.path.name}." if passed else None
+
+    def _open_for_reading(self):
+        """Of a folder that cannot be written, what is there."""
+        self.warning = self._refusal = f"Runs cannot be kept: the folder {self._folder} cannot be written to."
+        for options in ("mode=ro", "immutable=1"):  # a store in WAL mode needs files beside it, unless nobody writes
+            with suppress(sqlite3.Error):
+                connection = _connected(f"{self.path.absolute().as_uri()}?{options}", uri=True)
+                connection.execute("SELECT id FROM runs LIMIT 1")
+                self._connection = connection
+                return
+        self._open_nothing("cannot be written to")
+
+    def _open_nothing(self, reason):
+        """An empty store that takes nothing."""
+        self.warning = self._refusal = f"Runs cannot be kept: the folder {self._folder} cannot be used ({reason})."
+        self._connection = _connected(":memory:")
+        _migrate(self._connection)
+
+
+_REASONS = {
+    sqlite3.SQLITE_BUSY: f"another program has held the store for {BUSY:g} seconds",
+    sqlite3.SQLITE_LOCKED: f"another program has held the store for {BUSY:g} seconds",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "the store cannot be written to",
+    sqlite3.SQLITE_CANTOPEN: "the store cannot be opened",
+    sqlite3.SQLITE_IOERR: "the disk cannot be written to, or is full",
+    sqlite3.SQLITE_TOOBIG: "the run is too large",
+}
+
+
+def _mark(path):
+    """The file that says that `path` turned out to be damaged."""
+    return path.with_name(f"{path.name}.damaged")
+
+
+def _connected(target, **options):
+    connection = sqlite3.connect(target, timeout=BUSY, isolation_level=None, check_same_thread=False, **options)
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _opened(path):
+    """A connection to the file at `path`, of the present schema. Raises _Unusable, and sqlite3.Error for what may pass."""
+    if _mark(path).exists():
+        raise _Unusable("is damaged")
+    connection = _connected(path)
+    try:
+        if not os.access(path, os.W_OK):  # SQLite opens it all the same, and tells only later
+            raise _read_only()
+        _migrate(connection)
+        _use_wal(connection)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA journal_size_limit = 16777216")
+        return connection
+    except BaseException as error:
+        connection.close()
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise _Unusable("is damaged") from error
+        raise
+
+
+def _read_only():
+    error = sqlite3.OperationalError("read-only")
+    error.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    return error
+
+
+def _use_wal(connection):
+    """Writers and readers do not wait for each other. Two processes that change to it at once do: SQLite itself waits for neither."""
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+def _migrate(connection):
+    """Bring the file to the present schema. Raises _Unusable when it is not one of ours, or of a newer Descent."""
+    if _version(connection) < len(MIGRATIONS):
+        if not _schema(connection):
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # later it would not be heeded
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = _version(connection)  # another process may have been faster
+            if version == 0 and _schema(connection):
+                raise _Unusable("is no store of Descent")
+            for number, script in enumerate(MIGRATIONS[version:], version + 1):
+                for statement in script.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+    if _version(connection) > len(MIGRATIONS):
+        raise _Unusable("is of a newer version of Descent")
+    if _schema(connection) != _present_schema():
+        raise _Unusable("is damaged")
+
+
+def _version(connection):
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def _schema(connection):
+    return sorted(connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall())
+
+
+def _present_schema():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for script in MIGRATIONS:
+            connection.executescript(script)
+        return _schema(connection)
