@@ -25,7 +25,8 @@ def chromium():
 
 
 class Server:
-    """`streamlit run app.py` on a free port, with Streamlit options and DESCENT_ settings; its output goes to the path `log`."""
+    """`streamlit run app.py` on a free port, with Streamlit options and DESCENT_ settings; its output goes to the path `log`, its
+    runs into a folder beside that."""
 
     def __init__(self, log, options=(), **settings):
         with socket.socket() as probe:
@@ -33,6 +34,7 @@ class Server:
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
+        settings = {"data_folder": log.parent / "data", **settings}
         environment = os.environ | {f"DESCENT_{name.upper()}": str(value) for name, value in settings.items()}
         command = f"-m streamlit run app.py --server.port {port} --server.headless true --server.fileWatcherType none".split()
         with log.open("w") as output:

@@ -15,6 +15,7 @@ from core.data.sources import SOURCES
 from core.limits import ConfigError, shown
 
 STOP_AT, LATEST_STOP = "at", 10_000_000  # a link's own setting: the step to train to at once, and how far that may be
+RUN = "run"  # a link's other one: the stored run that it opens, if it is there
 LAYER = re.compile(r"([0-9]{1,9})-([a-z]\w*)")
 
 
@@ -73,6 +74,11 @@ def stop_at(query):
     if not (re.fullmatch("[0-9]{1,9}", text) and int(text) <= LATEST_STOP):
         raise ConfigError(STOP_AT, f"must be a step up to {LATEST_STOP:,}; was {shown(text)}")
     return {name: value for name, value in query.items() if name != STOP_AT}, int(text)
+
+
+def stored_run(query):
+    """(the rest of a link's query, the id of the stored run that it opens or None)."""
+    return {name: value for name, value in query.items() if name != RUN}, query.get(RUN)
 
 
 def from_query(query):

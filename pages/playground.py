@@ -10,6 +10,7 @@ preload()  # while the rest of the page is still being imported
 
 import streamlit as st  # noqa: E402
 
+from core.link import RUN  # noqa: E402
 from pages.charts import panels  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
 from pages.widgets.fixes import fixes  # noqa: E402
@@ -19,7 +20,7 @@ from pages.widgets.sidebar import sidebar  # noqa: E402
 from pages.widgets.thumbnails import thumbnails  # noqa: E402
 from pages.widgets.timebar import timebar  # noqa: E402
 from pages.widgets.transport import buttons, status  # noqa: E402
-from pages.widgets.trouble import no_room, notice, worker_died  # noqa: E402
+from pages.widgets.trouble import looked_at, no_room, notice, worker_died  # noqa: E402
 from pages.widgets.unit import unit_editor  # noqa: E402
 from pages.widgets.view import view_options  # noqa: E402
 
@@ -35,6 +36,8 @@ def live():
         with st.container(key="transport"):
             if session().death:
                 worker_died()
+            elif session().watching:
+                looked_at()
             else:
                 buttons(snapshot)
             readings = st.container()
@@ -70,7 +73,7 @@ def draw(snapshot, readings, alerts, figures):
         findings(snapshot)
         fixes(snapshot)
     with figures:
-        live_figures(panels(snapshot, view_options()), key="figures", on_pick=pick, on_drawn=awake)
+        live_figures(panels(snapshot, view_options()), key="figures", on_pick=pick, on_drawn=awake, address=(RUN, session().run))
 
 
 def awake():

@@ -9,6 +9,14 @@ from benchmarks.app import Server, chromium
 PATIENCE = 30_000  # milliseconds that a busy machine may take for anything
 
 
+@pytest.fixture(scope="session", autouse=True)
+def data_folder(tmp_path_factory):
+    """Runs are kept in a folder that goes with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESCENT_DATA_FOLDER", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture
 def start_server(tmp_path):
     """Starts servers of a test's own."""

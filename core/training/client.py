@@ -20,6 +20,7 @@ from core.diagnosis.trials import Trials
 from core.limits import ConfigError
 from core.settings import Settings
 from core.training import checkpoint
+from core.training.beginning import Beginning
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # must be set before NumPy is imported
@@ -44,18 +45,26 @@ class WorkerDied(RuntimeError):
 class LiveRun:
     """A run that trains in a process of its own. Any thread may call; calls wait for each other, and for one chunk of training.
 
+    It begins at step 0 of `config`; or where the store has `run`, an id, and then `config` says only where its data file is. A `kept`
+    run is saved in the store as `owner`'s; its id there is `run`, None until it is saved for the first time. `driver` is for the pages: who
+    of several that look at it may do more than look.
+
     Every method but `recover` and `close` raises WorkerDied once the worker is gone. Starting, as `recover` does too, raises
-    TooManyRuns, and ConfigError when the data cannot be loaded. Closed or garbage-collected, a run leaves neither process nor file.
+    TooManyRuns, and ConfigError when the data cannot be loaded or the store cannot give the run. Closed or garbage-collected, a run leaves
+    neither process nor file, but for what the store keeps.
     """
 
-    def __init__(self, config, settings=None):
-        self.config = config
+    def __init__(self, config, settings=None, run=None, kept=False, owner=None):
+        self.config, self.run = config, run
+        self.owner, self.driver = owner, None
+        self._kept = kept
         self._settings = settings or Settings.from_environment()
         self._lock = threading.RLock()
         self._path = checkpoint.new_path(self._settings.checkpoint_folder)
         self._worker, self._trial_worker = _Worker("core.training.worker"), _Worker("core.training.trial_worker")
-        self._closing = weakref.finalize(self, _leave_nothing, [self._worker, self._trial_worker], self._path)
+        self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._trial_worker, self._path, LEAVING if kept else 0.0)
         self._trials = Trials()
+        _runs.add(self)
         self._death = None  # what WorkerDied is raised with
         self._speed = None  # as set, for the next worker
         try:
@@ -83,6 +92,7 @@ class LiveRun:
     def reset(self):
         """Back to step 0 with the same first weights and the current settings, paused."""
         self._ask("reset")
+        self.run = None
 
     def new_seed(self):
         """Step 0 with the next seed's weights, paused. Returns the new configuration."""
@@ -131,7 +141,10 @@ class LiveRun:
         With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
         moment the recorder has, where too much training would have to be replayed. ConfigError when there is no memory for that.
         """
-        return self._ask("snapshot", unit, at)
+        snapshot = self._ask("snapshot", unit, at)
+        if self._kept:
+            self.run = snapshot.run
+        return snapshot
 
     def try_fixes(self, at=None):
         """Try out, in a process of its own, what might mend this run: see `trials`. Trials still running are cancelled.
@@ -180,9 +193,15 @@ class LiveRun:
                 self._start()
                 self._death = None
 
+    @property
+    def kept(self):
+        """Whether it lives and is saved in the store."""
+        return self._kept and self._death is None
+
     def close(self):
-        """End the run; its checkpoint goes too."""
-        self._worker.kill()  # whoever waits for an answer now gets WorkerDied
+        """End the run; its checkpoint goes too, but for what the store keeps."""
+        if not self._kept:
+            self._worker.kill()  # whoever waits for an answer now gets WorkerDied
         with self._lock:
             self._closing()
             self._death = "The run was closed.", 0, 0.0
@@ -191,7 +210,8 @@ class LiveRun:
         self._worker.start(self._settings.max_runs)
         self._at_risk, self._started = 0.0, time.time()
         try:
-            self.config = self._exchange((self._settings, self._path, self.config, self._speed))
+            beginning = Beginning(self.config, self.run, self._speed, self._kept, self.owner)
+            self.config = self._exchange((self._settings, self._path, beginning))
         except ConfigError:
             self._worker.end()
             raise
@@ -221,6 +241,12 @@ class LiveRun:
         return value
 
 
+def living(run):
+    """The LiveRun of this server that keeps the stored run of this id, or None."""
+    return next((live for live in list(_runs) if live.run == run and live.kept), None)
+
+
+_runs = weakref.WeakSet()  # all that were begun and are still held by a page
 _workers = weakref.WeakSet()  # of all runs of this server
 _starting = threading.Lock()  # so that they are counted right
 
@@ -290,16 +316,20 @@ class _Worker:
         if self._process is not None:
             self._process.kill()
 
-    def end(self):
-        """Leave neither process, zombie nor connection behind."""
+    def end(self, patience=0.0):
+        """Leave neither process, zombie nor connection behind. A process that finds its connection closed saves what it has, and gets so
+        many seconds for that."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
             self._connection.close()
+            try:
+                self._process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
 
-def _leave_nothing(workers, path):
-    for worker in workers:
-        worker.end()
+def _leave_nothing(worker, trial_worker, path, patience):
+    worker.end(patience)
+    trial_worker.end()
     checkpoint.remove(path)
     checkpoint.remove(checkpoint.beside(path))

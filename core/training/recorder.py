@@ -36,15 +36,16 @@ class FlightRecorder:
     `spent` is how many seconds the updates have taken so far; whoever makes them adds to it.
     """
 
-    def __init__(self, trainer, budget=BUDGET):
+    def __init__(self, trainer, budget=BUDGET, moments=(), interventions=()):
+        """Begin with the present state; or with the `moments` that `moments_behind` gave, and the `interventions`, of the same run."""
         self._trainer = trainer
-        first = trainer.state()
-        self._kept = [Kept(trainer.step, first, 0.0, 0)]
-        self._steps = np.array([trainer.step])
-        self._pinned = {trainer.step}
-        self._room = min(MOST, max(FEWEST, budget // sum(array.nbytes for array in first.values())))
-        self.interventions = []
-        self.spent = 0.0
+        moments = moments or [(trainer.step, trainer.state(), 0.0, 0, True)]
+        self._kept = [Kept(*moment[:4]) for moment in moments]
+        self._steps = np.array([kept.step for kept in self._kept])
+        self._pinned = {self._kept[0].step, *(step for step, *_, pinned in moments if pinned)}
+        self._room = min(MOST, max(FEWEST, budget // sum(array.nbytes for array in self._kept[0].state.values())))
+        self.interventions = [Intervention(*intervention) for intervention in interventions]
+        self.spent = self._kept[-1].spent
 
     @property
     def steps(self):
@@ -67,6 +68,11 @@ class FlightRecorder:
     def at(self, step):
         """The newest Kept that is not behind `step`; the first one if all are."""
         return self._kept[max(0, self._index(step))]
+
+    def moments_behind(self, step):
+        """What is kept behind `step`, and the newest pinned state: [(step, state, spent, done, whether it is pinned)]."""
+        last = max(self._pinned)
+        return [(*kept, kept.step in self._pinned) for kept in self._kept if kept.step > step or kept.step == last]
 
     def nearest(self, step):
         """The Kept closest to `step`."""

@@ -22,9 +22,11 @@ from multiprocessing.connection import Connection
 
 from core.config import RunConfig
 from core.diagnosis.forecast import LIVE
+from core.experiments.store import StoreError
 from core.export import STEPS, exported
 from core.limits import ConfigError
 from core.training import checkpoint
+from core.training.keeper import Keeper
 from core.training.outlook import Outlook, foreseen
 from core.training.past import Past
 from core.training.priority import give_way
@@ -47,22 +49,27 @@ SNAPSHOT_SHARE = 0.3  # of the time at most, while training: of a large network 
 class Worker:
     """One run with its clock and its checkpoint. What stands below `serve` are the commands.
 
-    The run goes on from the checkpoint at `path` if there is one, otherwise begins with `config`. Raises ConfigError.
+    The run begins as the Beginning says, or goes on from the checkpoint at `path` if there is a newer one. Raises ConfigError.
     """
 
-    def __init__(self, connection, settings, path, config, speed):
+    def __init__(self, connection, settings, path, beginning):
         self._connection = connection
         self._settings = settings
         self._path = path
-        self._speed = speed  # updates a second, None: as fast as it can
+        self._speed = beginning.speed
+        self._keeper = Keeper(settings, beginning.owner) if beginning.kept else None
         self._heard = self._commanded = self._saved = time.monotonic()
         self._saving = 0.0  # seconds that the last checkpoint took
         self._trouble = None  # why it could not be written
         self._next_picture = self._heard  # no new one before this time, while training
-        if path.exists():
-            self._begin(_resumed(checkpoint.load(path)))
+        saved = checkpoint.load(path) if path.exists() else None
+        if beginning.run is not None:
+            trainer, recorder = self._stored(beginning)
+            if saved and int(saved["position"][0]) > trainer.step:
+                trainer.restore(saved)
+            self._begin(trainer, recorder)
         else:
-            self._begin(_loaded(config))
+            self._begin(_resumed(saved) if saved else _loaded(beginning.config))
 
     def serve(self):
         """Train and answer until the server is gone or has not asked for `exit_after` seconds."""
@@ -80,6 +87,8 @@ class Worker:
                     self._outlook.look()
         self._stand()
         self._save()
+        if self._keeper is not None:
+            self._keeper.finish()
 
     def play(self):
         self._past = None
@@ -99,13 +108,16 @@ class Worker:
         self._go(self.trainer.step + (left or whole))
 
     def reset(self):
+        self._keep_last()
         self.trainer.reset()
         self._begin_anew(self.trainer)
 
     def configure(self, config, parameters=None):
         self._past = None
         gc.collect()  # what is left of earlier runs, so that never more than two are in memory
-        self._begin_anew(_loaded(config, parameters))
+        trainer = _loaded(config, parameters)
+        self._keep_last()
+        self._begin_anew(trainer)
         return self.trainer.config
 
     def change(self, patch):
@@ -142,6 +154,7 @@ class Worker:
             return self.configure(config)
         if patch:
             past.change(patch)  # refused, it leaves the run as it is
+        self._keep_last(forked_at=past.step)
         self._recorder.forget_after(past.step)
         self._maker.forget_after(past.step)
         self._outlook.forget_after(past.step)
@@ -173,7 +186,10 @@ class Worker:
         rate, started = self._steps_per_second, time.monotonic()
         if self._running and started < self._next_picture and unit == self._unit:
             return dataclasses.replace(self._picture, step=self.trainer.step, epoch=self.trainer.epoch, steps_per_second=rate)
+        known = {finding.code for finding in self._picture.findings} if self._picture else set()
         self._picture, self._unit = self._on_record(self._maker.make(self._status, rate, unit)), unit
+        if {finding.code for finding in self._picture.findings} - known:
+            self._saved = -math.inf  # what is found is saved at once
         self._next_picture = started + (time.monotonic() - started) / SNAPSHOT_SHARE
         return self._picture
 
@@ -195,6 +211,8 @@ class Worker:
             forecast=self._outlook.forecast,
             forecast_history=self._outlook.history(),
             forecast_due=self._outlook.outdated and not self._running,
+            run=self._keeper and self._keeper.id,
+            keeping=self._keeper and self._keeper.trouble,
         )
 
     def _look_back(self, at, unit):
@@ -207,6 +225,8 @@ class Worker:
             first_crossing=now.first_crossing,
             forecast=foreseen(past, LIVE),
             forecast_history=now.forecast_history,
+            run=now.run,
+            keeping=now.keeping,
         )
 
     def _past_at(self, at, replay):
@@ -239,8 +259,21 @@ class Worker:
         (started, first), (now, step) = self._marks[0], self._marks[-1]
         return (step - first) / (now - started)
 
-    def _begin(self, trainer):
-        self._recorder = FlightRecorder(trainer)
+    def _stored(self, beginning):
+        """(trainer, recorder) of a run in the store. Raises ConfigError."""
+        try:
+            found = (self._keeper.resume if self._keeper else Keeper(self._settings).look)(beginning.run)
+        except StoreError as error:
+            raise ConfigError("", str(error)) from None
+        if not found.moments:
+            raise ConfigError("", "Of this run only the figures are kept: it cannot be gone on with")
+        stored = found.placed(beginning.config.data.path)
+        trainer = _loaded(RunConfig.from_dict(stored.config))
+        trainer.restore(stored.moments[-1].state | stored.history)
+        return trainer, FlightRecorder(trainer, moments=stored.moments, interventions=stored.interventions)
+
+    def _begin(self, trainer, recorder=None):
+        self._recorder = recorder or FlightRecorder(trainer)
         self.trainer = trainer
         self._next_record = 0.0
         self._past = self._picture = None
@@ -253,6 +286,21 @@ class Worker:
         self._begin(trainer)
         checkpoint.remove(self._path)  # nobody may wake up in a run that was left behind
 
+    def _keep_last(self, forked_at=None):
+        """The run is about to become another one: have what it was in the store."""
+        if self._keeper is not None:
+            self._running = False
+            self._keep()
+            self._keeper.finish()
+            self._keeper.begin(self._keeper.id if forked_at is not None else None, forked_at)
+
+    def _keep(self):
+        """Begin to save the run in the store; while it trains, not before what was begun earlier is done."""
+        if self._keeper is not None:
+            if not self._running:
+                self._keeper.finish()
+            self._keeper.keep(self.trainer, self._recorder, self._status, self._picture.findings if self._picture else ())
+
     def _stand(self):
         self._running = False
         self._unsaved = True
@@ -262,6 +310,8 @@ class Worker:
         now = time.monotonic()
         if not (self._running or self._unsaved):
             self._saved = now  # while it stood, the checkpoint did not grow old
+        if self._keeper is not None and self._keeper.id is None:
+            self._saved = -math.inf  # a run is kept from its first steps on
         self._running = self.trainer.nonfinite is None
         self._until = until
         self._interval = 1 / speed if speed else 0.0
@@ -348,6 +398,7 @@ class Worker:
             if trouble != self._trouble:
                 self._note(f"The checkpoint could not be written: {trouble}")
             self._trouble = trouble
+        self._keep()
         self._saving = time.monotonic() - self._saved
         self._unsaved = False
 
@@ -379,14 +430,14 @@ def spoken(seconds):
 
 
 def main(descriptor):
-    """Serve the server at the other end of this socket; it begins with (settings, checkpoint path, configuration, speed)."""
+    """Serve the server at the other end of this socket; it begins with (settings, checkpoint path, Beginning)."""
     connection = Connection(descriptor)
-    settings, path, config, speed = connection.recv()
+    settings, path, beginning = connection.recv()
     give_way(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes,) * 2)
     worker = None
     try:
-        worker = Worker(connection, settings, path, config, speed)
+        worker = Worker(connection, settings, path, beginning)
         connection.send(("ok", worker.trainer.config, worker.at_risk))
         worker.serve()
         last = "gone", f"The run was not looked at for {spoken(settings.exit_after)} and was put away."

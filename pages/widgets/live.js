@@ -32,6 +32,13 @@ function loadPlotly(url) {
   return loading
 }
 
+// Text, not URLSearchParams: those would write the rest of the address in another way
+function keepInAddress(name, value) {
+  const others = location.search.slice(1).split("&").filter((part) => part && !part.startsWith(`${name}=`))
+  const search = [...others, ...(value ? [`${name}=${value}`] : [])].join("&")
+  if (search !== location.search.slice(1)) history.replaceState(history.state, "", `${location.pathname}${search && "?"}${search}${location.hash}`)
+}
+
 const rest = () => (window.scheduler?.yield ? window.scheduler.yield() : new Promise((resolve) => setTimeout(resolve)))
 
 class Board {
@@ -45,7 +52,8 @@ class Board {
     this.resized = new ResizeObserver((entries) => this.measured(entries))
   }
 
-  receive({ names, theme, plotly }, figures, trigger) {
+  receive({ names, theme, plotly, address }, figures, trigger) {
+    if (address) keepInAddress(...address)
     this.trigger = trigger
     this.url = plotly
     this.followTheme(theme)

@@ -14,17 +14,20 @@ from core.config import DataConfig, LayerConfig, RunConfig, suggested_output
 from core.data import load
 from core.data.sources import SOURCES
 from core.diagnosis.trials import Trials
+from core.experiments.store import StoreError
 from core.limits import ConfigError
-from core.link import flat, from_query, nested, stop_at, to_query
+from core.link import flat, from_query, nested, stop_at, stored_run, to_query
 from core.presets import OPENING
-from core.training.client import LiveRun, TooManyRuns, WorkerDied
+from core.training.client import LiveRun, TooManyRuns, WorkerDied, living
 from core.training.trainer import LIVE_CHANGES
 from pages.widgets import words
+from pages.widgets.keeping import is_open, owner, store, this_tab
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
 ECHO = 0.04  # seconds after the answer to a press within which it may come again; a person, or a test, has not seen the answer yet
 DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
+ELSEWHERE = "This run is only looked at here: it is driven in another tab, or it is somebody else's"
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 
 
@@ -44,6 +47,8 @@ class Session:
     was last seen, `speed` its steps a second (None: all that can be had), `picked` the unit looked at: (layer from 1, index from 0),
     `seen` the last Snapshot. `moment` is the past step that is shown (None: the present), `now` the run's own. `tried_from` is where
     the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this run,
+    `run` is the id of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server trains
+    it, so that it can only be looked at.
     `awake` that the browser has drawn the page: a timer that fires earlier is answered without the widgets that it has not made yet.
     """
 
@@ -56,30 +61,42 @@ class Session:
         self._query = query
         self._pressed, self._answered = (None, False), 0.0  # the last button and whether a timer ran then; when it was answered
         self._run = None
-        config, at = self._linked(query)
+        self._tab = this_tab()
+        config, at, run = self._linked(query)
         self._adopt(config)
-        self.start(at)
+        self.start(at, run)
 
     # The address
 
     def follow_address(self):
         """Open the address's link when it is not what this page wrote there: the Back button, or a link from another page."""
         query = st.query_params.to_dict()
-        if query != self._query:
-            self._query = query
-            config, at = self._linked(query)
-            self.load(config)
-            if at and not self.refusal:
-                self.moment = None
-                self.act("reset")
-                self.act("step", at)
+        if query == self._query:
+            return
+        before, self._query = self._query, query
+        settings, run = stored_run(query)
+        if settings == stored_run(before)[0] and run in (None, self.run):
+            return
+        config, at, run = self._linked(query)
+        if run is not None:
+            self._adopt(config)
+            self.start(run=run)
+            return
+        self.load(config)
+        if at and not self.refusal:
+            self.moment = None
+            self.act("reset")
+            self.act("step", at)
 
     def write_address(self):
-        """Put the configuration in use into the address; an empty one stands for what the page opens with."""
-        if self._query or self.config != OPENING:
-            self._query = to_query(self.config)
-        if self._query != st.query_params.to_dict():
-            st.query_params.from_dict(self._query)
+        """Put the configuration in use into the address; an empty one stands for what the page opens with. The run's id is added by the
+        browser (live.js), once the run is kept: that is no step to come back to."""
+        settings, shown = stored_run(self._query)[0], stored_run(st.query_params.to_dict())[0]
+        if settings or self.config != OPENING:
+            settings = to_query(self.config)
+        if settings != shown:
+            st.query_params.from_dict(settings)
+            self._query = settings
 
     def rerun(self):
         """Draw the whole page again. The browser may not know the newest address yet, and would send the one before."""
@@ -87,30 +104,49 @@ class Session:
         st.rerun()
 
     def _linked(self, query):
-        """The configuration of a link, and the step to train to; of none, or of a broken one, what the page opens with."""
+        """The configuration of a link, the step to train to, and the id of the stored run to go on with; of none, or of a broken one, what
+        the page opens with."""
+        query, run = stored_run(query)
+        if run is not None:
+            try:
+                return self._stored(run), 0, run
+            except StoreError as error:
+                self.notice = f"{error} You see its settings, at step 0." if query else str(error)
         if not query:
-            return OPENING, 0
+            return OPENING, 0, None
         try:
             query, at = stop_at(query)
             config = from_query(query)
             self.uploads.resolved(config)
         except ConfigError as error:
             self.notice = f"This link could not be opened, so you see the default. {words.complaint(error)}."
-            return OPENING, 0
-        return config, at
+            return OPENING, 0, None
+        return config, at, None
+
+    def _stored(self, run):
+        """The configuration of a stored run, its file among the uploads. Raises StoreError."""
+        config, file = store().settings_of(run)
+        try:
+            if file is not None:
+                config["data"]["path"] = self.uploads.add(*file)
+            return RunConfig.from_dict(config)
+        except ConfigError as error:
+            raise StoreError(f"What is stored of this run cannot be used: {words.complaint(error)}.") from error
 
     # The run
 
-    def start(self, at=0):
-        """Start a worker for the configuration, beside the page, which draws its controls meanwhile; have it train to step `at`."""
+    def start(self, at=0, run=None):
+        """Start a worker for the configuration, beside the page, which draws its controls meanwhile; have it train to step `at`, or go on
+        where the stored `run` stands."""
         self.death = self.refusal = self.seen = self.moment = None
-        self._run = Future()
-        threading.Thread(target=_start, args=(self._run, self.uploads.resolved(self.config), self.speed, at), daemon=True).start()
+        self.run, self.foreign, self._run = run, False, Future()
+        arguments = self._run, self.uploads.resolved(self.config), self.speed, at, run, owner()
+        threading.Thread(target=_start, args=arguments, daemon=True).start()
 
     def ready(self):
         """Wait until the worker has started; False when there is no room for it (`refusal`)."""
         try:
-            self._run.result()
+            self._take_up(self._run.result())
         except TooManyRuns as refusal:
             self.refusal = refusal
         except WorkerDied as death:
@@ -122,8 +158,33 @@ class Session:
             self.rerun()
         return self.refusal is None
 
+    def _take_up(self, live):
+        """Drive the run unless another tab does. One that is found playing without anybody stands still, as one from the store."""
+        if live.driver not in (None, self._tab) and not self.watching:
+            self.take_over()
+            live.pause()
+        live.driver = live.driver or self._tab
+        self.foreign = self.run is not None and not live.kept
+        if self.run is not None and self.seen is None:
+            self._adopt_from(live)
+
+    @property
+    def watching(self):
+        """Whether this tab may only look: another one drives the run, or it is not this person's."""
+        live = self._run.result()
+        return self.foreign or (live.driver not in (None, self._tab) and is_open(live.driver))
+
+    def take_over(self):
+        """Drive the run from now on; the tab that did can only look."""
+        live = self._run.result()
+        live.driver = self._tab
+        self._adopt_from(live)
+
     def act(self, action, *arguments):
-        """Call this method of the run; a worker that died meanwhile shows at the next look."""
+        """Call this method of the run; a worker that died meanwhile shows at the next look. Who only watches can only look."""
+        if action not in ("snapshot", "export") and self.watching:
+            self.notice = ELSEWHERE
+            return None
         try:
             return getattr(self._run.result(), action)(*arguments)
         except WorkerDied as death:
@@ -139,6 +200,7 @@ class Session:
             snapshot = self.act("snapshot", self.picked)
         self.playing = snapshot is not None and snapshot.status == "running"
         if snapshot is not None:
+            self.run = snapshot.run or (self.run if self.foreign else None)
             self.seen, self.moment = snapshot, snapshot.moment
             self.now = snapshot.step if snapshot.moment is None else self.now
         return self.seen
@@ -148,7 +210,8 @@ class Session:
         """Whether the next look will show something else: the run plays, fixes are being tried, or a forecast is due."""
         if self.death is not None or self.seen is None:
             return False
-        return self.playing or self.trials.running or (self.awake and self.seen.forecast_due)
+        to_be_kept = self.seen.step > 0 and self.seen.run is None and self.seen.keeping is None and not self.foreign
+        return self.playing or self.trials.running or self.watching or to_be_kept or (self.awake and self.seen.forecast_due)
 
     def set_speed(self, speed):
         """Steps a second while playing; None is full speed."""
@@ -259,6 +322,14 @@ class Session:
             self.problem = error
         self.write_address()
 
+    def open_weights(self, config, parameters):
+        """Use a configuration and weights that fit it. ConfigError leaves the run untouched."""
+        if self.watching:
+            raise ConfigError("", ELSEWHERE)
+        self.begin_anew(config, parameters)
+        self._adopt(config)
+        self.write_address()
+
     def upload(self, name, raw):
         """Use a file: as a classification if its last column can be that, else as a regression."""
         try:
@@ -276,14 +347,10 @@ class Session:
             problems.append(self.problem)
         self.problem = problems[0]
 
-    def open_weights(self, config, parameters):
-        """Use a configuration and weights that fit it. ConfigError leaves the run untouched."""
-        self.begin_anew(config, parameters)
-        self._adopt(config)
-        self.write_address()
-
     def _use(self, config):
         """Have the run follow: a live change, or step 0 of a new run, which goes on playing. ConfigError leaves the run untouched."""
+        if not self.refusal and self.watching:
+            raise ConfigError("", ELSEWHERE)
         old, new = flat(self.config), flat(config)
         patch = nested({name: value for name, value in new.items() if value != old[name]})
         if self.refusal:
@@ -335,15 +402,32 @@ class Session:
             self.draft |= {"layers": [*self.draft["layers"][:-1], dataclasses.asdict(output)], "loss": loss}
 
 
-def _start(future, config, speed, at):
+def _start(future, config, speed, at, stored, owner):
     try:
-        run = LiveRun(config)
+        run = living(stored) if stored else None
+        if run is None or run.owner != owner:
+            run = _begun(config, stored, owner)
+        if stored:
+            future.set_result(run)
+            return
         run.set_speed(speed)
         if at:
             run.step(at)
         future.set_result(run)
     except Exception as error:
         future.set_exception(error)
+
+
+def _begun(config, stored, owner):
+    """A LiveRun; of a stored run that is somebody else's, or that another server trains, one to look at."""
+    if stored and store().owner_of(stored) != owner:
+        return LiveRun(config, run=stored)
+    try:
+        return LiveRun(config, run=stored, kept=True, owner=owner)
+    except ConfigError:
+        if not stored:
+            raise
+        return LiveRun(config, run=stored)
 
 
 def _suited_output(data, dataset):

@@ -24,6 +24,17 @@ def no_room():
         st.button("Try again", key="try again", type="primary", on_click=_start_again)
 
 
+def looked_at():
+    """In the place of the buttons, of a run that can only be looked at: why, and how to get one to play with."""
+    with st.container(key="looked-at", horizontal=True, vertical_alignment="center", gap="small"):
+        if session().foreign:
+            st.info("You can look at this run; it is somebody else's, or trained by another server.", icon=":material/visibility:")
+            st.button("A run of my own", key="own run", on_click=_own_run, help="Step 0 of a new run with the same settings.")
+        else:
+            st.info("You can look at this run; another tab drives it.", icon=":material/visibility:")
+            st.button("Drive it here", key="drive here", on_click=_drive, help="The other tab can only look then.")
+
+
 def worker_died():
     """The process that trained is gone: go on from its last checkpoint, or begin again."""
     death = session().death
@@ -38,6 +49,16 @@ def worker_died():
 
 def _dismiss():
     session().notice = None
+
+
+def _own_run():
+    session().start()
+    session().rerun()
+
+
+def _drive():
+    session().take_over()
+    session().rerun()
 
 
 def _recover():

@@ -1,0 +1,19 @@
+"""What a worker process is told to begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Step 0 of `config`; or the present of `run`, an id in the store, `config` saying only where its data file was put. `speed` is
+    updates a second (None: as fast as it can). `kept` runs are saved in the store, as `owner`'s."""
+
+    config: RunConfig
+    run: str | None = None
+    speed: float | None = None
+    kept: bool = False
+    owner: str | None = None
