@@ -109,7 +109,7 @@ def record_of(
     pinned = any(moment.pinned for moment in moments if moment.step == trainer.step)
     present = Moment(trainer.step, trainer.state(), seconds, len(interventions), pinned)
     moments = [moment for moment in moments if moment.step < trainer.step] + [present]
-    config = trainer.config.to_dict()
+    config, history = trainer.config.to_dict(), trainer.telemetry.to_arrays()
     if config["data"]["path"] is not None:
         config = with_path(config, upload)
         moments = [moment._replace(state=_state_with_path(moment.state, upload)) for moment in moments]
@@ -121,8 +121,8 @@ def record_of(
         epoch=trainer.epoch,
         seconds=seconds,
         figures=_figures(trainer),
-        spark=_spark(trainer.telemetry),
-        history=trainer.telemetry.to_arrays(),
+        spark=spark(history["frames"]),
+        history=history,
         moments=tuple(moments),
         owner=owner,
         parent=parent,
@@ -151,9 +151,9 @@ def _figures(trainer):
     return figures | {"metric": trainer.metric_name}
 
 
-def _spark(telemetry):
-    """Train losses (n,) float32 at even distances over the run so far."""
-    step, loss = telemetry.frames("step"), telemetry.frames("train_loss")
+def spark(frames):
+    """Train losses (n,) float32 at even distances over the run so far, of the full evaluations `frames` (m, FRAME_COLUMNS)."""
+    step, loss = frames[:, 0], frames[:, FRAME_COLUMNS.index("train_loss")]
     rows = np.searchsorted(step, np.linspace(step[0], step[-1], SPARK_POINTS))
     largest = np.finfo(np.float32).max
     return np.clip(loss[np.unique(rows)], -largest, largest).astype(np.float32)

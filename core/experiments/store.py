@@ -75,7 +75,6 @@ class Store:
 
     def save(self, record):
         """Insert or update a run, all of it or nothing. Thins its moments to the budget, then older runs to that of the store."""
-        present = record.moments[-1]
         history = pack(record.history), json.dumps(record.interventions)
         newest, dropped = self._chosen(record)
         packed = [(moment, pack(moment.state)) for moment in newest]
@@ -83,8 +82,7 @@ class Store:
         with self._database.writing() as connection:
             number = _upsert(connection, values)
             connection.execute("REPLACE INTO histories(arrays, interventions, run) VALUES (?, ?, ?)", (*history, number))
-            back = present.step if record.forget is None else min(record.forget, present.step)
-            connection.execute("DELETE FROM checkpoints WHERE run = ? AND step > ?", (number, back))
+            connection.execute("DELETE FROM checkpoints WHERE run = ? AND step > ?", (number, _back(record)))
             connection.executemany("DELETE FROM checkpoints WHERE run = ? AND step = ?", [(number, step) for step in dropped])
             connection.executemany(
                 "REPLACE INTO checkpoints(run, step, spent, done, pinned, size, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -99,13 +97,13 @@ class Store:
             stored = connection.execute(
                 "SELECT checkpoints.step, size, pinned FROM checkpoints JOIN runs ON run = number WHERE id = ?", (record.id,)
             ).fetchall()
-        back = record.step if record.forget is None else min(record.forget, record.step)
-        sizes = {step: (size, pinned) for step, size, pinned in stored if step <= back}
+        sizes = {step: (size, pinned) for step, size, pinned in stored if step <= _back(record)}
         sizes |= {step: (sum(array.nbytes for array in moment.state.values()), moment.pinned) for step, moment in new.items()}
         kept = np.array(sorted(sizes))
         lasting = [step for step in kept.tolist() if sizes[step][1]][-1:]
         total = sum(size for size, _ in sizes.values())
-        while len(kept) > 2 + len(set(lasting) - {kept[0], kept[-1]}) and (total > self._run_bytes or len(kept) > MOST_MOMENTS):
+        fewest = 2 + len(set(lasting) - {*kept[:1], *kept[-1:]})
+        while len(kept) > fewest and (total > self._run_bytes or len(kept) > MOST_MOMENTS):
             index = least_missed(kept, lasting)
             total -= sizes[int(kept[index])][0]
             kept = np.delete(kept, index)
@@ -146,8 +144,7 @@ class Store:
         """Thin the oldest healthy runs, then the others, until all keep to the budget: to their present, then to their figures.
 
         Starred ones are spared, so are run `number` and those that may be training."""
-        missing = _used(connection) - self._store_bytes
-        if missing <= 0:
+        if _used(connection) <= self._store_bytes:
             return
         spared = "starred = 0 AND number != ? AND updated < ?", (number, time.time() - LIVING)
         earliest = "ORDER BY deleted IS NULL, healthy DESC, updated LIMIT ?"
@@ -155,10 +152,13 @@ class Store:
         some = "EXISTS (SELECT 1 FROM histories WHERE run = number)"
         for thinnable, thin in ((several, _thin_to_present), (some, _thin_to_figures)):
             query = f"SELECT number FROM runs WHERE {spared[0]} AND {thinnable} {earliest}"
-            for (victim,) in connection.execute(query, (*spared[1], THINNED_AT_ONCE)).fetchall():
+            victims = connection.execute(query, (*spared[1], THINNED_AT_ONCE)).fetchall()
+            for (victim,) in victims:
                 thin(connection, victim)
                 if _used(connection) <= self._store_bytes:
                     return
+            if len(victims) == THINNED_AT_ONCE:
+                return  # the next saving goes on
 
     # Who trains a run
 
@@ -255,6 +255,11 @@ def _bounded(field, text, most):
     if "\0" in text:
         raise ConfigError(field, "must be plain text")
     return text
+
+
+def _back(record):
+    """The step behind which nothing that is stored belongs to the run any more."""
+    return record.step if record.forget is None else min(record.forget, record.step)
 
 
 def _spread(moments):

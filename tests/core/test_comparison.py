@@ -1,0 +1,71 @@
+"""Runs beside each other: what varies, where they part, and on which axis."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.config import RunConfig
+from core.experiments.comparison import history_csv, parting, positions, start_alike, varying
+from core.experiments.store import Store
+from core.training.trainer import Trainer
+from tests.core.stored_runs import SMALL, saved, trained
+
+
+@pytest.fixture
+def kept(tmp_path):
+    store = Store(tmp_path)
+    return lambda trainer, **details: store.load(saved(store, trainer, **details))
+
+
+def test_only_settings_that_differ_vary():
+    configs = [
+        RunConfig.from_dict(SMALL | {"optimizer": {"learning_rate": rate}, "seed": seed}).to_dict() for rate, seed in ((1, 0), (2, 0))
+    ]
+    assert varying(configs) == {"optimizer.learning_rate": [1.0, 2.0]} and varying(configs[:1]) == {}
+    configs[1]["layers"][0]["units"] = 9
+    assert list(varying(configs)) == ["layers", "optimizer.learning_rate"]
+
+
+def test_a_fork_parts_from_its_origin_at_the_first_sampled_update_that_it_makes_otherwise(kept):
+    trainer = trained(40)
+    origin = Trainer(trainer.config)
+    origin.restore(trainer.checkpoint())
+    trainer.change({"optimizer": {"learning_rate": 0.031}})
+    fork, origin = kept(trainer.run(60), forked_at=40), kept(origin.run(60))
+    sampled = fork.history["samples"][:, 0]
+    found = parting(fork, origin)
+    assert found.step == sampled[sampled > 40][0] and found.last == sampled[-1]
+    assert parting(origin, origin).step is None
+
+
+def test_a_different_seed_parts_at_once(kept):
+    one, other = kept(trained(50)), kept(trained(50, seed=1))
+    assert not start_alike(one.config, other.config) and parting(one, other).step == 1
+    assert start_alike(one.config, kept(trained(1, loss="mse")).config)
+
+
+def test_runs_that_break_alike_do_not_part(kept):
+    values = {"data": {"source": "hills"}, "layers": [{"units": 3}, {"units": 1, "activation": "linear"}], "loss": "mse"}
+    values["optimizer"] = {"learning_rate": 90.0}
+    one, other = (kept(trained(300, **values), status="nonfinite") for _ in range(2))
+    assert np.isnan(one.history["samples"]).any() and parting(one, other).step is None
+
+
+def test_epochs_are_exact_where_batches_were_cut_anew(kept):
+    trainer = trained(30)  # 3 batches an epoch
+    trainer.change({"batch_size": 5})  # 6 from now on
+    run = kept(trainer.run(60))
+    assert positions(run, [0, 15, 30, 60, 90], "epoch").tolist() == [0, 5, 10, 15, 20] == [0, 5, 10, 15, trainer.epoch]
+    assert positions(run, [0, 45, 90], "time").tolist() == [0, 0.5, 1.0] and positions(run, [7], "step").tolist() == [7]
+
+
+def test_the_history_as_csv_is_the_telemetry(kept):
+    trainer = trained(200)
+    table = pd.read_csv(io.StringIO(history_csv(kept(trainer)))).set_index("step")
+    assert table.index.is_monotonic_increasing and {"test_accuracy", "layer_2_gradient_norm"} <= set(table.columns)
+    sampled = table.loc[trainer.telemetry.step.astype(int)]
+    assert np.allclose(sampled["batch_loss"], trainer.telemetry.loss, rtol=1e-15)
+    assert np.allclose(sampled[["layer_1_dead", "layer_2_dead"]], trainer.telemetry.metric("dead"), rtol=1e-15)
+    assert table["train_loss"].dropna().iloc[-1] == pytest.approx(trainer.loss(), rel=1e-15)
