@@ -95,7 +95,44 @@ def add_cases(commands):
     parser.set_defaults(run=cases)
 
 
-COMMANDS = (add_train, add_check, add_cases, add_bench)
+def add_export(commands):
+    """`export FILE --as FORMAT`: a run to take home."""
+    parser = commands.add_parser(
+        "export",
+        help="write a run as a script, as a model or as weights",
+        description="Writes the run of the configuration in FILE to standard output: as a script that makes its updates (numpy, pytorch, "
+        "keras), or what it has after them (onnx, weights), or its data (data).",
+    )
+    parser.add_argument("file", metavar="FILE", help="a JSON file, or - for standard input")
+    parser.add_argument("--as", dest="format", metavar="FORMAT", default="numpy", help="the format (default numpy)")
+    parser.add_argument("--steps", type=_steps, metavar="N", default=STEPS, help=f"parameter updates (default {STEPS})")
+    parser.set_defaults(run=export)
+
+
+COMMANDS = (add_train, add_export, add_check, add_cases, add_bench)
+
+
+def export(arguments):
+    """Write the file; the exit status."""
+    from core.config import ConfigError
+    from core.export import EXPORTS, check, exported
+    from core.training.trainer import Trainer
+
+    try:
+        with _opened(arguments.file) as stream:
+            config = _configuration(stream.read(MAX_BYTES + 1))
+        check(arguments.format, config)
+        trainer = Trainer(config)
+        if not EXPORTS[arguments.format].trains:
+            trainer.run(arguments.steps)
+        sys.stdout.buffer.write(exported(arguments.format, trainer, arguments.steps))
+    except OSError as error:
+        print(f"file: cannot be read: {error.strerror or error}; was {arguments.file!r}", file=sys.stderr)
+        return INVALID
+    except ConfigError as error:
+        print(f"{error.field}: {error.message}", file=sys.stderr)
+        return INVALID
+    return 0
 
 
 def cases(arguments):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.export import data_npz, keras_script, numpy_script, onnx_model, pytorch_script, weights_npz
-from core.limits import ConfigError
+from core.limits import ConfigError, shown
 
 STEPS = 2000  # updates of a script where no other number is asked for, such as that of the run itself
 
@@ -79,13 +79,15 @@ EXPORTS = {
 }
 
 
-def exported(name, trainer, steps=None):
-    """The bytes of a Trainer's run in the format `name` of EXPORTS; a script makes `steps` updates (STEPS by default).
-
-    Raises ConfigError for an unknown format and for what the format cannot hold.
-    """
+def check(name, config):
+    """Raise ConfigError unless runs of this configuration can be had in the format `name` of EXPORTS."""
     if name not in EXPORTS:
-        raise ConfigError("format", f"must be one of {', '.join(EXPORTS)}; was {name!r}")
-    if refusal := EXPORTS[name].refusal(trainer.config):
+        raise ConfigError("format", f"must be one of {', '.join(EXPORTS)}; was {shown(name)}")
+    if refusal := EXPORTS[name].refusal(config):
         raise ConfigError("faults", refusal)
+
+
+def exported(name, trainer, steps=None):
+    """The bytes of a Trainer's run in the format `name` of EXPORTS; a script makes `steps` updates, STEPS by default. Raises as `check`."""
+    check(name, trainer.config)
     return EXPORTS[name].make(trainer.config, trainer.dataset, trainer.parameters(), STEPS if steps is None else steps)

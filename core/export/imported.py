@@ -45,8 +45,9 @@ class Imported:
         """
         if len(self.weights[0]) != inputs:
             raise ConfigError(FIELD, f"must begin with {inputs:,} inputs, as the data have; began with {len(self.weights[0]):,}")
-        if not all(np.isfinite(values.astype(config.dtype)).all() for values in self.parameters.values()):
-            raise ConfigError(FIELD, f"must fit into {config.dtype}; some are too large")
+        largest = max(np.abs(values).max() for values in self.parameters.values())
+        if largest > np.finfo(config.dtype).max:
+            raise ConfigError(FIELD, f"must fit into {config.dtype}; the largest is {largest:g}")
         names = self.activations or _as_before(config.layers, len(self.weights))
         layers = tuple(LayerConfig(len(b), name) for b, name in zip(self.biases, names))
         return dataclasses.replace(config, layers=layers)

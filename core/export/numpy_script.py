@@ -211,6 +211,16 @@ def add_penalty(g, p):
 
 
 def _backward(run):
+    return f'''
+def backward({_backward_arguments(run)}):
+    """The gradient: d loss / d W and d loss / d b of every layer. delta is d loss / d z, from the output back."""
+    g = {{}}
+{_backward_lines(run)}
+    return g
+'''
+
+
+def _backward_lines(run):
     lines = [f"    delta = {_output_delta(run)}  # (samples, {run.sizes[-1]})"]
     for layer in range(run.last, 0, -1):
         if layer < run.last:
@@ -218,15 +228,13 @@ def _backward(run):
         inputs, units = run.sizes[layer - 1 : layer + 1]
         lines.append(f'    g["W{layer}"] = a[{layer - 1}].T @ delta  # ({inputs}, {units})')
         lines.append(f'    g["b{layer}"] = delta.sum(axis=0)')
-    body = "\n".join(lines)
-    values = "z, a" if "z[" in body else "a"
-    return f'''
-def backward(p, {values}, y):
-    """The gradient: d loss / d W and d loss / d b of every layer. delta is d loss / d z, from the output back."""
-    g = {{}}
-{body}
-    return g
-'''
+    return "\n".join(lines)
+
+
+def _backward_arguments(run, y="y"):
+    """What its lines use; `y` is what the targets are called."""
+    lines = _backward_lines(run)
+    return ", ".join([*(name for name in ("p", "z", "a") if f"{name}[" in lines), y])
 
 
 def _output_delta(run):
@@ -282,7 +290,8 @@ def _main(run):
     memory = UPDATES[run.config.optimizer.name].memory
     zeros = "".join(f"    {name} = {{key: np.zeros_like(values) for key, values in p.items()}}\n" for name in memory)
     X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
-    values = ("z, a" if "backward(p, z" in _backward(run) else "_, a", "z, a" if "backward(p, z" in _backward(run) else "a")
+    arguments = _backward_arguments(run, y)
+    values = "z, a" if "z" in arguments.split(", ") else "_, a"
     penalty = "        add_penalty(g, p)\n" if run.penalized else ""
     clip = "        clip(g)\n" if run.config.clip_norm else ""
     return f"""
@@ -292,7 +301,7 @@ def main():
 {zeros}{pieces.report(run, "evaluate(p, {}, {})")}
     report(0)
 {pieces.order(run)}    for step in range(1, STEPS + 1):
-{pieces.next_batch(run)}        {values[0]} = forward(p, {X})
-        g = backward(p, {values[1]}, {y})
+{pieces.next_batch(run)}        {values} = forward(p, {X})
+        g = backward({arguments})
 {penalty}{clip}        update({_update_arguments(run).replace("rate", "learning_rate(step)")})
 {pieces.printing(run)}"""

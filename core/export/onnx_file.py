@@ -219,7 +219,7 @@ class _Reader:
         if entry.name == "value":
             return self._array(entry.t)
         if entry.name in ("value_float", "value_floats", "value_int", "value_ints"):
-            return np.array(onnx.helper.get_attribute_value(entry))
+            return np.array(onnx.helper.get_attribute_value(entry), "float32" if "float" in entry.name else "int64")
         raise ConfigError(FIELD, f"must be an ONNX model of plain numbers; a Constant has {shown(entry.name)}")
 
     def _array(self, tensor):

@@ -14,17 +14,17 @@ from pages.widgets.controls import refusal
 from pages.widgets.session import session
 
 ICONS = {"text/x-python": "code"}  # by MIME type; all else is plain data
+WIDTH = 280  # pixels: a long refusal makes the menu longer, not wider
 OPENED = "weights opened"  # how many files were: each gets a fresh uploader
 OUTCOME = "weights outcome"  # (the file's name, why it was refused or None)
 
 
 def take_home(snapshot):
     """A menu with a download for each format, made when it is asked for, and an uploader for weights."""
-    with st.popover("Take home", icon=":material/download:", key="take home"):
+    with st.popover("Take home", icon=":material/download:", key="take home"), st.container(key="exports", gap="xsmall", width=WIDTH):
         st.caption("This run, to read, to run and to use elsewhere.")
-        with st.container(key="exports", gap="xsmall"):
-            for name, export in EXPORTS.items():
-                _download(name, export)
+        for name, export in EXPORTS.items():
+            _download(name, export)
         _uploader(snapshot.inputs)
 
 
