@@ -125,8 +125,10 @@ class _Reader:
         fixed = [self._constants.get(name) for name in node.input]
         if kind == "Constant":
             self._constants[node.output[0]] = self._constant(node)
-        elif kind in ("Identity", "Transpose") and fixed[0] is not None:
-            self._constants[node.output[0]] = fixed[0] if kind == "Identity" else fixed[0].T
+        elif kind in ("Identity", "Cast", "Transpose") and fixed[0] is not None:
+            self._constants[node.output[0]] = fixed[0].T if kind == "Transpose" else fixed[0]
+        elif not self._segment and list(node.input) == [self._at] and self._changes_nothing(node, kind):
+            self._at = node.output[0]
         elif kind == "Gemm":
             self._gemm(node, fixed)
         elif kind == "MatMul":
@@ -167,6 +169,10 @@ class _Reader:
         self._close(node.input[0])
         self._layers.append([weights, biases])
         self._at = node.output[0]
+
+    def _changes_nothing(self, node, kind):
+        """Whether an operator only gives its input another name; Keras writes Casts from float to float."""
+        return kind == "Identity" or (kind == "Cast" and any(entry.name == "to" and entry.i == self._kind for entry in node.attribute))
 
     def _is_bias(self, node, fixed):
         """Whether an Add completes the MatMul just before it: one number for each unit."""

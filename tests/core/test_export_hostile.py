@@ -104,6 +104,7 @@ HOSTILE = {
     "a gate": (model("h = Gemm(x, W1, b1) k = Gemm(x, W1, b1) a = Mul(h, k) y = Gemm(a, W2, b2)"), "fit"),
     "exact gelu": (model(GEMMS.format("a = Gelu(h)")), "after layer 1 there is Gelu"),
     "another slope": (model(GEMMS.format("a = LeakyRelu<alpha = 0.2>(h)")), "LeakyRelu"),
+    "whole numbers": (model(GEMMS.format("i = Cast<to = 7>(h) a = Cast<to = 1>(i)")), "after layer 1 there is Cast, Cast"),
     "scaled inputs": (model("h = Mul(x, x) y = Gemm(h, W1, b1)"), "before the first layer"),
     "no layers": (model("y = Relu(x)"), "activations out of"),
     "nothing at all": (model("y = Identity(x)"), "dense layers"),

@@ -104,6 +104,8 @@ def test_activations_stay_where_the_file_says_nothing():
 FOREIGN = {
     "pytorch": "h = Gemm<alpha = 1.0, beta = 1.0, transB = 1>(x, T1, b1) r = Relu(h) y = Gemm<transB = 1>(r, T2, b2)",
     "keras": "m = MatMul(x, W1) h = Add(m, b1) r = Relu(h) k = MatMul(r, W2) y = Add(k, b2)",
+    "keras through pytorch": "m = MatMul(x, W1) c = Cast<to = 1>(m) h = Add(c, b1) d = Cast<to = 1>(h) r = Relu(d) k = MatMul(r, W2) "
+    "b = Cast<to = 1>(b2) y = Add(k, b)",
     "bias first": "m = MatMul(x, W1) h = Add(b1, m) r = Relu(h) k = MatMul(r, W2) n = Identity(b2) y = Add(n, k)",
     "turned in the graph": "t = Transpose<perm = [1, 0]>(T1) m = MatMul(x, t) h = Add(m, b1) r = Relu(h) y = Gemm(r, W2, b2)",
     "with what changes nothing": "f = Flatten(x) h = Gemm(f, W1, b1) r = Relu(h) d = Dropout(r) y0 = Gemm(d, W2, b2) y = Identity(y0)",
