@@ -73,6 +73,11 @@ class Run:
         return arrays
 
     @property
+    def is_apart(self):
+        """Whether the data would be too long a text, so that they are read from DATA_FILE."""
+        return sum(2 * _narrow(values).nbytes for values in self.arrays().values()) > EMBEDDED
+
+    @property
     def data_names(self):
         """The arrays' names as an assignment lists them."""
         return "X_train, y_train, X_test, y_test" if len(self.dataset.test) else "X_train, y_train"
@@ -92,9 +97,10 @@ def title(run, how, command):
     test = f" and {len(run.dataset.test):,} test" if len(run.dataset.test) else ""
     size = f"batches of {config.batch_size}" if run.batches > 1 else "all samples at once"
     units = ", ".join(f"{layer.units} {plain(layer.activation)}" for layer in layers)
+    beside = f"\n\nIts data are too long for a text: it reads {DATA_FILE}, to be downloaded beside it." if run.is_apart else ""
     return f'''"""{how}
 
-    python {command}
+    python {command}{beside}
 
 Data      {name}: {len(run.dataset.train):,} training{test} samples of {run.dataset.inputs:,} inputs{features}
 Network   {run.dataset.inputs} inputs, {units}
@@ -243,8 +249,12 @@ def order(run):
 
 
 def printing(run):
-    """Lines at the loop's end that print the losses now and then."""
-    return f"        if step % {max(1, run.steps // LINES)} == 0 or step == STEPS:\n            report(step)\n"
+    """Lines at the loop's end that print the losses now and then, and last of all."""
+    every = max(1, run.steps // LINES)
+    if every == 1:
+        return "        report(step)\n"
+    last = " or step == STEPS" if run.steps % every else ""
+    return f"        if step % {every} == 0{last}:\n            report(step)\n"
 
 
 def report(run, how):
@@ -258,14 +268,15 @@ def report(run, how):
 
 def data(run):
     """The function `data` that gives the samples: carried in the text, or, when that would be too long, read from DATA_FILE."""
-    arrays = run.arrays()
     about = '"""The samples as the network is fed them, a row each: features chosen, inputs and targets scaled."""'
-    if sum(2 * array.nbytes for array in map(_narrow, arrays.values())) > EMBEDDED:
+    arrays = run.arrays()
+    if run.is_apart:
+        names = ", ".join(f'"{name}"' for name in arrays)
         return f'''
 def data():
     {about}
-    with np.load("{DATA_FILE}") as file:  # download it beside this script: it would be too long a text
-        return tuple(file[name] for name in {tuple(arrays)!r})
+    with np.load("{DATA_FILE}") as file:
+        return tuple(file[name] for name in [{names}])
 '''
     text = "".join(f"    {name} = {_literal(values)}\n" for name, values in arrays.items())
     numbers = NUMBERS if "numbers(" in text else ""

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from core.__main__ import INVALID, main
 from core.config import RunConfig
 from core.diagnosis.faults import FAULTS
 from core.export import EXPORTS, exported, pieces
@@ -135,6 +136,29 @@ def test_broken_code_is_not_handed_on(format):
         assert refused.value.message == EXPORTS[format].refusal(trainer.config)
     else:
         assert exported(format, trainer)
+
+
+@pytest.mark.parametrize("format", EXPORTS)
+def test_the_command_line_writes_every_format(tmp_path, capfdbinary, format):
+    path = tmp_path / "run.json"
+    path.write_text('{"data": {"source": "moons"}}')
+    trainer = Trainer(RunConfig.from_dict({"data": {"source": "moons"}})).run(0 if EXPORTS[format].trains else 30)
+    assert main(["export", str(path), "--as", format, "--steps", "30"]) == 0
+    assert capfdbinary.readouterr() == (exported(format, trainer, 30), b"")
+
+
+@pytest.mark.parametrize(("text", "format", "said"), [
+    ('{"seed": -1}', "numpy", b"seed: must be"),
+    ("{", "numpy", b"configuration: must be JSON"),
+    ("{}", "matlab", b"format: must be one of"),
+    ('{"faults": ["missing_mean"]}', "keras", b"faults: must be empty"),
+])  # fmt: skip
+def test_the_command_line_refuses_in_one_sentence(tmp_path, capfdbinary, text, format, said):
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    assert main(["export", str(path), "--as", format]) == INVALID
+    out, error = capfdbinary.readouterr()
+    assert out == b"" and error.startswith(said) and error.count(b"\n") == 1
 
 
 def test_an_unknown_format_is_refused():
