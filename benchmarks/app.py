@@ -65,6 +65,11 @@ class Server:
             if parent == self._process.pid and state != "Z" and "core.training.worker" in _command(pid)
         ]
 
+    def kill(self):
+        """End the server without a warning; its workers find out by themselves."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self):
         """End the server."""
         self._process.terminate()

@@ -20,7 +20,7 @@ from pages.widgets.sidebar import sidebar  # noqa: E402
 from pages.widgets.thumbnails import thumbnails  # noqa: E402
 from pages.widgets.timebar import timebar  # noqa: E402
 from pages.widgets.transport import buttons, status  # noqa: E402
-from pages.widgets.trouble import looked_at, no_room, notice, worker_died  # noqa: E402
+from pages.widgets.trouble import no_room, not_kept, notice, worker_died  # noqa: E402
 from pages.widgets.unit import unit_editor  # noqa: E402
 from pages.widgets.view import view_options  # noqa: E402
 
@@ -36,8 +36,6 @@ def live():
         with st.container(key="transport"):
             if session().death:
                 worker_died()
-            elif session().watching:
-                looked_at()
             else:
                 buttons(snapshot)
             readings = st.container()
@@ -49,20 +47,20 @@ def live():
         timebar(snapshot)
     places = readings, alerts, figures
     if session().restless:
-        st.fragment(tick, run_every=pace.interval(id(session())) if session().playing else WAIT)(session().playing, *places)
+        st.fragment(tick, run_every=pace.interval(id(session())) if session().playing else WAIT)(session().doing, *places)
     else:
         st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
     session().answered()
 
 
-def tick(was_playing, *places):
+def tick(was_doing, *places):
     """Draw what the run does now; when it has stopped, or died, or all is worked out, draw the whole page once more."""
     with pace.drawing(id(session())):
         snapshot = session().look()
-        goes_on = session().restless and session().playing == was_playing
+        goes_on = session().restless and session().doing == was_doing
         if goes_on:
             draw(snapshot, *places)
-    if not goes_on or (was_playing and not pace.suits(id(session()))):  # the buttons are others, too, or the timer is
+    if not goes_on or (session().playing and not pace.suits(id(session()))):  # the buttons are others, too, or the timer is
         session().rerun()
 
 
@@ -70,6 +68,7 @@ def draw(snapshot, readings, alerts, figures):
     with readings:
         status(snapshot)
     with alerts:
+        not_kept(snapshot)
         findings(snapshot)
         fixes(snapshot)
     with figures:

@@ -189,7 +189,7 @@ class Worker:
         known = {finding.code for finding in self._picture.findings} if self._picture else set()
         self._picture, self._unit = self._on_record(self._maker.make(self._status, rate, unit)), unit
         if {finding.code for finding in self._picture.findings} - known:
-            self._saved = -math.inf  # what is found is saved at once
+            self._saved, self._unsaved = -math.inf, True  # what is found is saved at once
         self._next_picture = started + (time.monotonic() - started) / SNAPSHOT_SHARE
         return self._picture
 

@@ -27,6 +27,7 @@ from pages.widgets.uploads import Uploads
 KEY = "session"
 ECHO = 0.04  # seconds after the answer to a press within which it may come again; a person, or a test, has not seen the answer yet
 DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
+LOOKS = ("snapshot", "export")  # what leaves a run alone
 ELSEWHERE = "This run is only looked at here: it is driven in another tab, or it is somebody else's"
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 
@@ -173,6 +174,11 @@ class Session:
         """Whether this tab may only look: another one drives the run, or it is not this person's."""
         live = self._run.result()
         return self.foreign or (live.driver not in (None, self._tab) and is_open(live.driver))
+
+    @property
+    def doing(self):
+        """(whether the run was last seen playing, whether this tab only watches): what decides which buttons there are."""
+        return self.playing, self.watching
 
     def take_over(self):
         """Drive the run from now on; the tab that did can only look."""

@@ -59,7 +59,7 @@ def _buttons(snapshot):
     st.button(
         "Continue from here", key="continue", type="primary", icon=":material/fork_right:", disabled=not past,
         on_click=_continue, args=(False,),
-        help="Goes on from the moment that is shown, with the settings of then. What came after it is forgotten.",
+        help="Goes on from the moment that is shown, with the settings of then, as a run of its own: this one stays among the runs.",
     )  # fmt: skip
     if past and session().settings_since():
         st.button(

@@ -11,6 +11,7 @@ from pages.widgets.controls import show
 from pages.widgets.gauge import gauge, use_stable_rate
 from pages.widgets.session import session
 from pages.widgets.take_home import take_home
+from pages.widgets.trouble import looked_at
 from pages.widgets.view import view_menu
 
 SPEEDS = {"Full speed": None, "1,000 steps/s": 1000, "100 steps/s": 100, "10 steps/s": 10, "1 step/s": 1}
@@ -18,22 +19,29 @@ STATES = {"running": "Running", "paused": "Paused", "finished": "Finished"}
 
 
 def buttons(snapshot):
-    """Play or Pause, Step, Epoch, Reset, New seed, and the speed. Each has a letter on the keyboard."""
-    over, playing = snapshot.status == "nonfinite", snapshot.status == "running"
+    """Play or Pause, Step, Epoch, Reset, New seed, and the speed. Each has a letter on the keyboard. Who only watches has none of them."""
     with st.container(key="buttons", horizontal=True, vertical_alignment="center", gap="xsmall"):
-        # Both are always there, and the style sheet shows one: were one taken away, the others would move under the pointer
-        _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over or playing)
-        _button("Pause", "pause", "pause", shortcut="P", type="primary", disabled=not playing)
-        _button("Step", "step", "skip_next", shortcut="S", disabled=over)
-        _button("Epoch", "epoch", "fast_forward", shortcut="E", disabled=over)
-        _button("Reset", "reset", "replay", shortcut="0", help="Back to step 0, with the same first weights")
-        _button("New seed", "new_seed", "casino", shortcut="N", help="Step 0, with other first weights")
-        show("speed", next(name for name, speed in SPEEDS.items() if speed == session().speed))
-        st.selectbox(
-            "Speed", SPEEDS, key="speed", label_visibility="collapsed", width=135, on_change=_set_speed, help="How fast a playing run goes."
-        )
+        if session().watching:
+            looked_at()
+        else:
+            _drive(snapshot)
         view_menu()
         take_home(snapshot)
+
+
+def _drive(snapshot):
+    over, playing = snapshot.status == "nonfinite", snapshot.status == "running"
+    # Both are always there, and the style sheet shows one: were one taken away, the others would move under the pointer
+    _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over or playing)
+    _button("Pause", "pause", "pause", shortcut="P", type="primary", disabled=not playing)
+    _button("Step", "step", "skip_next", shortcut="S", disabled=over)
+    _button("Epoch", "epoch", "fast_forward", shortcut="E", disabled=over)
+    _button("Reset", "reset", "replay", shortcut="0", help="Back to step 0, with the same first weights; this run stays among the runs")
+    _button("New seed", "new_seed", "casino", shortcut="N", help="Step 0, with other first weights")
+    show("speed", next(name for name, speed in SPEEDS.items() if speed == session().speed))
+    st.selectbox(
+        "Speed", SPEEDS, key="speed", label_visibility="collapsed", width=135, on_change=_set_speed, help="How fast a playing run goes."
+    )
 
 
 def _button(label, action, icon, **settings):

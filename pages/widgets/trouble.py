@@ -26,13 +26,19 @@ def no_room():
 
 def looked_at():
     """In the place of the buttons, of a run that can only be looked at: why, and how to get one to play with."""
-    with st.container(key="looked-at", horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(key="looked-at", horizontal=True, wrap=False, vertical_alignment="center", gap="small", width="content"):
         if session().foreign:
-            st.info("You can look at this run; it is somebody else's, or trained by another server.", icon=":material/visibility:")
+            st.html("<p>You are looking at a run that is somebody else's, or that another server trains.</p>", width="content")
             st.button("A run of my own", key="own run", on_click=_own_run, help="Step 0 of a new run with the same settings.")
         else:
-            st.info("You can look at this run; another tab drives it.", icon=":material/visibility:")
-            st.button("Drive it here", key="drive here", on_click=_drive, help="The other tab can only look then.")
+            st.html("<p>You are looking at a run that another tab drives.</p>", width="content")
+            st.button("Drive it here", key="drive here", type="primary", on_click=_drive, help="The other tab can only look then.")
+
+
+def not_kept(snapshot):
+    """Why this run will not be there after this page is closed; training goes on all the same."""
+    if snapshot.keeping:
+        st.warning(words.literal(snapshot.keeping), icon=":material/save:")
 
 
 def worker_died():

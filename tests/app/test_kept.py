@@ -1,0 +1,125 @@
+"""Runs that last, from the page: a link brings one back, one tab drives it, and on a shared server it is its owner's."""
+
+import pytest
+
+from core.presets import OPENING, PRESETS
+from core.training.client import LiveRun
+from pages.widgets import keeping, session
+from tests.core.live_runs import until
+
+FOREIGN = "browser:somebody else's"
+
+
+@pytest.fixture
+def store(monkeypatch, tmp_path):
+    """A store of the test's own."""
+    monkeypatch.setenv("DESCENT_DATA_FOLDER", str(tmp_path))
+    keeping.store.clear()
+    yield keeping.store()
+    keeping.store.clear()
+
+
+def trained(page, steps=300):
+    """The id of the page's run after so many updates, once it is kept."""
+    page.live_run.step(steps)
+    id = until(lambda: page.live_run.snapshot().run)
+    until(lambda: keeping.store().load(id).step == steps)
+    return id
+
+
+def buttons(page):
+    return {button.key for button in page.button}
+
+
+def test_a_link_brings_a_run_back_with_its_settings(store, open_page):
+    first = open_page(**{"data.source": "circle", "layers": "4-relu_1-sigmoid"})
+    id = trained(first)
+    first.close()
+    again = open_page(run=id)
+    assert again.step == 300 and again.session.config == first.session.config
+    assert again.select_slider(key="moment").options[0] == "0"
+    again.press("step")
+    assert again.step == 301
+
+
+def test_a_tab_that_is_opened_again_finds_its_run_standing(store, open_page, monkeypatch):
+    first = open_page()
+    id = trained(first)
+    first.press("play")
+    monkeypatch.setattr(session, "this_tab", lambda: "another")
+    monkeypatch.setattr(session, "is_open", lambda tab: tab == "another")
+    again = open_page(run=id)
+    assert again.live_run is first.live_run and again.live_run.snapshot().status == "paused" and again.step >= 300
+    assert "step" in buttons(again)
+
+
+def test_a_second_tab_looks_until_it_drives(store, open_page, monkeypatch):
+    first = open_page()
+    id = trained(first)
+    monkeypatch.setattr(session, "this_tab", lambda: "another")
+    monkeypatch.setattr(session, "is_open", lambda tab: True)
+    second = open_page(run=id)
+    assert "another tab drives" in second.words and "play" not in buttons(second)
+    second.set("selectbox", "loss", "mse")
+    assert second.session.config == first.session.config and "only looked at" in second.words
+    second.press("drive here")
+    assert "play" in buttons(second) and "play" not in buttons(first.run())
+    second.press("step")
+    assert second.step == 301
+
+
+@pytest.mark.parametrize("query", [{"run": "nonsense"}, {"run": "<b>'; DROP TABLE runs; --"}, {"run": "../../etc/passwd"}])
+def test_a_link_to_a_run_that_is_not_there_says_so(store, open_page, query):
+    page = open_page(**query)
+    assert "no such run" in page.words and page.session.config == OPENING and page.step == 0
+    page = open_page(**query, **{"data.source": "circle"})
+    assert "at step 0" in page.words and page.session.config.data.source == "circle"
+
+
+def test_a_run_with_damaged_settings_says_so(store, open_page):
+    page = open_page()
+    id = trained(page)
+    page.close()
+    with store._database.writing() as connection:
+        connection.execute("UPDATE runs SET config = '{\"data\": 3}'")
+    page = open_page(run=id)
+    assert "cannot be used" in page.words and page.session.config == OPENING
+
+
+def test_on_a_shared_server_a_link_shows_the_runs_of_others_and_no_more(store, open_page, monkeypatch):
+    monkeypatch.setattr(session, "owner", lambda: "browser:mine")
+    theirs = LiveRun(PRESETS["explosion"].config, kept=True, owner=FOREIGN)
+    theirs.step(20)
+    id = until(lambda: theirs.snapshot().run)
+    page = open_page(run=id)
+    assert "somebody else" in page.words and "play" not in buttons(page) and page.step == 20
+    page.live_run.step(5)
+    assert store.load(id).step == 20
+    page.press("own run")
+    assert page.step == 0 and page.session.config == PRESETS["explosion"].config
+    mine = trained(page, 4)
+    assert store.owner_of(mine) == "browser:mine" and set(store.table(FOREIGN)["id"]) == {id}
+    theirs.close()
+
+
+def test_a_run_comes_back_with_its_file(store, open_page):
+    first = open_page().set("segmented_control", "data.source", "file")
+    first.upload("mine.csv", b"a,b,c\n" + b"".join(b"%d,%d,%d\n" % (i % 7, i % 5, i % 2) for i in range(60)))
+    assert first.session.config.data.source == "file"
+    id = trained(first)
+    first.close()
+    again = open_page(run=id)
+    assert again.step == 300 and again.session.config.data.source == "file"
+    again.set("number_input", "seed", 5)
+    assert again.session.problem is None and again.step == 0
+
+
+def test_what_cannot_be_kept_is_told_and_trains_on(open_page, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DESCENT_DATA_FOLDER", str(tmp_path / "file" / "folder"))
+    keeping.store.clear()
+    page = open_page()
+    page.live_run.step(10)
+    until(lambda: page.live_run.snapshot().keeping)
+    assert page.run().step == 10 and "kept" in " ".join(warning.value for warning in page.warning)
+    keeping.store.clear()
