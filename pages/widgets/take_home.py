@@ -25,6 +25,8 @@ def take_home(snapshot):
         st.caption("This run, to read, to run and to use elsewhere.")
         for name, export in EXPORTS.items():
             _download(name, export)
+        if snapshot.events:
+            st.caption("Scripts train with the settings of now from the beginning: what was changed on the way is not in them.")
         _uploader(snapshot.inputs)
 
 

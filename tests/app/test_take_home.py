@@ -48,6 +48,13 @@ def test_a_broken_backprop_is_not_written_as_a_script(page):
     assert disabled == {name for name, export in EXPORTS.items() if export.trains}
 
 
+def test_what_a_script_leaves_out_is_said_once_there_is_something(page):
+    page.press("step")
+    assert "what was changed on the way" not in page.words
+    page.set("number_input", "optimizer.learning_rate", 0.1)
+    assert "what was changed on the way" in page.words
+
+
 def test_weights_of_the_same_layers_begin_a_run(page):
     page.press("step")
     other = Trainer(RunConfig.from_dict({"data": {"source": "moons"}, "layers": page.session.config.to_dict()["layers"], "seed": 5})).run(

@@ -85,7 +85,6 @@ def _mixed(rng):
 
 CASES = dict(_cases()) | {f"mixed {number}": _mixed(np.random.default_rng(number)) for number in range(40)}
 
-# In float32 rounding is a millionth from the beginning
 FLOAT32 = {
     "float32": {"dtype": "float32"},
     "float32, digits": {

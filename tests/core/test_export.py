@@ -40,7 +40,7 @@ def losses(line):
     return {part: float(value) for part, value in LOSSES.findall(line)}
 
 
-def agree(line, trainer, tolerance):
+def agree(line, trainer, tolerance=1e-6):
     """Whether the losses in a script's line are the Trainer's."""
     ours = {"training": trainer.loss(), "test": trainer.loss("test")}
     ours = {part: value for part, value in ours.items() if value is not None}
@@ -58,18 +58,18 @@ def outputs(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_numpy_script_reaches_the_same_losses(outputs, name):
-    trainer, tolerance = Trainer(RunConfig.from_dict(ALL[name])), 1e-5 if name in FLOAT32 else 1e-6
+    trainer = Trainer(RunConfig.from_dict(ALL[name]))
     first, *_, last = outputs[name]
-    assert first.startswith("step 0 ") and agree(first, trainer, tolerance)
+    assert first.startswith("step 0 ") and agree(first, trainer)
     trainer.run(STEPS)
-    assert last.startswith(f"step {STEPS} ") and agree(last, trainer, tolerance)
+    assert last.startswith(f"step {STEPS} ") and agree(last, trainer)
 
 
 def test_it_is_one_file_that_runs_as_it_is(tmp_path):
     (tmp_path / "descent_run.py").write_bytes(script("numpy", {}, steps=500))
     done = subprocess.run([sys.executable, "-I", "descent_run.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert agree(done.stdout.splitlines()[-1], Trainer(RunConfig()).run(500), 1e-6)
+    assert agree(done.stdout.splitlines()[-1], Trainer(RunConfig()).run(500))
     assert [path.name for path in tmp_path.iterdir()] == ["descent_run.py"]
 
 
@@ -114,7 +114,7 @@ def test_data_too_long_for_a_text_are_read_from_the_file_beside_it(tmp_path, mon
         (tmp_path / "descent_run.py").write_bytes(text)
         (tmp_path / EXPORTS["data"].file_name).write_bytes(script("data", config))
         (lines,) = printed(["descent_run.py"], tmp_path)
-        assert agree(lines[-1], Trainer(RunConfig.from_dict(config)).run(STEPS), 1e-5)
+        assert agree(lines[-1], Trainer(RunConfig.from_dict(config)).run(STEPS))
 
 
 @pytest.mark.parametrize("format", SCRIPTS)
