@@ -1,16 +1,21 @@
-"""Stored runs beside each other: which settings vary, on what axis, when two of them part; and a run's history as a table."""
+"""Stored runs beside each other: which settings vary, on what axis, what each has learned, when two part; and a history as a table."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from core.config import RunConfig
 from core.link import SETTINGS
+from core.training.snapshot_maker import SnapshotMaker
 from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS
+from core.training.trainer import Trainer
 
 AXES = ("step", "epoch", "time")  # what curves of several runs are aligned by; time is in seconds of training
+LARGEST, MOST_SAMPLES = 50_000, 5_000  # parameters and samples up to which a network is looked at in the page's own process: 0.1 s
 START = ("data", "layers", "init", "dtype", "seed")  # runs that agree in these begin with the same weights on the same samples
 
 
@@ -23,8 +28,11 @@ class Parting:
 
 
 def settings(config):
-    """{dotted path: plain value} of every setting in a configuration's dict."""
-    return {name: _reached(config, name.split(".")) for name in SETTINGS}
+    """{dotted path: plain value} of every setting in a configuration's dict; of the layers as two texts, `units` and `activations`."""
+    values = {name: _reached(config, name.split(".")) for name in SETTINGS}
+    layers = values.pop("layers")
+    shapes = {"units": "-".join(str(layer["units"]) for layer in layers), "activations": "-".join(layer["activation"] for layer in layers)}
+    return values | shapes
 
 
 def _reached(values, path):
@@ -36,7 +44,7 @@ def _reached(values, path):
 def varying(configs):
     """{dotted path: its value in each} of the settings in which these configurations' dicts differ."""
     rows = [settings(config) for config in configs]
-    columns = {name: [row[name] for row in rows] for name in SETTINGS}
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     return {name: values for name, values in columns.items() if any(value != values[0] for value in values)}
 
 
@@ -69,6 +77,22 @@ def parting(one, other):
     left, right = (table.loc[shared].to_numpy() for table in tables)
     differs = ~((left == right) | (np.isnan(left) & np.isnan(right))).all(axis=1)
     return Parting(int(shared[differs.argmax()]) if differs.any() else None, int(shared[-1]))
+
+
+def learned(run):
+    """What the network of a StoredRun makes of its data now, as core.training.snapshot has it: Plane, Confusion, Predictions or Pictures.
+    None where no state was kept, or the network or its data are too large to look at here."""
+    config = RunConfig.from_dict(run.config)
+    if not run.moments or run.moments[-1].state["vector"].size > LARGEST or config.data.samples > MOST_SAMPLES:
+        return None
+    with tempfile.NamedTemporaryFile(prefix="descent-look-") as place:
+        if run.file:
+            place.write(run.file[1])
+            place.flush()
+            run = run.placed(place.name)
+        trainer = Trainer(RunConfig.from_dict(run.config))
+    trainer.restore(run.moments[-1].state | run.history)
+    return SnapshotMaker(trainer, lambda trainer: None).make("paused", 0.0).output
 
 
 def _by_step(run):

@@ -16,12 +16,17 @@ LEGIBLE_CLASSES = 16  # a larger confusion matrix shows its counts on hover alon
 
 def output(snapshot, options, theme):
     """The output panel of a snapshot, whichever kind it has."""
-    shown = _KINDS[type(snapshot.output)](snapshot.output, options, theme)
+    shown = output_panel(snapshot.output, options, theme)
     if isinstance(snapshot.output, Plane) and snapshot.influence is not None:
         shown["data"].append(_rings(snapshot.influence, theme))
         shown["layout"]["legend"]["title"]["text"] += "   ◯ carries the gradient"
         shown["alt"] += f" {influence_text(snapshot.influence)}"
     return shown
+
+
+def output_panel(shown, options, theme):
+    """The panel of a Plane, Confusion, Predictions or Pictures."""
+    return _KINDS[type(shown)](shown, options, theme)
 
 
 def influence_text(influence):

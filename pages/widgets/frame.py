@@ -24,6 +24,7 @@ def frame():
     page = st.navigation(
         [
             st.Page(playground, title="Playground", icon=":material/tune:", url_path="", default=True),
+            st.Page("pages/runs.py", title="Runs", icon=":material/history:", url_path="runs"),
             st.Page("pages/cases.py", title="Cases", icon=":material/auto_stories:", url_path="cases"),
             st.Page("pages/doctor.py", title="Doctor", icon=":material/stethoscope:", url_path="doctor"),
             # Streamlit gives the default page no path of its own, and /playground is a link that people write

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from core.config import RunConfig
-from core.experiments.comparison import history_csv, parting, positions, start_alike, varying
+from core.experiments import comparison
+from core.experiments.comparison import history_csv, learned, parting, positions, start_alike, varying
 from core.experiments.store import Store
+from core.training.snapshot_maker import SnapshotMaker
 from core.training.trainer import Trainer
 from tests.core.stored_runs import SMALL, saved, trained
 
@@ -25,7 +27,7 @@ def test_only_settings_that_differ_vary():
     ]
     assert varying(configs) == {"optimizer.learning_rate": [1.0, 2.0]} and varying(configs[:1]) == {}
     configs[1]["layers"][0]["units"] = 9
-    assert list(varying(configs)) == ["layers", "optimizer.learning_rate"]
+    assert varying(configs) == {"optimizer.learning_rate": [1.0, 2.0], "units": ["3-1", "9-1"]} and varying([]) == {}
 
 
 def test_a_fork_parts_from_its_origin_at_the_first_sampled_update_that_it_makes_otherwise(kept):
@@ -59,6 +61,16 @@ def test_epochs_are_exact_where_batches_were_cut_anew(kept):
     run = kept(trainer.run(60))
     assert positions(run, [0, 15, 30, 60, 90], "epoch").tolist() == [0, 5, 10, 15, 20] == [0, 5, 10, 15, trainer.epoch]
     assert positions(run, [0, 45, 90], "time").tolist() == [0, 0.5, 1.0] and positions(run, [7], "step").tolist() == [7]
+
+
+def test_what_a_small_network_has_learned_is_looked_at_and_a_large_one_is_not(kept, monkeypatch):
+    trainer = trained(50)
+    shown = SnapshotMaker(trainer).make("paused", 0.0).output
+    assert np.array_equal(learned(kept(trainer)).values, shown.values)
+    table = trained(5, data={"source": "iris"}, layers=[{"units": 3, "activation": "softmax"}], loss="categorical_cross_entropy")
+    assert learned(kept(table)).train.sum() == len(table.dataset.train)
+    monkeypatch.setattr(comparison, "LARGEST", 10)
+    assert learned(kept(trainer)) is None
 
 
 def test_the_history_as_csv_is_the_telemetry(kept):

@@ -1,0 +1,71 @@
+"""The runs that were kept: look back, compare, name, hand on."""
+
+from pages.widgets.frame import guard
+
+guard()
+
+from contextlib import suppress  # noqa: E402
+
+import streamlit as st  # noqa: E402
+
+from core.experiments.store import StoreError  # noqa: E402
+from pages.widgets import words  # noqa: E402
+from pages.widgets.frame import head  # noqa: E402
+from pages.widgets.keeping import owner, store  # noqa: E402
+from pages.widgets.live import preload  # noqa: E402
+from pages.widgets.runs_actions import actions, bring_in, messages  # noqa: E402
+from pages.widgets.runs_comparison import comparison  # noqa: E402
+from pages.widgets.runs_list import chosen, filtered, filters, runs_list  # noqa: E402
+
+
+def clear_away():
+    """Once in a session, have what was deleted long ago really gone."""
+    if "runs.cleared" not in st.session_state:
+        st.session_state["runs.cleared"] = True
+        with suppress(StoreError):  # whatever is wrong is told when the list is read
+            store().purge()
+
+
+def kept():
+    """This person's runs, the newest first; None when the store cannot be read, which is told."""
+    try:
+        return store().table(owner()).sort_values("number", ascending=False)
+    except StoreError as error:
+        st.error(words.literal(str(error)), icon=":material/error:")
+        return None
+
+
+def nothing_yet():
+    """What a newcomer sees."""
+    with st.container(border=True, key="runs empty"):
+        st.markdown("**No runs yet.** Every run that trains in the playground is kept here by itself.")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.page_link("pages/playground.py", label="Train one in the playground", icon=":material/play_arrow:")
+            bring_in()
+
+
+def page():
+    """The list, what can be done with the chosen ones, and how they compare."""
+    clear_away()
+    messages()
+    table = kept()
+    if table is None:
+        return
+    if table.empty:
+        nothing_yet()
+        return
+    filters()
+    listed = filtered(table)
+    if listed.empty:
+        st.caption("No run has all of these words.")
+    else:
+        runs_list(listed)
+    picked = table[table["id"].isin(chosen())]
+    actions(picked)
+    if not picked.empty:
+        comparison(picked)
+
+
+preload()
+head("Runs", "Every run that trained is kept: look back, compare, go on from where it was, hand it on.")
+page()

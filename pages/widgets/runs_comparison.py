@@ -1,0 +1,140 @@
+"""The chosen runs over one another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.experiments.comparison import AXES, learned, parting, positions, start_alike, varying
+from core.experiments.record import StoredRun
+from core.experiments.store import StoreError
+from pages.charts.runs import MOST, Line, parallel, run_panels
+from pages.widgets import words
+from pages.widgets.keeping import store
+from pages.widgets.live import live_figures, theme
+from pages.widgets.runs_list import name_of, said
+
+ALONG, LOGARITHMIC = "runs.along", "runs.log"
+KEPT = 24  # runs whose histories the server keeps at hand
+MOST_AXES = 7  # settings of the parallel coordinates: more cannot be read
+MOST_LINES = 500  # runs in them
+NAMES = {"step": "Step", "epoch": "Epoch", "time": "Time"}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A run as it is drawn: itself without its states, where its rows lie on each axis, and what it has learned."""
+
+    run: StoredRun
+    sampled_at: dict[str, np.ndarray]
+    evaluated_at: dict[str, np.ndarray]
+    learned: object
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def looked(path, id, updated):
+    """The Looked of a run as it was saved at `updated`. Raises StoreError."""
+    run = store().load(id)
+    history = run.history or {"samples": np.empty((0, 9)), "frames": np.empty((0, 5))}
+    at = [{axis: positions(run, history[name][:, 0], axis) for axis in AXES} for name in ("samples", "frames")]
+    return Looked(replace(run, moments=(), history=history), *at, learned(run))
+
+
+def comparison(rows):
+    """Charts and tables of the chosen runs (rows of the store's table)."""
+    drawn, names = [], []
+    for _, row in rows.head(MOST).iterrows():
+        try:
+            drawn.append(looked(str(store().path), row["id"], row["updated"]))
+            names.append(name_of(row))
+        except StoreError as error:
+            st.error(f"{words.literal(name_of(row))}: {words.literal(str(error))}", icon=":material/error:")
+    if not drawn:
+        return
+    st.markdown(f"##### {'What it did' if len(rows) == 1 else 'Compared'}")
+    _controls(len(rows))
+    along, logarithmic = st.session_state[ALONG], st.session_state[LOGARITHMIC]
+    lines = [
+        Line(name, one.run.history["samples"], one.run.history["frames"], one.sampled_at[along], one.evaluated_at[along], one.learned)
+        for name, one in zip(names, drawn)
+    ]
+    panels = run_panels(lines, along, logarithmic, theme())
+    if len(rows) > 1 and (settings := _parallel(rows)):
+        panels["whole_settings"] = settings
+    live_figures(panels, key="runs figures")
+    if len(drawn) > 1:
+        _partings([one.run for one in drawn])
+        _settings(names, [one.run.config for one in drawn])
+
+
+def _controls(number):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.segmented_control(
+            "Along", AXES, key=ALONG, default="step", required=True, format_func=NAMES.get, persist_state="session",
+            help="What the runs are aligned by: parameter updates, times that the data was seen, or seconds in training.",
+        )  # fmt: skip
+        st.toggle("Logarithmic", key=LOGARITHMIC, persist_state="session", help="The axis along which they are aligned; losses always are.")
+        if number > MOST:
+            st.caption(f"The first {MOST} of {words.count(number)} are drawn.", width="content")
+
+
+def _parallel(rows):
+    """The chart of settings and results, or None where no setting differs."""
+    rows = rows.head(MOST_LINES)
+    settings = varying([json.loads(text) for text in rows["config"]])
+    ranked = sorted(settings, key=lambda name: name.endswith("seed"))[:MOST_AXES]
+    if not ranked:
+        return None
+    columns = {words.label(name): [value if _is_number(value) else said(value) for value in settings[name]] for name in ranked}
+    columns = {label: values if all(map(_is_number, values)) else list(map(str, values)) for label, values in columns.items()}
+    metric = rows["test_metric"].fillna(rows["train_metric"])
+    name = rows["metric"].iloc[0] if rows["metric"].nunique() == 1 else "metric"
+    return parallel(columns, {"final loss": rows["final"].to_numpy(), words.phrase(name): metric.to_numpy()}, theme())
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _partings(runs):
+    """For every run that begins like one before it, its fork first of all: the first step at which the two part."""
+    told = []
+    for place, run in enumerate(runs):
+        partners = [other for other in runs[:place] if _comparable(other, run)]
+        if not partners:
+            continue
+        partner = next((other for other in partners if _is_fork(other, run)), partners[0])
+        how = "are forks of one run" if _is_fork(partner, run) else "begin with the same weights on the same data"
+        begin = f"{[run.id for run in runs].index(partner.id) + 1} and {place + 1} {how}"
+        found = parting(partner, run)
+        if found.step is None:
+            told.append(f"{begin} and do the same up to step {words.count(found.last)}.")
+        else:
+            told.append(f"{begin} and part at step {words.count(found.step)}, the first recorded one that differs.")
+    if told:
+        st.markdown("##### Where they part")
+        st.markdown("  \n".join(told))
+
+
+def _comparable(one, other):
+    return all(len(run.history["samples"]) for run in (one, other)) and start_alike(one.config, other.config)
+
+
+def _is_fork(one, other):
+    return other.parent == one.id or one.parent == other.id or (one.parent is not None and one.parent == other.parent)
+
+
+def _settings(names, configs):
+    """The settings in which the drawn runs differ, a row each."""
+    st.markdown("##### What differs")
+    settings = varying(configs)
+    if not settings:
+        st.caption("Nothing: their settings are the same.")
+        return
+    columns = {f"{place} · {name}": [said(values[place - 1]) for values in settings.values()] for place, name in enumerate(names, 1)}
+    table = pd.DataFrame({"Setting": [words.label(name) for name in settings], **columns})
+    st.dataframe(table, hide_index=True, width="stretch", alt="The settings in which these runs differ.")

@@ -1,0 +1,189 @@
+"""The list of runs: filtered, a page at a time, and which of them are chosen."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data.sources import SOURCES
+from core.experiments.comparison import varying
+from pages.widgets import words
+
+CHOSEN = "runs.chosen"  # ids, in the order of the list
+SHOWN = "runs.shown"  # ids as the browser shows them: its choice comes as row numbers of this list
+PAGE = "runs.page"
+FILTER, STARRED = "runs.filter", "runs.starred"
+ROWS = 100  # of one page of the list
+MOST_SETTINGS = 4  # told of what differs in a row
+MARKS = {"critical": "✕", "warning": "!", "info": "i"}
+STATES = {"running": "▶ running", "paused": "❚❚ paused", "nonfinite": "✕ not finite"}
+
+
+def chosen():
+    """Ids of the runs that are ticked."""
+    return st.session_state.get(CHOSEN, [])
+
+
+def choose(ids):
+    """Tick these runs."""
+    st.session_state[CHOSEN] = list(ids)
+    st.session_state[SHOWN] = None  # the list is drawn anew, so that it shows the choice
+
+
+def name_of(row):
+    """What a run is called: its own name, or its data and layers."""
+    if row["name"]:
+        return row["name"]
+    config = json.loads(row["config"]) if isinstance(row["config"], str) else row["config"]
+    return f"{SOURCES[config['data']['source']].title} {'-'.join(str(layer['units']) for layer in config['layers'])}"
+
+
+def filters():
+    """What narrows the list."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.text_input(
+            "Filter", key=FILTER, placeholder="spiral adam dead", on_change=_first_page, icon=":material/search:", width=360,
+            help="Only runs with all of these words in their name, note, state, findings or settings.",
+        )  # fmt: skip
+        st.toggle("Starred only", key=STARRED, on_change=_first_page, help="Only runs that you have starred.")
+
+
+def _first_page():
+    st.session_state[PAGE] = 0
+
+
+def filtered(table):
+    """The rows that the filter lets through."""
+    if st.session_state.get(STARRED):
+        table = table[table["starred"]]
+    wanted = st.session_state.get(FILTER, "").lower().split()
+    if not wanted or table.empty:
+        return table
+    text = table["name"] + "\n" + table["note"] + "\n" + table["status"] + "\n" + table["findings"] + "\n" + table["config"]
+    text = text.str.lower()
+    for word in wanted:
+        text = text[text.str.contains(word, regex=False)]
+    return table.loc[text.index]
+
+
+def runs_list(table):
+    """One page of the list; what is ticked becomes the choice."""
+    pages = max(1, -(-len(table) // ROWS))
+    page = min(st.session_state.get(PAGE, 0), pages - 1)
+    rows = table.iloc[page * ROWS : (page + 1) * ROWS]
+    ids = rows["id"].tolist()
+    if st.session_state.get(SHOWN) != ids:
+        st.session_state[SHOWN] = ids
+        st.session_state["runs.drawn"] = st.session_state.get("runs.drawn", 0) + 1
+    key = f"runs.list {st.session_state['runs.drawn']}"  # rows that moved would be ticked in others' place
+    ticked = [ids.index(id) for id in chosen() if id in ids]
+    st.dataframe(
+        _shown(rows), key=key, hide_index=True, width="stretch", height=_height(len(rows)), row_height=34, placeholder="–",
+        column_config=_columns(), on_select=lambda: _ticked(key, ids), selection_mode="multi-row",
+        selection_default={"selection": {"rows": ticked}}, alt="The runs: tick rows to open, rename, compare or delete them.",
+    )  # fmt: skip
+    if pages > 1:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.button("Newer", icon=":material/chevron_left:", key="runs.newer", disabled=page == 0, on_click=_turn, args=(page - 1,))
+            st.button(
+                "Older", icon=":material/chevron_right:", key="runs.older", disabled=page == pages - 1, on_click=_turn, args=(page + 1,)
+            )
+            first = page * ROWS + 1
+            st.caption(f"{words.count(first)} to {words.count(first + len(rows) - 1)} of {words.count(len(table))} runs", width="content")
+
+
+def _turn(page):
+    st.session_state[PAGE] = page
+
+
+def _height(rows):
+    return min(36 + 34 * rows + 3, 36 + 34 * 11 + 3)
+
+
+def _ticked(key, ids):
+    """Take over what is ticked on this page of the list; what was ticked on others stays."""
+    here = [ids[row] for row in st.session_state[key]["selection"]["rows"] if row < len(ids)]
+    st.session_state[CHOSEN] = [id for id in chosen() if id not in ids] + here
+
+
+def _shown(rows):
+    configs = [json.loads(text) for text in rows["config"]]
+    return pd.DataFrame(
+        {
+            "starred": np.where(rows["starred"], "★", ""),
+            "name": [name_of({"name": name, "config": config}) for name, config in zip(rows["name"], configs)],
+            "spark": [_spark(raw) for raw in rows["spark"]],
+            "status": [STATES[status] for status in rows["status"]],
+            "found": [_found(text) for text in rows["findings"]],
+            "final": rows["final"].to_numpy(),
+            "best": rows["best"].to_numpy(),
+            "test": rows["test"].to_numpy(),
+            "metric": [f"{words.phrase(name)} {words.number(value, 3)}" for name, value in zip(rows["metric"], _metric(rows), strict=True)],
+            "step": rows["step"].to_numpy(),
+            "differs": _differences(configs),
+            "updated": pd.to_datetime(rows["updated"].to_numpy(), unit="s", utc=True),
+        }
+    )
+
+
+def _metric(rows):
+    best_known = rows["test_metric"].fillna(rows["train_metric"])
+    return [None if np.isnan(value) else value for value in best_known]
+
+
+def _spark(raw):
+    """The losses on a logarithmic scale, which the little chart does not have itself."""
+    losses = np.frombuffer(raw, "<f4")
+    losses = losses[np.isfinite(losses) & (losses > 0)]
+    return np.log10(losses).round(3).tolist()
+
+
+def _found(text):
+    findings = json.loads(text)
+    if not findings:
+        return "✓ nothing"
+    more = f" (+{len(findings) - 1})" if len(findings) > 1 else ""
+    return f"{MARKS[findings[0]['severity']]} {findings[0]['title']}{more}"
+
+
+def _differences(configs):
+    """For each configuration, what sets it apart from the others that are shown."""
+    settings = varying(configs)
+    named = [name for name, _ in sorted(settings.items(), key=lambda entry: entry[0].endswith("seed"))]
+    return [
+        ", ".join(f"{words.label(name).lower()} {said(settings[name][place])}" for name in named[:MOST_SETTINGS])
+        + (f" +{len(named) - MOST_SETTINGS}" if len(named) > MOST_SETTINGS else "")
+        for place in range(len(configs))
+    ]
+
+
+def said(value):
+    """A setting's value in few characters."""
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, str):
+        return "-".join(words.phrase(part) for part in value.split("-"))
+    return f"{value:g}"
+
+
+def _columns():
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    return {
+        "starred": text("★", width=30, help="Starred runs are never thinned."),
+        "name": text("Run", width=140, help="Your name for it, or its data and layers."),
+        "spark": st.column_config.LineChartColumn("Loss", width=84, help="Training loss so far, on a logarithmic scale."),
+        "status": text("State", width=96, help="Whether it trains now, stands, or broke."),
+        "found": text("Found", width=170, help="The first cause of what went wrong, and how many findings more."),
+        "final": number("Final", width=64, format="%.3g", help="Training loss at the last look."),
+        "best": number("Best", width=64, format="%.3g", help="Lowest training loss."),
+        "test": number("Test", width=64, format="%.3g", help="Loss on the samples that were held back."),
+        "metric": text("Metric", width=108, help="On the samples that were held back; without any, on the others."),
+        "step": number("Steps", width=68, format="localized", help="Parameter updates."),
+        "differs": text("What differs", width=220, help="The settings in which the runs listed here differ."),
+        "updated": st.column_config.DatetimeColumn("Saved", width=112, format="distance", help="When it was last saved."),
+    }
