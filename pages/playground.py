@@ -8,6 +8,10 @@ from pages.widgets.live import live_figures, preload  # noqa: E402
 
 preload()  # while the rest of the page is still being imported
 
+from pages.widgets.session import session  # noqa: E402
+
+session()  # its training process starts meanwhile, too
+
 import streamlit as st  # noqa: E402
 
 from core.link import RUN  # noqa: E402
@@ -15,7 +19,6 @@ from pages.charts import panels  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
 from pages.widgets.fixes import fixes  # noqa: E402
 from pages.widgets.pace import pace  # noqa: E402
-from pages.widgets.session import session  # noqa: E402
 from pages.widgets.sidebar import sidebar  # noqa: E402
 from pages.widgets.thumbnails import thumbnails  # noqa: E402
 from pages.widgets.timebar import timebar  # noqa: E402
