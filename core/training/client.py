@@ -57,7 +57,7 @@ class LiveRun:
     def __init__(self, config, settings=None, run=None, kept=False, owner=None):
         self.config, self.run = config, run
         self.owner, self.driver = owner, None
-        self._kept = kept
+        self.kept = kept
         self._settings = settings or Settings.from_environment()
         self._lock = threading.RLock()
         self._path = checkpoint.new_path(self._settings.checkpoint_folder)
@@ -100,8 +100,8 @@ class LiveRun:
             return self.configure(dataclasses.replace(self.config, seed=(self.config.seed + 1) % 2**31))
 
     def configure(self, config, parameters=None):
-        """Step 0 of another configuration, paused, in the same process; with `parameters`, in the shapes of `Trainer.parameters()`, these are
-        its first weights. After a ConfigError the old run is untouched."""
+        """Step 0 of another configuration, paused, in the same process; with `parameters`, in the shapes of `Trainer.parameters()`,
+        these are its first weights. After a ConfigError the old run is untouched."""
         self.cancel_trials()
         return self._reconfigure("configure", config, parameters)
 
@@ -142,7 +142,7 @@ class LiveRun:
         moment the recorder has, where too much training would have to be replayed. ConfigError when there is no memory for that.
         """
         snapshot = self._ask("snapshot", unit, at)
-        if self._kept:
+        if self.kept:
             self.run = snapshot.run
         return snapshot
 
@@ -194,13 +194,13 @@ class LiveRun:
                 self._death = None
 
     @property
-    def kept(self):
-        """Whether it lives and is saved in the store."""
-        return self._kept and self._death is None
+    def over(self):
+        """Whether its worker is known to be gone."""
+        return self._death is not None
 
     def close(self):
         """End the run; its checkpoint goes too, but for what the store keeps."""
-        if not self._kept:
+        if not self.kept:
             self._worker.kill()  # whoever waits for an answer now gets WorkerDied
         with self._lock:
             self._closing()
@@ -210,7 +210,7 @@ class LiveRun:
         self._worker.start(self._settings.max_runs)
         self._at_risk, self._started = 0.0, time.time()
         try:
-            beginning = Beginning(self.config, self.run, self._speed, self._kept, self.owner)
+            beginning = Beginning(self.config, self.run, self._speed, self.kept, self.owner)
             self.config = self._exchange((self._settings, self._path, beginning))
         except ConfigError:
             self._worker.end()
@@ -225,6 +225,8 @@ class LiveRun:
     def _reconfigure(self, command, *arguments):
         with self._lock:
             self.config = self._ask(command, *arguments)
+            if command != "change":
+                self.run = None  # it is another one now
             return self.config
 
     def _exchange(self, message):
@@ -243,7 +245,7 @@ class LiveRun:
 
 def living(run):
     """The LiveRun of this server that keeps the stored run of this id, or None."""
-    return next((live for live in list(_runs) if live.run == run and live.kept), None)
+    return next((live for live in list(_runs) if live.run == run and live.kept and not live.over), None)
 
 
 _runs = weakref.WeakSet()  # all that were begun and are still held by a page

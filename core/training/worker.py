@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import json
 import math
 import resource
 import sys
@@ -20,26 +19,23 @@ from collections import deque
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from core.config import RunConfig
 from core.diagnosis.forecast import LIVE
-from core.experiments.store import StoreError
 from core.export import STEPS, exported
 from core.limits import ConfigError
 from core.training import checkpoint
-from core.training.keeper import Keeper
 from core.training.outlook import Outlook, foreseen
 from core.training.past import Past
 from core.training.priority import give_way
 from core.training.recorder import FlightRecorder
+from core.training.saving import Saving, loaded
 from core.training.snapshot_maker import SnapshotMaker
 from core.training.telemetry import Event
-from core.training.trainer import LIVE_CHANGES, Trainer, needs_new_run
+from core.training.trainer import LIVE_CHANGES, needs_new_run
 
 NICENESS = 6  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 CHUNK = 0.010  # seconds of training between two looks at the connection
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
-CHECKPOINT_SHARE = 0.2  # of the time at most: a run whose checkpoint takes more than a second is saved less often
 RECORDING_SHARE = 0.02  # of the time at most goes into states for the flight recorder
 LOOK_REPLAY, FORK_REPLAY = 0.3, 5.0  # seconds of training that may be replayed to show a moment of the past, and to go on from there
 TRIAL_STEPS = 2000  # updates that a fix gets at least, to show what it does
@@ -57,19 +53,10 @@ class Worker:
         self._settings = settings
         self._path = path
         self._speed = beginning.speed
-        self._keeper = Keeper(settings, beginning.owner) if beginning.kept else None
-        self._heard = self._commanded = self._saved = time.monotonic()
-        self._saving = 0.0  # seconds that the last checkpoint took
-        self._trouble = None  # why it could not be written
+        self._heard = self._commanded = time.monotonic()
         self._next_picture = self._heard  # no new one before this time, while training
-        saved = checkpoint.load(path) if path.exists() else None
-        if beginning.run is not None:
-            trainer, recorder = self._stored(beginning)
-            if saved and int(saved["position"][0]) > trainer.step:
-                trainer.restore(saved)
-            self._begin(trainer, recorder)
-        else:
-            self._begin(_resumed(saved) if saved else _loaded(beginning.config))
+        self._saving = Saving(settings, path, beginning)
+        self._begin(*self._saving.beginning(beginning))
 
     def serve(self):
         """Train and answer until the server is gone or has not asked for `exit_after` seconds."""
@@ -81,14 +68,13 @@ class Worker:
                     self._train()
                 elif self._connection.poll():
                     continue
-                elif self._unsaved:
+                elif self._saving.unsaved:
                     self._save()
                 elif self._to_look_ahead and time.monotonic() >= self._commanded + QUIET:
                     self._outlook.look()
         self._stand()
         self._save()
-        if self._keeper is not None:
-            self._keeper.finish()
+        self._saving.finish()
 
     def play(self):
         self._past = None
@@ -108,15 +94,15 @@ class Worker:
         self._go(self.trainer.step + (left or whole))
 
     def reset(self):
-        self._keep_last()
+        self._leave()
         self.trainer.reset()
         self._begin_anew(self.trainer)
 
     def configure(self, config, parameters=None):
         self._past = None
         gc.collect()  # what is left of earlier runs, so that never more than two are in memory
-        trainer = _loaded(config, parameters)
-        self._keep_last()
+        trainer = loaded(config, parameters)
+        self._leave()
         self._begin_anew(trainer)
         return self.trainer.config
 
@@ -125,7 +111,7 @@ class Worker:
         self.trainer.change(patch)
         self._recorder.note("change", patch)
         self._outlook.forget()
-        self._unsaved = True
+        self._saving.unsaved = True
         self._pace = 0.0  # another batch size may take a thousand times as long
         return self.trainer.config
 
@@ -134,7 +120,7 @@ class Worker:
         self.trainer.edit(layer, unit, source, value)
         self._recorder.note("edit", layer, unit, source, value)
         self._outlook.forget()
-        self._unsaved = True
+        self._saving.unsaved = True
 
     def export(self, name):
         try:
@@ -154,7 +140,7 @@ class Worker:
             return self.configure(config)
         if patch:
             past.change(patch)  # refused, it leaves the run as it is
-        self._keep_last(forked_at=past.step)
+        self._leave(forked_at=past.step)
         self._recorder.forget_after(past.step)
         self._maker.forget_after(past.step)
         self._outlook.forget_after(past.step)
@@ -189,7 +175,7 @@ class Worker:
         known = {finding.code for finding in self._picture.findings} if self._picture else set()
         self._picture, self._unit = self._on_record(self._maker.make(self._status, rate, unit)), unit
         if {finding.code for finding in self._picture.findings} - known:
-            self._saved, self._unsaved = -math.inf, True  # what is found is saved at once
+            self._saving.hasten()
         self._next_picture = started + (time.monotonic() - started) / SNAPSHOT_SHARE
         return self._picture
 
@@ -211,8 +197,8 @@ class Worker:
             forecast=self._outlook.forecast,
             forecast_history=self._outlook.history(),
             forecast_due=self._outlook.outdated and not self._running,
-            run=self._keeper and self._keeper.id,
-            keeping=self._keeper and self._keeper.trouble,
+            run=self._saving.run,
+            keeping=self._saving.problem,
         )
 
     def _look_back(self, at, unit):
@@ -240,11 +226,7 @@ class Worker:
     @property
     def at_risk(self):
         """Seconds of training that a sudden death could cost at most."""
-        return self._longest_age if self._running or self._unsaved else 0.0
-
-    @property
-    def _longest_age(self):
-        return max(self._settings.checkpoint_every, self._saving / CHECKPOINT_SHARE)
+        return self._saving.longest_age if self._running or self._saving.unsaved else 0.0
 
     @property
     def _status(self):
@@ -259,22 +241,8 @@ class Worker:
         (started, first), (now, step) = self._marks[0], self._marks[-1]
         return (step - first) / (now - started)
 
-    def _stored(self, beginning):
-        """(trainer, recorder) of a run in the store. Raises ConfigError."""
-        try:
-            found = (self._keeper.resume if self._keeper else Keeper(self._settings).look)(beginning.run)
-        except StoreError as error:
-            raise ConfigError("", str(error)) from None
-        if not found.moments:
-            raise ConfigError("", "Of this run only the figures are kept: it cannot be gone on with")
-        stored = found.placed(beginning.config.data.path)
-        trainer = _loaded(RunConfig.from_dict(stored.config))
-        trainer.restore(stored.moments[-1].state | stored.history)
-        return trainer, FlightRecorder(trainer, moments=stored.moments, interventions=stored.interventions)
-
-    def _begin(self, trainer, recorder=None):
-        self._recorder = recorder or FlightRecorder(trainer)
-        self.trainer = trainer
+    def _begin(self, trainer, recorder):
+        self.trainer, self._recorder = trainer, recorder
         self._next_record = 0.0
         self._past = self._picture = None
         self._outlook = Outlook(trainer)
@@ -283,35 +251,28 @@ class Worker:
         self._stand()
 
     def _begin_anew(self, trainer):
-        self._begin(trainer)
-        checkpoint.remove(self._path)  # nobody may wake up in a run that was left behind
+        self._begin(trainer, FlightRecorder(trainer))
+        self._saving.forget()
 
-    def _keep_last(self, forked_at=None):
-        """The run is about to become another one: have what it was in the store."""
-        if self._keeper is not None:
-            self._running = False
-            self._keep()
-            self._keeper.finish()
-            self._keeper.begin(self._keeper.id if forked_at is not None else None, forked_at)
+    def _leave(self, forked_at=None):
+        """The run is about to become another one."""
+        self._running = False
+        self._saving.leave(*self._to_be_saved(), forked_at)
 
-    def _keep(self):
-        """Begin to save the run in the store; while it trains, not before what was begun earlier is done."""
-        if self._keeper is not None:
-            if not self._running:
-                self._keeper.finish()
-            self._keeper.keep(self.trainer, self._recorder, self._status, self._picture.findings if self._picture else ())
+    def _save(self):
+        self._saving.save(*self._to_be_saved())
+
+    def _to_be_saved(self):
+        return self.trainer, self._recorder, self._status, self._picture.findings if self._picture else ()
 
     def _stand(self):
         self._running = False
-        self._unsaved = True
+        self._saving.unsaved = True
 
     def _go(self, until, speed=None):
         """Train up to step `until`, with `speed` updates a second."""
         now = time.monotonic()
-        if not (self._running or self._unsaved):
-            self._saved = now  # while it stood, the checkpoint did not grow old
-        if self._keeper is not None and self._keeper.id is None:
-            self._saved = -math.inf  # a run is kept from its first steps on
+        self._saving.resume(self._running)
         self._running = self.trainer.nonfinite is None
         self._until = until
         self._interval = 1 / speed if speed else 0.0
@@ -324,7 +285,7 @@ class Worker:
         updates = min(self._updates_due(started), self._until - self.trainer.step)
         if updates:
             self.trainer.advance(updates)
-            self._unsaved = True
+            self._saving.unsaved = True
             now = time.monotonic()
             self._pace = updates / (now - started)
             self._recorder.spent += now - started
@@ -338,7 +299,7 @@ class Worker:
         elif time.monotonic() > self._heard + self._settings.pause_after:
             self._note(f"Paused: not looked at for {spoken(self._settings.pause_after)}")
             self._stand()
-        elif self._unsaved and time.monotonic() >= self._next_save:
+        elif self._saving.unsaved and time.monotonic() >= self._saving.next:
             self._save()
 
     def _record(self):
@@ -364,9 +325,9 @@ class Worker:
         now = time.monotonic()
         if not self._running:
             wake = self._commanded + QUIET if self._to_look_ahead else self._heard + self._settings.exit_after
-            return 0.0 if self._unsaved else max(0.0, wake - now)
+            return 0.0 if self._saving.unsaved else max(0.0, wake - now)
         wake = min(self._due if self._interval else now, self._heard + self._settings.pause_after)
-        return max(0.0, min(wake, self._next_save) - now if self._unsaved else wake - now)
+        return max(0.0, min(wake, self._saving.next) - now if self._saving.unsaved else wake - now)
 
     @property
     def _to_look_ahead(self):
@@ -383,45 +344,9 @@ class Worker:
             reply = "refused", error
         self._connection.send((*reply, self.at_risk))
 
-    @property
-    def _next_save(self):
-        """When to begin, so that the checkpoint on the disk is never older than `_longest_age`, a slow chunk included."""
-        return self._saved + 0.9 * self._longest_age - self._saving
-
-    def _save(self):
-        self._saved = time.monotonic()
-        try:
-            checkpoint.save(self._path, self.trainer.checkpoint())
-            self._trouble = None
-        except (OSError, MemoryError) as error:  # a full disk must not end the run
-            trouble = getattr(error, "strerror", None) or "out of memory"
-            if trouble != self._trouble:
-                self._note(f"The checkpoint could not be written: {trouble}")
-            self._trouble = trouble
-        self._keep()
-        self._saving = time.monotonic() - self._saved
-        self._unsaved = False
-
     def _note(self, text):
         """Mark something on the charts."""
         self.trainer.telemetry.events.append(Event(self.trainer.step, text))
-
-
-def _resumed(arrays):
-    trainer = _loaded(RunConfig.from_dict(json.loads(str(arrays["config"]))))
-    trainer.restore(arrays)
-    return trainer
-
-
-def _loaded(config, parameters=None):
-    try:
-        trainer = Trainer(config)
-        if parameters:
-            trainer.load_parameters(parameters)
-            trainer.telemetry.events.append(Event(0, "Weights opened from a file"))
-        return trainer
-    except MemoryError:
-        raise ConfigError("", "This run needs more memory than one run may take here") from None
 
 
 def spoken(seconds):

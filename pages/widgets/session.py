@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import threading
 import time
-from concurrent.futures import Future
 
 import streamlit as st
 
@@ -18,10 +16,11 @@ from core.experiments.store import StoreError
 from core.limits import ConfigError
 from core.link import flat, from_query, nested, stop_at, stored_run, to_query
 from core.presets import OPENING
-from core.training.client import LiveRun, TooManyRuns, WorkerDied, living
+from core.training.client import TooManyRuns, WorkerDied
 from core.training.trainer import LIVE_CHANGES
 from pages.widgets import words
 from pages.widgets.keeping import is_open, owner, store, this_tab
+from pages.widgets.starting import started, suited_output
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
@@ -140,9 +139,8 @@ class Session:
         """Start a worker for the configuration, beside the page, which draws its controls meanwhile; have it train to step `at`, or go on
         where the stored `run` stands."""
         self.death = self.refusal = self.seen = self.moment = None
-        self.run, self.foreign, self._run = run, False, Future()
-        arguments = self._run, self.uploads.resolved(self.config), self.speed, at, run, owner()
-        threading.Thread(target=_start, args=arguments, daemon=True).start()
+        self.run, self.foreign = run, False
+        self._run = started(self.uploads.resolved(self.config), self.speed, at, run, owner())
 
     def ready(self):
         """Wait until the worker has started; False when there is no room for it (`refusal`)."""
@@ -157,6 +155,10 @@ class Session:
             self._adopt(OPENING)
             self.start()
             self.rerun()
+        except StoreError as error:
+            self.notice = str(error)
+            self.start()
+            self.rerun()
         return self.refusal is None
 
     def _take_up(self, live):
@@ -165,7 +167,7 @@ class Session:
             self.take_over()
             live.pause()
         live.driver = live.driver or self._tab
-        self.foreign = self.run is not None and not live.kept
+        self.foreign = not live.kept
         if self.run is not None and self.seen is None:
             self._adopt_from(live)
 
@@ -399,48 +401,10 @@ class Session:
         if data.source == "file":
             dataset = load(data)
             self.draft["data.samples"] = len(dataset.train) + len(dataset.test)
-            suggested = _suited_output(data, dataset)
+            suggested = suited_output(data, dataset)
         else:
             suggested = suggested_output(data)
         if suggested != self._suggested:
             self._suggested = suggested
             output, loss = suggested
             self.draft |= {"layers": [*self.draft["layers"][:-1], dataclasses.asdict(output)], "loss": loss}
-
-
-def _start(future, config, speed, at, stored, owner):
-    try:
-        run = living(stored) if stored else None
-        if run is None or run.owner != owner:
-            run = _begun(config, stored, owner)
-        if stored:
-            future.set_result(run)
-            return
-        run.set_speed(speed)
-        if at:
-            run.step(at)
-        future.set_result(run)
-    except Exception as error:
-        future.set_exception(error)
-
-
-def _begun(config, stored, owner):
-    """A LiveRun; of a stored run that is somebody else's, or that another server trains, one to look at."""
-    if stored and store().owner_of(stored) != owner:
-        return LiveRun(config, run=stored)
-    try:
-        return LiveRun(config, run=stored, kept=True, owner=owner)
-    except ConfigError:
-        if not stored:
-            raise
-        return LiveRun(config, run=stored)
-
-
-def _suited_output(data, dataset):
-    """(output layer, loss) for a file, now that it is loaded."""
-    if dataset.task == "regression" or dataset.labels:
-        return suggested_output(data, dataset.outputs, dataset.task)
-    one_of_many = (dataset.train.targets.sum(axis=1) == 1).all()
-    if one_of_many:
-        return LayerConfig(dataset.outputs, "softmax"), "categorical_cross_entropy"
-    return LayerConfig(dataset.outputs, "sigmoid"), "binary_cross_entropy"

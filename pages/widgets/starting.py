@@ -1,0 +1,54 @@
+"""How a tab comes to its run: a new one, one that lives on this server already, or one from the store."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+from core.config import LayerConfig, suggested_output
+from core.limits import ConfigError
+from core.training.client import LiveRun, living
+from pages.widgets.keeping import store
+
+
+def started(config, speed, at, stored, owner):
+    """A Future of the LiveRun that is started meanwhile, for step `at` of `config`, or for the run `stored`, an id in the store. Of one
+    that is somebody else's, or that another server trains, it is a copy to look at, which is not kept."""
+    future = Future()
+    threading.Thread(target=_start, args=(future, config, speed, at, stored, owner), daemon=True).start()
+    return future
+
+
+def _start(future, config, speed, at, stored, owner):
+    try:
+        run = living(stored) if stored else None
+        if run is None or run.owner != owner:
+            run = _begun(config, stored, owner)
+        if not stored:
+            run.set_speed(speed)
+        if at:
+            run.step(at)
+        future.set_result(run)
+    except Exception as error:
+        future.set_exception(error)
+
+
+def _begun(config, stored, owner):
+    if stored and store().owner_of(stored) != owner:
+        return LiveRun(config, run=stored)
+    try:
+        return LiveRun(config, run=stored, kept=True, owner=owner)
+    except ConfigError:
+        if not stored:
+            raise
+        return LiveRun(config, run=stored)
+
+
+def suited_output(data, dataset):
+    """(output layer, loss) for a file, now that it is loaded."""
+    if dataset.task == "regression" or dataset.labels:
+        return suggested_output(data, dataset.outputs, dataset.task)
+    one_of_many = (dataset.train.targets.sum(axis=1) == 1).all()
+    if one_of_many:
+        return LayerConfig(dataset.outputs, "softmax"), "categorical_cross_entropy"
+    return LayerConfig(dataset.outputs, "sigmoid"), "binary_cross_entropy"
