@@ -51,7 +51,7 @@ def run_panels(lines, along, logarithmic, theme):
     for place, line in enumerate(lines):
         if line.learned is not None:
             made = output_panel(line.learned, ViewOptions(theme=theme), THEMES[theme])
-            title = f"{place + 1} · {plain(line.name, 34)}"
+            title = f"{place + 1} · {_cut(line.name, 34)}"
             made["layout"] |= {"title": {"text": title}, "height": LEARNED_HEIGHT}
             made["alt"] = f"{title}. {made['alt']}"
             panels[f"unit_learned_{place + 1}"] = made
@@ -94,8 +94,8 @@ def _curves(title, name, lines, curves, along, logarithmic, theme, colors, keys)
         if first:
             last[place] = x[-1], held(y[-1:], floor)[0], y[-1]
         traces.append(_line(place, lines[place].name, what, x[rows], held(y[rows], floor), dash, colors[place], first))
-    traces += [_end(place, x, y, colors[place]) for place, (x, y, _) in last.items()]
-    ends = ", ".join(f"{place + 1} {plain(lines[place].name, 30)} {number(value)}" for place, (*_, value) in last.items())
+    traces += [_end(place, lines[place].name, x, y, colors[place]) for place, (x, y, _) in last.items()]
+    ends = ", ".join(f"{place + 1} {_cut(lines[place].name)} {number(value)}" for place, (*_, value) in last.items())
     return figure(
         theme,
         title,
@@ -123,11 +123,16 @@ def _x_axis(theme, along, logarithmic, values):
     return axis(theme, title, range=[0, round_up(max(last, 1e-3))], tickformat="~s", nticks=7)
 
 
+def _cut(text, length=30):
+    """A name as titles and legends show it, which read no markup."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def _line(place, name, what, x, y, dash, color, named):
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": f"{place + 1} {plain(name, 30)}",
+        "name": f"{place + 1} {_cut(name)}",
         "showlegend": named,
         "x": packed(x, "f8"),
         "y": packed(y),
@@ -136,11 +141,12 @@ def _line(place, name, what, x, y, dash, color, named):
     }
 
 
-def _end(place, x, y, color):
-    """The number of a run at the end of its first line."""
+def _end(place, name, x, y, color):
+    """The number of a run at the end of its first line; it goes with the line."""
     return {
         "type": "scatter",
         "mode": "text",
+        "name": f"{place + 1} {_cut(name)}",
         "x": [float(x)],
         "y": [float(y)],
         "text": [f"<b>{place + 1}</b>"],
@@ -170,13 +176,13 @@ def parallel(columns, results, theme):
         "labelangle": 0,
     }
     best = int(np.nanargmin(judged)) if np.isfinite(judged).any() else None
-    told = ", ".join(f"{label} {values[best]}" for label, values in columns.items()) if best is not None else ""
+    told = ", ".join(f"{label} {_plainly(values[best])}" for label, values in columns.items()) if best is not None else ""
     return figure(
         colors,
         "Settings and results",
         [lines],
         f"Parallel coordinates of {len(judged)} runs over {', '.join(columns)} and the results."
-        + (f" The lowest {next(iter(results))} has {plain(told, 120)}." if told else ""),
+        + (f" The lowest {next(iter(results))} has {_cut(told, 120)}." if told else ""),
         height=HEIGHT,
         margin={"l": 70, "r": 60, "t": 44, "b": 26},
         axes={},
@@ -184,6 +190,10 @@ def parallel(columns, results, theme):
         + ("its colour is that of the other charts" if few else "darker lines ended lower")
         + ". Drag along an axis to pick runs.",
     )
+
+
+def _plainly(value):
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _own_colors(runs, theme):

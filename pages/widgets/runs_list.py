@@ -83,7 +83,7 @@ def runs_list(table):
     st.dataframe(
         _shown(rows), key=key, hide_index=True, width="stretch", height=_height(len(rows)), row_height=34, placeholder="–",
         column_config=_columns(), on_select=lambda: _ticked(key, ids), selection_mode="multi-row",
-        selection_default={"selection": {"rows": ticked}}, alt="The runs: tick rows to open, rename, compare or delete them.",
+        selection_default={"selection": {"rows": ticked}}, alt="The runs that were kept",
     )  # fmt: skip
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
