@@ -216,7 +216,7 @@ def _dimension(label, values):
         names = sorted(set(map(str, values)))
         codes = [names.index(str(value)) for value in values]
         ends = [-0.5, len(names) - 0.5] if len(names) == 1 else [0, len(names) - 1]
-        ticks = {"tickvals": list(range(len(names))), "ticktext": [plain(name, 18) for name in names]}
+        ticks = {"tickvals": list(range(len(names))), "ticktext": [plain(name, 14) for name in names]}
         return {"label": label, "values": codes, "range": ends, **ticks}
     numbers = np.asarray(values, float)
     finite = numbers[np.isfinite(numbers)]

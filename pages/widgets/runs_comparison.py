@@ -41,7 +41,7 @@ def looked(path, id, updated):
     run = store().load(id)
     history = run.history or {"samples": np.empty((0, 9)), "frames": np.empty((0, 5))}
     at = [{axis: positions(run, history[name][:, 0], axis) for axis in AXES} for name in ("samples", "frames")]
-    return Looked(replace(run, moments=(), history=history), *at, learned(run))
+    return Looked(replace(run, moments=(), file=None, history=history), *at, learned(run))
 
 
 def comparison(rows):

@@ -45,7 +45,7 @@ def filters():
     """What narrows the list."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_input(
-            "Filter", key=FILTER, placeholder="spiral adam dead", on_change=_first_page, icon=":material/search:", width=360,
+            "Filter", key=FILTER, placeholder="spiral adam dead", on_change=_first_page, icon=":material/search:", width=240,
             help="Only runs with all of these words in their name, note, state, findings or settings.",
         )  # fmt: skip
         st.toggle("Starred only", key=STARRED, on_change=_first_page, help="Only runs that you have starred.")
@@ -78,29 +78,33 @@ def runs_list(table):
     if st.session_state.get(SHOWN) != ids:
         st.session_state[SHOWN] = ids
         st.session_state["runs.drawn"] = st.session_state.get("runs.drawn", 0) + 1
+    _pager(page, pages, len(rows), len(table))
     key = f"runs.list {st.session_state['runs.drawn']}"  # rows that moved would be ticked in others' place
     ticked = [ids.index(id) for id in chosen() if id in ids]
     st.dataframe(
-        _shown(rows), key=key, hide_index=True, width="stretch", height=_height(len(rows)), row_height=34, placeholder="–",
+        _shown(rows), key=key, hide_index=True, width="stretch", row_height=34, placeholder="–",
         column_config=_columns(), on_select=lambda: _ticked(key, ids), selection_mode="multi-row",
         selection_default={"selection": {"rows": ticked}}, alt="The runs that were kept",
     )  # fmt: skip
-    if pages > 1:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button("Newer", icon=":material/chevron_left:", key="runs.newer", disabled=page == 0, on_click=_turn, args=(page - 1,))
+
+
+def _pager(page, pages, shown, runs):
+    """Which of the runs are listed, and the way to the others."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if pages == 1:
+            st.caption(f"{words.count(runs)} run{'' if runs == 1 else 's'}", width="content")
+            return
+        first = page * ROWS + 1
+        st.caption(f"{words.count(first)} to {words.count(first + shown - 1)} of {words.count(runs)} runs", width="content")
+        for name, to, icon in (("Newer", page - 1, "left"), ("Older", page + 1, "right")):
             st.button(
-                "Older", icon=":material/chevron_right:", key="runs.older", disabled=page == pages - 1, on_click=_turn, args=(page + 1,)
-            )
-            first = page * ROWS + 1
-            st.caption(f"{words.count(first)} to {words.count(first + len(rows) - 1)} of {words.count(len(table))} runs", width="content")
+                name, icon=f":material/chevron_{icon}:", key=f"runs.{name.lower()}", disabled=not 0 <= to < pages,
+                on_click=_turn, args=(to,), help=f"The {ROWS} runs that are {name.lower()}.",
+            )  # fmt: skip
 
 
 def _turn(page):
     st.session_state[PAGE] = page
-
-
-def _height(rows):
-    return min(36 + 34 * rows + 3, 36 + 34 * 11 + 3)
 
 
 def _ticked(key, ids):
@@ -118,12 +122,12 @@ def _shown(rows):
             "spark": [_spark(raw) for raw in rows["spark"]],
             "status": [STATES[status] for status in rows["status"]],
             "found": [_found(text) for text in rows["findings"]],
+            "differs": _differences(configs),
             "final": rows["final"].to_numpy(),
             "best": rows["best"].to_numpy(),
-            "test": rows["test"].to_numpy(),
             "metric": [f"{words.phrase(name)} {words.number(value, 3)}" for name, value in zip(rows["metric"], _metric(rows), strict=True)],
             "step": rows["step"].to_numpy(),
-            "differs": _differences(configs),
+            "test": rows["test"].to_numpy(),
             "updated": pd.to_datetime(rows["updated"].to_numpy(), unit="s", utc=True),
         }
     )
@@ -175,15 +179,15 @@ def _columns():
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
         "starred": text("★", width=30, help="Starred runs are never thinned."),
-        "name": text("Run", width=140, help="Your name for it, or its data and layers."),
-        "spark": st.column_config.LineChartColumn("Loss", width=84, help="Training loss so far, on a logarithmic scale."),
-        "status": text("State", width=96, help="Whether it trains now, stands, or broke."),
-        "found": text("Found", width=170, help="The first cause of what went wrong, and how many findings more."),
-        "final": number("Final", width=64, format="%.3g", help="Training loss at the last look."),
-        "best": number("Best", width=64, format="%.3g", help="Lowest training loss."),
-        "test": number("Test", width=64, format="%.3g", help="Loss on the samples that were held back."),
+        "name": text("Run", width=130, help="Your name for it, or its data and layers."),
+        "spark": st.column_config.LineChartColumn("Loss", width=80, help="Training loss so far, on a logarithmic scale."),
+        "status": text("State", width=92, help="Whether it trains now, stands, or broke."),
+        "found": text("Found", width=150, help="The first cause of what went wrong, and how many findings more."),
+        "differs": text("What differs", width=200, help="The settings in which the runs listed here differ."),
+        "final": number("Final", width=62, format="%.3g", help="Training loss at the last look."),
+        "best": number("Best", width=62, format="%.3g", help="Lowest training loss."),
         "metric": text("Metric", width=108, help="On the samples that were held back; without any, on the others."),
-        "step": number("Steps", width=68, format="localized", help="Parameter updates."),
-        "differs": text("What differs", width=220, help="The settings in which the runs listed here differ."),
+        "step": number("Steps", width=66, format="localized", help="Parameter updates."),
+        "test": number("Test", width=62, format="%.3g", help="Loss on the samples that were held back."),
         "updated": st.column_config.DatetimeColumn("Saved", width=112, format="distance", help="When it was last saved."),
     }
