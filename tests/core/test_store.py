@@ -171,6 +171,19 @@ def test_uploads_go_with_their_last_run(store, tmp_path, monkeypatch):
     assert store.table().empty
 
 
+def test_what_is_really_gone_gives_its_room_back_to_the_disk(store, monkeypatch):
+    wide = trained(3, layers=[{"units": 900, "activation": "tanh"}, {"units": 1, "activation": "sigmoid"}])
+    ids = [saved(store, wide) for _ in range(9)]
+    store.close()
+    size = store.path.stat().st_size
+    store.delete(ids)
+    later = time.time() + store_module.UNDO + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    store.purge()
+    store.close()
+    assert store.path.stat().st_size < size / 4
+
+
 def test_what_was_deleted_can_be_had_back_for_an_hour(store):
     id = saved(store, trained(1))
     store.delete([id])
