@@ -63,7 +63,7 @@ def page():
     picked = table[table["id"].isin(chosen())]
     actions(picked)
     if not picked.empty:
-        comparison(picked)
+        comparison(picked, table)
 
 
 preload()

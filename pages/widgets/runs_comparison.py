@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from pages.charts.runs import MOST, Line, parallel, run_panels
 from pages.widgets import words
 from pages.widgets.keeping import store
 from pages.widgets.live import live_figures, theme
-from pages.widgets.runs_list import name_of, said
+from pages.widgets.runs_list import MARKS, name_of, said
 
 ALONG, LOGARITHMIC = "runs.along", "runs.log"
 KEPT = 24  # runs whose histories the server keeps at hand
@@ -44,7 +45,7 @@ def looked(path, id, updated):
     return Looked(replace(run, moments=(), file=None, history=history), *at, learned(run))
 
 
-def comparison(rows):
+def comparison(rows, table):
     """Charts and tables of the chosen runs (rows of the store's table)."""
     drawn, names = [], []
     for _, row in rows.head(MOST).iterrows():
@@ -55,7 +56,9 @@ def comparison(rows):
             st.error(f"{words.literal(name_of(row))}: {words.literal(str(error))}", icon=":material/error:")
     if not drawn:
         return
-    st.markdown(f"##### {'What it did' if len(rows) == 1 else 'Compared'}")
+    st.markdown(f"##### {words.literal(names[0]) if len(rows) == 1 else 'Compared'}")
+    if len(rows) == 1:
+        _told(rows.iloc[0], table)
     _controls(len(rows))
     along, logarithmic = st.session_state[ALONG], st.session_state[LOGARITHMIC]
     lines = [
@@ -69,6 +72,22 @@ def comparison(rows):
     if len(drawn) > 1:
         _partings([one.run for one in drawn])
         _settings(names, [one.run.config for one in drawn])
+
+
+def _told(row, table):
+    """Of a single run: where it came from, your note, and all that was found."""
+    lines = []
+    if pd.notna(row["parent"]):
+        origin = table[table["id"] == row["parent"]]
+        name = "a run that is no longer here" if origin.empty else name_of(origin.iloc[0])
+        lines.append(f'<div class="quiet">Forked from {html.escape(name)} at step {words.count(row["forked_at"])}.</div>')
+    if row["note"]:
+        lines.append(f'<div class="note">{html.escape(row["note"])}</div>')
+    for finding in json.loads(row["findings"]):
+        mark = f'<span class="mark">{MARKS[finding["severity"]]}</span>'
+        lines.append(f'<div class="{finding["severity"]}">{mark} {html.escape(finding["title"])}</div>')
+    if lines:
+        st.html(f'<div class="found">{"".join(lines)}</div>')
 
 
 def _controls(number):

@@ -1,6 +1,7 @@
 """The page of kept runs: the list, what can be done with it, and what it says when something is wrong."""
 
 import dataclasses
+import html
 import json
 
 import pytest
@@ -134,6 +135,21 @@ def test_chosen_runs_are_compared(store, open_runs):
     page.set("segmented_control", "runs.along", "epoch").set("toggle", "runs.log", True)
     page = open_runs([origin, saved(store, Trainer(trainer.config).run(100))])
     assert "do the same up to step" in page.words and "their settings are the same" in page.words
+
+
+def test_a_single_run_is_told_in_full(store, open_runs):
+    trainer = trained(300, optimizer={"learning_rate": 900.0})
+    findings = diagnose(trainer)
+    origin = saved(store, trained(5))
+    fork = saved(store, trainer, findings=findings, parent=origin, forked_at=5)
+    store.annotate(fork, "<script>look</script>")
+    store.rename(origin, "<i>origin</i>")
+    page = open_runs([fork])
+    assert len(findings) > 1 and all(html.escape(finding.title) in page.words for finding in findings)
+    assert "Forked from &lt;i&gt;origin&lt;/i&gt; at step 5." in page.words and "&lt;script&gt;look" in page.words
+    assert "Forked" not in open_runs([origin]).words
+    store.delete([origin])
+    assert "a run that is no longer here" in page.run().words
 
 
 def test_many_chosen_runs_are_drawn_in_part(store, open_runs):
