@@ -42,10 +42,13 @@ def _reached(values, path):
 
 
 def varying(configs):
-    """{dotted path: its value in each} of the settings in which these configurations' dicts differ."""
+    """{dotted path: its value in each} of the settings in which these configurations' dicts differ: the one with most values first, seeds
+    last."""
     rows = [settings(config) for config in configs]
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-    return {name: values for name, values in columns.items() if any(value != values[0] for value in values)}
+    distinct = {name: len(set(map(repr, values))) for name, values in columns.items()}
+    ranked = sorted(distinct, key=lambda name: (name.endswith("seed"), -distinct[name]))
+    return {name: columns[name] for name in ranked if distinct[name] > 1}
 
 
 def positions(run, steps, axis):

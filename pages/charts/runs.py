@@ -18,6 +18,7 @@ HEIGHT = 320
 LEARNED_HEIGHT = 300
 POINTS = 2400  # of all lines of a chart together
 TITLES = {"step": "step", "epoch": "epoch", "time": "time in training (s)"}
+SHORTEST = {"step": 10, "epoch": 0.1, "time": 0.01}  # axes, however short the runs were
 WIDE = 30.0  # numbers that span more than this factor are put on a logarithmic axis
 
 # Told apart with any colour vision (after Okabe and Ito 2008, without the reds, which mean trouble), one list a theme
@@ -59,13 +60,15 @@ def run_panels(lines, along, logarithmic, theme):
 
 
 def losses(lines, along, logarithmic, theme, colors):
-    """Train (solid) and test (dashed) losses."""
-    columns = {name: FRAME_COLUMNS.index(f"{name}_loss") for name in ("train", "test")}
-    curves = [
-        (place, name, line.evaluated_at, line.frames[:, column], "solid" if name == "train" else "dash")
-        for place, line in enumerate(lines)
-        for name, column in columns.items()
-    ]
+    """Train (solid) and test (dashed) losses; of a run that broke before it was evaluated twice, the loss of its batches."""
+    train, test = (FRAME_COLUMNS.index(f"{name}_loss") for name in ("train", "test"))
+    curves = []
+    for place, line in enumerate(lines):
+        if np.count_nonzero(np.isfinite(line.frames[:, train])) > 1 or not len(line.samples):
+            curves.append((place, "train", line.evaluated_at, line.frames[:, train], "solid"))
+        else:
+            curves.append((place, "batch", line.sampled_at, line.samples[:, 1], "solid"))
+        curves.append((place, "test", line.evaluated_at, line.frames[:, test], "dash"))
     keys = [("train", "solid"), ("test", "dash")]
     return _curves("Loss", "loss", lines, curves, along, logarithmic, theme, colors, keys)
 
@@ -120,7 +123,7 @@ def _x_axis(theme, along, logarithmic, values):
     if logarithmic:
         return log_axis(theme, title, np.concatenate(values) if values else np.ones(1))[0]
     last = max((float(part[-1]) for part in values), default=1.0)
-    return axis(theme, title, range=[0, round_up(max(last, 1e-3))], tickformat="~s", nticks=7)
+    return axis(theme, title, range=[0, round_up(max(last, SHORTEST[along]))], tickformat="~s", nticks=7)
 
 
 def _cut(text, length=30):
@@ -135,7 +138,7 @@ def _line(place, name, what, x, y, dash, color, named):
         "name": f"{place + 1} {_cut(name)}",
         "showlegend": named,
         "x": packed(x, "f8"),
-        "y": packed(y),
+        "y": packed(y, "f8"),
         "line": {"color": color, "width": 2 if dash == "solid" else 1.5, "dash": dash},
         "hovertemplate": f"{place + 1} {plain(name, 30)}<br>{what} %{{y:.4~g}}<br>at %{{x:,.5~g}}<extra></extra>",
     }

@@ -105,11 +105,11 @@ def _parallel(rows):
     """The chart of settings and results, or None where no setting differs."""
     rows = rows.head(MOST_LINES)
     settings = varying([json.loads(text) for text in rows["config"]])
-    ranked = sorted(settings, key=lambda name: name.endswith("seed"))[:MOST_AXES]
-    if not ranked:
+    if not settings:
         return None
-    columns = {words.label(name): [value if _is_number(value) else said(value) for value in settings[name]] for name in ranked}
-    columns = {label: values if all(map(_is_number, values)) else list(map(str, values)) for label, values in columns.items()}
+    columns = {}
+    for name, values in list(settings.items())[:MOST_AXES]:
+        columns[words.label(name)] = values if all(map(_is_number, values)) else [said(value) for value in values]
     metric = rows["test_metric"].fillna(rows["train_metric"])
     name = rows["metric"].iloc[0] if rows["metric"].nunique() == 1 else "metric"
     return parallel(columns, {"final loss": rows["final"].to_numpy(), words.phrase(name): metric.to_numpy()}, theme())

@@ -156,7 +156,7 @@ def _found(text):
 def _differences(configs):
     """For each configuration, what sets it apart from the others that are shown."""
     settings = varying(configs)
-    named = [name for name, _ in sorted(settings.items(), key=lambda entry: entry[0].endswith("seed"))]
+    named = list(settings)
     return [
         ", ".join(f"{words.label(name).lower()} {said(settings[name][place])}" for name in named[:MOST_SETTINGS])
         + (f" +{len(named) - MOST_SETTINGS}" if len(named) > MOST_SETTINGS else "")

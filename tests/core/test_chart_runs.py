@@ -68,11 +68,13 @@ def test_the_curves_are_the_histories(lines):
 
 
 def test_runs_that_broke_or_have_no_history_are_drawn(lines):
-    broken = trained(300, **SURFACE | {"optimizer": {"learning_rate": 1e4}})
+    broken = trained(0, **SURFACE | {"optimizer": {"learning_rate": 90.0}}).advance(300)
     empty = Line("Figures only", np.empty((0, 9)), np.empty((0, 5)), np.empty(0), np.empty(0))
     panels = run_panels([*lines(broken), empty], "step", True, "dark")
     json.dumps(panels, allow_nan=False)
     assert "unit_learned_2" not in panels
+    drawn = [trace for trace in panels["half_losses"]["data"] if trace["mode"] == "lines"]
+    assert len(unpacked(drawn[0]["y"])) > 3 and "batch" in drawn[0]["hovertemplate"]
     nothing = run_panels([empty], "time", False, "light")
     assert nothing["half_losses"]["layout"]["annotations"][0]["text"].startswith("Nothing was recorded")
 

@@ -27,6 +27,10 @@ def test_only_settings_that_differ_vary():
     ]
     assert varying(configs) == {"optimizer.learning_rate": [1.0, 2.0]} and varying(configs[:1]) == {}
     configs[1]["layers"][0]["units"] = 9
+    configs[1]["seed"] = 5
+    third = configs[0] | {"seed": 6, "loss": "mse", "layers": [configs[0]["layers"][1]]}
+    assert list(varying([*configs, third])) == ["units", "loss", "optimizer.learning_rate", "activations", "seed"]
+    configs[1]["seed"] = 0
     assert varying(configs) == {"optimizer.learning_rate": [1.0, 2.0], "units": ["3-1", "9-1"]} and varying([]) == {}
 
 
