@@ -19,6 +19,7 @@ LEARNED_HEIGHT = 300
 POINTS = 2400  # of all lines of a chart together
 TITLES = {"step": "step", "epoch": "epoch", "time": "time in training (s)"}
 SHORTEST = {"step": 10, "epoch": 0.1, "time": 0.01}  # axes, however short the runs were
+BLOWN_UP = 1e3  # times what it began with: what is higher leaves the picture, so that the other runs can be told apart
 WIDE = 30.0  # numbers that span more than this factor are put on a logarithmic axis
 
 # Told apart with any colour vision (after Okabe and Ito 2008, without the reds, which mean trouble), one list a theme
@@ -86,7 +87,10 @@ def gradient_norms(lines, along, logarithmic, theme, colors):
 def _curves(title, name, lines, curves, along, logarithmic, theme, colors, keys):
     """`curves` are (place of the run, which of its curves, x, y, dash)."""
     curves = [(place, what, *_finite(x, y, logarithmic), dash) for place, what, x, y, dash in curves]
-    y_axis, floor = log_axis(theme, name, np.concatenate([y for *_, y, _ in curves]) if curves else np.empty(0))
+    ceiling = BLOWN_UP * max((y[0] for *_, y, _ in curves if len(y)), default=1.0)
+    shown = np.concatenate([y for *_, y, _ in curves]) if curves else np.empty(0)
+    y_axis, floor = log_axis(theme, name, np.minimum(shown, ceiling))
+    top = 10.0 ** y_axis["range"][1]
     traces, last = [], {}
     for place, what, x, y, dash in curves:
         if not len(x):
@@ -95,7 +99,7 @@ def _curves(title, name, lines, curves, along, logarithmic, theme, colors, keys)
         rows = np.union1d(rows, [len(x) - 1])
         first = place not in last
         if first:
-            last[place] = x[-1], held(y[-1:], floor)[0], y[-1]
+            last[place] = x[-1], min(held(y[-1:], floor)[0], top), y[-1]
         traces.append(_line(place, lines[place].name, what, x[rows], held(y[rows], floor), dash, colors[place], first))
     traces += [_end(place, lines[place].name, x, y, colors[place]) for place, (x, y, _) in last.items()]
     ends = ", ".join(f"{place + 1} {_cut(lines[place].name)} {number(value)}" for place, (*_, value) in last.items())
@@ -222,23 +226,28 @@ def _dimension(label, values):
         ticks = {"tickvals": list(range(len(names))), "ticktext": [plain(name, 14) for name in names]}
         return {"label": label, "values": codes, "range": ends, **ticks}
     numbers = np.asarray(values, float)
-    finite = numbers[np.isfinite(numbers)]
     if not _is_wide(numbers):
-        filled = np.where(np.isfinite(numbers), numbers, finite.max() if len(finite) else 0.0)
-        low, high = float(filled.min()), float(filled.max())
-        return {"label": label, "values": packed(filled), "range": [low, high if high > low else low + 1]}
+        finite = numbers[np.isfinite(numbers)]
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+        high = high if high > low else low + 1
+        ticks = np.linspace(low, high, 5)
+        return _scale(label, numbers, low, high, ticks, [f"{tick:.3g}" for tick in ticks])
     decades = _log(numbers)
-    decades = np.where(np.isfinite(decades), decades, decades[np.isfinite(decades)].max())
-    low, high = float(np.floor(decades.min())), float(np.ceil(decades.max()))
-    every = max(1, round((high - low) / 6))
-    ticks = np.arange(low, high + 1, every)
-    return {
-        "label": label,
-        "values": packed(decades),
-        "range": [low, high],
-        "tickvals": ticks.tolist(),
-        "ticktext": [power_text(tick) for tick in ticks],
-    }
+    finite = decades[np.isfinite(decades)]
+    low, high = float(np.floor(finite.min())), float(np.ceil(finite.max()))
+    ticks = np.arange(low, high + 1, max(1, round((high - low) / 6)))
+    return _scale(label, decades, low, high, ticks, [power_text(tick) for tick in ticks])
+
+
+def _scale(label, numbers, low, high, ticks, texts):
+    """An axis of numbers; runs that have none are put above its end, where it says so."""
+    missing = ~np.isfinite(numbers)
+    if missing.any():
+        end = high
+        high += (high - low) / 8
+        numbers = np.where(missing, high, numbers)
+        ticks, texts = [*ticks[ticks <= end], high], [*texts, "none"]
+    return {"label": label, "values": packed(numbers), "range": [low, high], "tickvals": list(map(float, ticks)), "ticktext": texts}
 
 
 def _is_wide(numbers):

@@ -79,6 +79,14 @@ def test_runs_that_broke_or_have_no_history_are_drawn(lines):
     assert nothing["half_losses"]["layout"]["annotations"][0]["text"].startswith("Nothing was recorded")
 
 
+def test_a_run_that_blew_up_leaves_room_for_the_others(lines):
+    broken = trained(0, **SURFACE | {"optimizer": {"learning_rate": 90.0}}).advance(300)
+    panel = run_panels(lines(broken, trained(200)), "step", False, "light")["half_losses"]
+    low, high = panel["layout"]["yaxis"]["range"]
+    assert high - low < 8 and max(unpacked(panel["data"][0]["y"])) > 1e50
+    assert all(10.0**low <= trace["y"][0] <= 10.0**high for trace in panel["data"] if trace["mode"] == "text")
+
+
 @pytest.mark.parametrize("theme", THEMES)
 def test_parallel_coordinates_show_every_run(theme):
     rates, names = [0.001, 0.1, 10.0], ["Adam", "SGD", "Adam"]
@@ -91,7 +99,9 @@ def test_parallel_coordinates_show_every_run(theme):
     assert dimensions["Learning rate"]["ticktext"][0] == "10⁻³"
     assert dimensions["Optimizer"]["values"] == [0, 1, 0] and dimensions["Optimizer"]["ticktext"] == ["Adam", "SGD"]
     assert unpacked(dimensions["Seed"]["values"]).tolist() == [1, 2, 3] and dimensions["Seed"]["range"] == [1, 3]
-    assert unpacked(dimensions["final loss"]["values"]).shape == (3,) and "Learning rate 0.1" in panel["alt"]
+    loss = dimensions["final loss"]
+    assert unpacked(loss["values"])[2] == loss["range"][1] > unpacked(loss["values"])[:2].max() and loss["ticktext"][-1] == "none"
+    assert "Learning rate 0.1" in panel["alt"]
     assert [color for _, color in lines["line"]["colorscale"]][::2] == list(COLORS[theme][:3])
 
 
