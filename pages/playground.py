@@ -80,7 +80,7 @@ def draw(snapshot, readings, alerts, figures):
 
 def awake():
     session().awake = True
-    st.rerun("live")
+    st.rerun(["live", "thumbnails"])
 
 
 def pick(layer, index):

@@ -8,7 +8,7 @@ from core.data.sources import SOURCES
 from core.limits import LIMITS
 from core.link import SETTINGS
 from pages.widgets import words
-from pages.widgets.controls import complaint, control, grid, show
+from pages.widgets.controls import changed, complaint, control, grid, show
 from pages.widgets.session import NO_FILE, session
 
 PLAIN = ("data.source", "data.path", "data.task", "data.target")  # settings with controls of their own
@@ -34,7 +34,7 @@ def source():
     show(name, value)
     st.segmented_control(
         "Source", SOURCES, key=name, format_func=words.option, required=True, help=SETTINGS[name].metadata["help"],
-        label_visibility="collapsed", on_change=lambda: session().edit(name, st.session_state[name]),
+        label_visibility="collapsed", on_change=changed, args=(name,),
     )  # fmt: skip
     st.caption(SOURCES[value].about)
     complaint(name)

@@ -31,13 +31,11 @@ def frame():
             st.Page(playground, title="Playground", url_path="playground", visibility="hidden"),
         ]
     )
-    if (
-        page.title == "Playground"
-        and st.session_state.get(PAGE, page.title) != page.title
-        and not st.query_params
-        and KEY in st.session_state
-    ):
-        st.session_state[KEY].write_address()  # the navigation leads back to an empty address, which would mean the opening run
+    came_back = page.title == "Playground" and st.session_state.get(PAGE, page.title) != page.title and KEY in st.session_state
+    if came_back:
+        st.session_state[KEY].awake = False
+        if not st.query_params:
+            st.session_state[KEY].write_address()  # the navigation leads back to an empty address, which would mean the opening run
     st.session_state[PAGE] = page.title
     return page
 

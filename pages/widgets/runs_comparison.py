@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.experiments.comparison import AXES, learned, parting, positions, start_alike, varying
+from core.experiments.comparison import AXES, learned, parting, positions, rows_of, start_alike, varying
 from core.experiments.record import StoredRun
 from core.experiments.store import StoreError
 from pages.charts.runs import MOST, Line, parallel, run_panels
@@ -40,9 +40,8 @@ class Looked:
 def looked(path, id, updated):
     """The Looked of a run as it was saved at `updated`. Raises StoreError."""
     run = store().load(id)
-    history = run.history or {"samples": np.empty((0, 9)), "frames": np.empty((0, 5))}
-    at = [{axis: positions(run, history[name][:, 0], axis) for axis in AXES} for name in ("samples", "frames")]
-    return Looked(replace(run, moments=(), file=None, history=history), *at, learned(run))
+    at = [{axis: positions(run, rows[:, 0], axis) for axis in AXES} for rows in rows_of(run)]
+    return Looked(replace(run, moments=(), file=None), *at, learned(run))
 
 
 def comparison(rows, table):
@@ -61,10 +60,7 @@ def comparison(rows, table):
         _told(rows.iloc[0], table)
     _controls(len(rows))
     along, logarithmic = st.session_state[ALONG], st.session_state[LOGARITHMIC]
-    lines = [
-        Line(name, one.run.history["samples"], one.run.history["frames"], one.sampled_at[along], one.evaluated_at[along], one.learned)
-        for name, one in zip(names, drawn)
-    ]
+    lines = [Line(name, *rows_of(one.run), one.sampled_at[along], one.evaluated_at[along], one.learned) for name, one in zip(names, drawn)]
     panels = run_panels(lines, along, logarithmic, theme())
     if len(rows) > 1 and (settings := _parallel(rows)):
         panels["whole_settings"] = settings
@@ -140,7 +136,7 @@ def _partings(runs):
 
 
 def _comparable(one, other):
-    return all(len(run.history["samples"]) for run in (one, other)) and start_alike(one.config, other.config)
+    return all(len(rows_of(run)[0]) for run in (one, other)) and start_alike(one.config, other.config)
 
 
 def _is_fork(one, other):

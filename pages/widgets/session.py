@@ -216,10 +216,10 @@ class Session:
     @property
     def restless(self):
         """Whether the next look will show something else: the run plays, fixes are being tried, or a forecast is due."""
-        if self.death is not None or self.seen is None:
+        if self.death is not None or self.seen is None or not self.awake:
             return False
         to_be_kept = self.seen.step > 0 and self.seen.run is None and self.seen.keeping is None and not self.foreign
-        return self.playing or self.trials.running or self.watching or to_be_kept or (self.awake and self.seen.forecast_due)
+        return self.playing or self.trials.running or self.watching or to_be_kept or self.seen.forecast_due
 
     def set_speed(self, speed):
         """Steps a second while playing; None is full speed."""

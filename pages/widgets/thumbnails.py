@@ -21,9 +21,10 @@ BLOCKS = 8  # a picture is drawn as this many blocks a side
 ARROW = '<path d="M16 21V8m-6 6 6-6 6 6M7 25h18" fill="none" stroke="#808b96" stroke-width="2.2" stroke-linecap="round"/>'
 
 
+@st.fragment(key="thumbnails")
 def thumbnails(key):
     """Style the segmented control with this key, whose options are the SOURCES. They are drawn once for all sessions, in the
-    background: the tables alone take seconds to import."""
+    background: the tables alone take seconds to import. They are waited for once the page is awake, and are to be drawn again then."""
     drawings = _drawings()
     if drawings.done():
         rules = (
@@ -31,7 +32,7 @@ def thumbnails(key):
             for index, drawing in enumerate(drawings.result(), 1)
         )
         st.html(f"<style>{' '.join(rules)}</style>")
-    else:
+    elif session().awake:
         st.fragment(_wait, run_every=0.5)(drawings)
 
 
