@@ -100,14 +100,21 @@ def learned(run):
 
 def _by_step(run):
     """All that was recorded of the sampled updates, by step."""
-    rows = run.history["samples"]
+    rows, _ = rows_of(run)
     table = pd.DataFrame(rows[:, 1:], index=rows[:, 0])
     return table[~table.index.duplicated()]
 
 
+def rows_of(run):
+    """(sampled rows, full evaluations) of a StoredRun, as Telemetry has them; without rows where only its figures were kept."""
+    layers = len(run.config["layers"])
+    empty = {"samples": np.empty((0, 2 + layers * len(LAYER_METRICS))), "frames": np.empty((0, len(FRAME_COLUMNS)))}
+    return [run.history.get(name, none) for name, none in empty.items()]
+
+
 def history_table(run):
     """A StoredRun's history as a DataFrame: one row a step that was sampled or evaluated, the columns named for what they are."""
-    samples, frames = run.history["samples"], run.history["frames"]
+    samples, frames = rows_of(run)
     layers = (samples.shape[1] - 2) // len(LAYER_METRICS)
     names = [f"layer_{layer}_{metric}" for layer in range(1, layers + 1) for metric in LAYER_METRICS]
     sampled = pd.DataFrame(samples, columns=["step", "batch_loss", *names])

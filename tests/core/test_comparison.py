@@ -1,5 +1,6 @@
 """Runs beside each other: what varies, where they part, and on which axis."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -85,3 +86,10 @@ def test_the_history_as_csv_is_the_telemetry(kept):
     assert np.allclose(sampled["batch_loss"], trainer.telemetry.loss, rtol=1e-15)
     assert np.allclose(sampled[["layer_1_dead", "layer_2_dead"]], trainer.telemetry.metric("dead"), rtol=1e-15)
     assert table["train_loss"].dropna().iloc[-1] == pytest.approx(trainer.loss(), rel=1e-15)
+
+
+def test_a_run_without_a_history_has_an_empty_table(kept):
+    run = dataclasses.replace(kept(trained(5)), history={}, moments=())
+    text = history_csv(run)
+    assert text.startswith("step,train_loss") and text.count("\n") == 1 and "layer_2_dead" in text
+    assert learned(run) is None
