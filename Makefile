@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis screenshot clean
+.PHONY: run test setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis soak screenshot clean
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -23,6 +23,9 @@ lint: setup-test
 
 bench: setup
 	$(BIN)/python -m core bench
+
+soak: setup
+	$(BIN)/python -m benchmarks.soak
 
 bench-live: setup-test
 	$(BIN)/python -m benchmarks.live

@@ -24,14 +24,19 @@ def chromium():
     return {"executable_path": executable, "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]}
 
 
-class Server:
-    """`streamlit run app.py` on a free port, with Streamlit options and DESCENT_ settings; its output goes to the path `log`, its
-    runs into a folder beside that."""
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
-    def __init__(self, log, options=(), **settings):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+
+class Server:
+    """`streamlit run app.py` on a free `port`, or on this one, with Streamlit options and DESCENT_ settings; its output goes to the path
+    `log`, its runs into a folder beside that."""
+
+    def __init__(self, log, options=(), port=None, **settings):
+        port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
         settings = {"data_folder": log.parent / "data", **settings}
@@ -64,6 +69,10 @@ class Server:
             for pid, parent, state in _processes()
             if parent == self._process.pid and state != "Z" and "core.training.worker" in _command(pid)
         ]
+
+    def memory(self):
+        """Bytes that the server itself holds in memory, its workers not counted."""
+        return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def kill(self):
         """End the server without a warning; its workers find out by themselves."""

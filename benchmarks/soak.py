@@ -1,0 +1,370 @@
+"""Many sessions for a long time, while training processes and the server itself are killed: `make soak`, or
+`python -m benchmarks.soak [--minutes 20] [--sessions 16] [--seed 0]`.
+
+Each session is a Tab with somebody in front who plays, pauses, changes the learning rate, steps, resets, refreshes the page, or looks on.
+Of training is lost what a page has shown and does not have when it is back: the steps in between, in seconds that they took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import signal
+import statistics
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.app import Server, free_port
+from benchmarks.tab import GONE, Tab
+from core.presets import PRESETS
+
+ACTIONS = {"idle": 6, "play": 5, "pause": 2, "rate": 2, "step": 2, "epoch": 1, "reset": 1, "refresh": 2}  # how often, among each other
+RATES = (0.002, 0.007, 0.04, 0.09)  # no configuration's default, so that each stands in the address
+THINKING = 2.0  # seconds from one action to the next, on average
+WORKER_KILL = 15.0  # seconds from one killed training process to the next, on average
+LIVES = (0.1, 0.2)  # how long a server lives, as a share of all the time; the last one lives from
+LAST_LIFE = 0.6  # this share on, so that its memory has time to grow
+SETTLING = 60.0  # seconds of a server's life after which its memory is first looked at
+PATIENCE = 20.0  # seconds after which a click was not answered, a page did not come back, or a page that plays stands still
+LEAVING = 15.0  # seconds in which all processes must be gone when the server is
+
+
+class Course:
+    """What was seen of one run's training: its steps, and when on a clock that goes only while it trains."""
+
+    def __init__(self):
+        self._seen = [(0.0, 0)]
+        self._before = None  # the time of the last reading, if it trained then
+
+    def note(self, step, training):
+        """A reading. Returns how many seconds of training were lost before it, or 0."""
+        now = time.monotonic()
+        clock, last = self._seen[-1]
+        lost = 0.0
+        if step < last:
+            lost = clock - float(np.interp(step, [seen for _, seen in self._seen], [when for when, _ in self._seen]))
+            self._seen = [(when, seen) for when, seen in self._seen if seen < step] or [(0.0, 0)]
+            clock -= lost
+        elif self._before is not None:
+            clock += now - self._before
+        self._seen.append((clock, step))
+        self._before = now if training else None
+        return lost
+
+    def stand(self):
+        """What comes next is seen after a pause."""
+        self._before = None
+
+
+class Visitor:
+    """Somebody in front of a tab, who acts at random."""
+
+    def __init__(self, soak, number):
+        self._soak, self._random = soak, random.Random(f"{soak.seed} {number}")
+        self._query = self._random.choice(list(PRESETS.values())).link
+        self._tab = None
+        self._begin_anew()
+
+    async def stay(self, until):
+        """Act until that time, then close the tab."""
+        await self._visit()
+        while time.monotonic() < until:
+            await asyncio.sleep(self._random.expovariate(1 / THINKING))
+            if not self._tab.connected:
+                await self._come_back()
+            elif not await self._mended():
+                await self._act(self._random.choices(list(ACTIONS), ACTIONS.values())[0])
+        await self._leave()
+
+    def _begin_anew(self):
+        self._course, self._run, self._leaving = Course(), None, False
+        self._read = time.monotonic()
+
+    # What is on the page
+
+    @property
+    def _status(self):
+        return self._tab.readings.get("Status", "")
+
+    @property
+    def _step(self):
+        return int(re.sub(r"\D", "", self._tab.readings.get("Step", "")) or 0)
+
+    @property
+    def _in_trouble(self):
+        return any(map(self._tab.widget, ("start again", "try again", "own run", "drive here")))
+
+    def _see(self):
+        self._read = time.monotonic()
+        if self._leaving:
+            return
+        lost = self._course.note(self._step, self._status == "Running")
+        if lost:
+            self._soak.losses.append(lost)
+
+    def _see_run(self, run):
+        if self._leaving:
+            return
+        if self._run is not None and run != self._run:
+            self._soak.lose(f"{self._run} became {run}")
+            self._begin_anew()
+        self._run = run
+
+    # Coming and going
+
+    async def _visit(self):
+        """Open a tab where the last one was, and wait for the run."""
+        began = time.monotonic()
+        if self._tab is not None:
+            await self._leave()
+            self._query = self._tab.query
+        self._tab = Tab(self._soak.host, self._query, self._see, self._see_run)
+        await self._connected()
+        while time.monotonic() < began + 3 * PATIENCE and not self._tab.readings:
+            await self._tab.until(lambda: self._tab.readings or self._in_trouble, PATIENCE)
+            if not self._tab.connected:
+                return
+            if not self._tab.readings and self._in_trouble:
+                await self._mended()
+        if self._tab.readings:
+            self._soak.returns.append(time.monotonic() - began)
+        else:
+            self._soak.lose(f"{self._run}: the page did not come")
+
+    async def _come_back(self):
+        """The server is gone: wait for the next, as the browser does by itself, or load the page again."""
+        self._course.stand()
+        self._leaving = False
+        if self._random.random() < 0.5:
+            await self._visit()
+        else:
+            began, before = time.monotonic(), self._tab.pages
+            await self._connected()
+            await self._answered("the page", began, lambda: self._tab.pages > before, self._soak.returns)
+
+    async def _connected(self):
+        while True:
+            with suppress(*GONE):
+                return await self._tab.connect()
+            await asyncio.sleep(0.5)
+
+    async def _leave(self):
+        self._course.stand()
+        self._soak.exceptions += self._tab.exceptions
+        self._tab.exceptions = []
+        await self._tab.close()
+
+    async def _mended(self):
+        """Do what the page asks for when something is the matter; whether it did."""
+        can_press = self._tab.can_press
+        if can_press("dismiss"):
+            self._soak.notices.update(self._tab.alerts())
+            await self._click("dismiss", lambda: not self._tab.widget("dismiss"))
+        if can_press("recover"):
+            self._course.stand()
+            await self._click("recover", lambda: not self._tab.widget("recover"), self._soak.returns)
+        elif can_press("drive here"):
+            await self._click("drive here", lambda: self._tab.widget("play"))
+        elif can_press("try again"):
+            self._soak.notices["The server had no room"] += 1
+            await self._click("try again", lambda: self._tab.widget("play"), self._soak.returns)
+        elif can_press("own run") or (can_press("start again") and self._run is not None):
+            self._soak.notices[
+                "The run could only be looked at" if can_press("own run") else "The run had to be opened from the store"
+            ] += 1
+            await self._visit()
+        elif can_press("start again"):
+            self._soak.losses.append(self._course.note(0, False))
+            await self._click("start again", lambda: not self._tab.widget("start again"), self._soak.returns)
+        else:
+            return False
+        return True
+
+    # Acting
+
+    async def _act(self, action):
+        if self._status == "Running" and time.monotonic() > self._read + PATIENCE:
+            self._soak.stuck += 1
+            await self._visit()
+        elif action == "refresh":
+            await self._visit()
+        elif action == "rate":
+            await self._change_rate(self._random.choice(RATES))
+        elif action == "reset" or self._status.startswith("✕ Not"):
+            await self._reset()
+        elif action in ("play", "pause") and self._tab.can_press(action):
+            await self._click(action, lambda: not self._tab.can_press(action))
+        elif action in ("step", "epoch") and self._tab.can_press("play"):
+            before = self._step
+            await self._click(action, lambda: self._step > before or not self._tab.can_press(action))
+
+    async def _change_rate(self, rate):
+        before, query = self._tab.pages, f"optimizer.learning_rate={rate:g}"
+        if query not in self._tab.query and self._tab.widget("optimizer.learning_rate"):
+            began = time.monotonic()
+            await self._tab.enter("optimizer.learning_rate", rate)
+            await self._answered("the learning rate", began, lambda: query in self._tab.query and self._tab.pages > before)
+
+    async def _reset(self):
+        if self._step > 0 and self._tab.can_press("reset"):
+            self._leaving = True
+            await self._click("reset", lambda: self._step == 0)
+            self._begin_anew()
+
+    async def _click(self, key, answered, times=None):
+        began = time.monotonic()
+        await self._tab.press(key)
+        await self._answered(key, began, answered, times)
+
+    async def _answered(self, what, began, answered, times=None):
+        """Wait for the answer, which does not come when a process is killed meanwhile."""
+        await self._tab.until(lambda: answered() or self._in_trouble, PATIENCE)
+        if not self._tab.connected or (self._in_trouble and not answered()):
+            return
+        (self._soak.answers if times is None else times).append(time.monotonic() - began)
+        if not answered():
+            self._soak.notices[f"No answer to {what}; the page at {self._tab.query} said {self._tab.readings}"] += 1
+
+
+class Soak:
+    """The server, which is killed and started again, and what is measured while `sessions` visitors are there."""
+
+    def __init__(self, folder, sessions, seed):
+        self.seed = seed
+        self.answers, self.returns, self.losses = [], [], []  # seconds
+        self.lost, self.exceptions, self.notices, self.stuck = [], [], Counter(), 0
+        self.lives = []  # of each server [(seconds of its life, bytes in memory)]
+        self._folder, self._port, self._random = folder, free_port(), random.Random(seed)
+        self._sessions, self._server = sessions, None
+        self.killed = 0
+        self.host = f"127.0.0.1:{self._port}"
+
+    async def run(self, minutes):
+        """Have it run for so long, and end it."""
+        began, seconds = time.monotonic(), 60 * minutes
+        await self._start()
+        around = [asyncio.create_task(task) for task in (self._kill_workers(), self._kill_servers(began, seconds), self._watch_memory())]
+        visitors = [Visitor(self, number).stay(began + seconds) for number in range(self._sessions)]
+        try:
+            await asyncio.gather(*visitors)
+            for task in around:
+                if task.done():
+                    task.result()
+        finally:
+            for task in around:
+                task.cancel()
+            await asyncio.to_thread(self._server.stop)
+
+    def lose(self, what):
+        """A run is lost."""
+        self.lost.append(what)
+
+    async def _start(self):
+        log = self._folder / f"server-{len(self.lives) + 1}.log"
+        settings = {"port": self._port, "checkpoint_folder": self._folder / "checkpoints"}
+        self._server = await asyncio.to_thread(Server, log, **settings)
+        self._started = time.monotonic()
+        self.lives.append([])
+
+    async def _kill_servers(self, began, seconds):
+        while True:
+            await asyncio.sleep(self._random.uniform(*LIVES) * seconds)
+            if time.monotonic() > began + LAST_LIFE * seconds:
+                return
+            self._server.kill()
+            await self._start()
+
+    async def _kill_workers(self):
+        while True:
+            await asyncio.sleep(self._random.expovariate(1 / WORKER_KILL))
+            for worker in self._server.workers()[:1] and [self._random.choice(self._server.workers())]:
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+                    self.killed += 1
+
+    async def _watch_memory(self):
+        while True:
+            await asyncio.sleep(1)
+            with suppress(OSError):  # it is being killed
+                self.lives[-1].append((time.monotonic() - self._started, self._server.memory()))
+
+    def growth(self):
+        """(seconds, bytes of memory at the start, bytes at the end) of the server that lived longest; each a median of ten seconds."""
+        life = max(self.lives, key=len)
+        settled = [size for age, size in life if age >= SETTLING] or [size for _, size in life]
+        return life[-1][0], statistics.median(settled[:10]), statistics.median(settled[-10:])
+
+    def tracebacks(self):
+        """Those that the servers and their processes printed, and those on the pages."""
+        printed = "".join(log.read_text() for log in sorted(self._folder.glob("server-*.log")))
+        return [*re.findall(r"^Traceback \(most recent call last\).*?^\S[^\n]*", printed, re.DOTALL | re.MULTILINE), *self.exceptions]
+
+    def orphans(self):
+        """Process ids of what is still there LEAVING seconds after the server, at most; they are ended."""
+        until = time.monotonic() + LEAVING
+        while (left := processes_of(self._folder)) and time.monotonic() < until:
+            time.sleep(0.5)
+        for process in left:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return left
+
+
+def processes_of(folder):
+    """Process ids of all whose runs go into this folder."""
+    mark, found = f"DESCENT_DATA_FOLDER={folder}".encode(), []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+def main():
+    """Run, and print with the aim beside each figure."""
+    parser = argparse.ArgumentParser(prog="benchmarks.soak", description=__doc__.partition(":")[0])
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--sessions", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        soak = Soak(Path(folder), arguments.sessions, arguments.seed)
+        asyncio.run(soak.run(arguments.minutes))
+        orphans, tracebacks = soak.orphans(), soak.tracebacks()
+    lived, first, last = soak.growth()
+    print(f"{arguments.sessions} sessions for {arguments.minutes:g} minutes; {len(soak.lives)} servers; {soak.killed} processes killed")
+    _print("runs lost", len(soak.lost), "0")
+    _print("seconds of training lost, at most", f"{max(soak.losses, default=0):.1f}", "<= 5")
+    _print(f"server's memory, MB, over a life of {lived:.0f} s", f"{first / 1e6:.0f} -> {last / 1e6:.0f}", "")
+    _print("growth of the server's memory, %", f"{100 * (last / first - 1):.1f}", "<= 15")
+    _print("processes left behind", len(orphans), "0")
+    _print_times("answer to a click, s", soak.answers, "<= 1")
+    _print_times("until a page or a run is back, s", soak.returns, "")
+    _print("pages that stood still while they played", soak.stuck, "0")
+    _print("tracebacks", len(tracebacks), "0")
+    for text, times in Counter([*soak.lost, *tracebacks]).items():
+        print(f"\n{times} times: {text}")
+    for text, times in soak.notices.items():
+        print(f"\nTold {times} times: {text}")
+
+
+def _print(name, value, aim):
+    print(f"{name:<44} {value!s:>31}   {aim and f'aim {aim}'}", flush=True)
+
+
+def _print_times(name, values, aim):
+    values = sorted(values) or [float("nan")]
+    p95 = values[round(0.95 * (len(values) - 1))]
+    _print(f"{name} ({len(values)})", f"median {statistics.median(values):8.2f}   p95 {p95:8.2f}", aim)
+
+
+if __name__ == "__main__":
+    main()
