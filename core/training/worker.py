@@ -368,6 +368,8 @@ def main(descriptor):
         last = "gone", f"The run was not looked at for {spoken(settings.exit_after)} and was put away."
     except ConfigError as error:
         last = "refused", error
+    except ConnectionError:
+        return  # the server went while this began
     except Exception as error:
         traceback.print_exc()
         last = "gone", f"The training process failed: {traceback.format_exception_only(error)[-1].strip()}."
