@@ -10,7 +10,7 @@ run: setup
 	$(BIN)/streamlit run app.py
 
 test: setup-test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 setup: .venv/installed
 

@@ -78,7 +78,7 @@ def test_trying_the_fixes_ends_in_a_table_and_the_winner_mends_the_run(broken):
     tab = broken
     tab.evaluate(KEEP)
     tab.get_by_role("button", name="Try the fixes").click()
-    expect(tab.locator(".trial").first).to_contain_text("✓")
+    expect(tab.locator(".trial").first).to_contain_text("✓", timeout=120_000)  # trials give way to all else
     expect(tab.locator(".trial", has_text="As it is")).to_contain_text("✕")
     expect(tab.locator(".evidence .curve")).not_to_have_count(0)
     tab.locator(".st-key-trial-0").get_by_role("button", name="Apply").click()

@@ -4,7 +4,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -175,11 +177,17 @@ for action in (lambda: saved(store, trainer), lambda: store.claim("a"), lambda: 
 """
 
 
+@pytest.fixture
+def readable():
+    """A folder that everybody may enter, as pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("there", [True, False])
-def test_what_lies_in_a_read_only_folder_can_be_read_and_nothing_else(tmp_path, there):
-    folder, id = tmp_path / "data", "none"
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
+def test_what_lies_in_a_read_only_folder_can_be_read_and_nothing_else(readable, there):
+    folder, id = readable / "data", "none"
     folder.mkdir()
     if there:
         store = Store(folder)
