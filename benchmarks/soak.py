@@ -226,8 +226,9 @@ class Visitor:
 
     async def _answered(self, what, began, answered, times=None):
         """Wait for the answer, which does not come when a process is killed meanwhile."""
-        await self._tab.until(lambda: answered() or self._in_trouble, PATIENCE)
-        if not self._tab.connected or (self._in_trouble and not answered()):
+        mending = self._in_trouble
+        await self._tab.until(lambda: answered() or (self._in_trouble and not mending), PATIENCE)
+        if not self._tab.connected or (self._in_trouble and not answered() and not mending):
             return
         (self._soak.answers if times is None else times).append(time.monotonic() - began)
         if not answered():
@@ -251,16 +252,15 @@ class Soak:
         """Have it run for so long, and end it."""
         began, seconds = time.monotonic(), 60 * minutes
         await self._start()
-        around = [asyncio.create_task(task) for task in (self._kill_workers(), self._kill_servers(began, seconds), self._watch_memory())]
-        visitors = [Visitor(self, number).stay(began + seconds) for number in range(self._sessions)]
         try:
-            await asyncio.gather(*visitors)
-            for task in around:
-                if task.done():
-                    task.result()
+            async with asyncio.TaskGroup() as group:
+                around = self._kill_workers(), self._kill_servers(began, seconds), self._watch_memory()
+                around = [group.create_task(work) for work in around]
+                visitors = [Visitor(self, number) for number in range(self._sessions)]
+                await asyncio.wait([group.create_task(visitor.stay(began + seconds)) for visitor in visitors])
+                for task in around:
+                    task.cancel()
         finally:
-            for task in around:
-                task.cancel()
             await asyncio.to_thread(self._server.stop)
 
     def lose(self, what):

@@ -162,9 +162,8 @@ class Tab:
                 self._on_readings()
             case "bidi_component" if widget.bytes:
                 await self._draw(widget, delta.fragment_id)
-            case kind if getattr(widget, "set_value", False):
-                self._states.pop(widget.id, None)
-                self._states |= {state.id: state for state in [_state(kind, widget)] if state}
+            case kind if kind in STATES and (widget.set_value or widget.id not in self._states):
+                self._states[widget.id] = STATES[kind](widget)
 
     async def _draw(self, component, fragment):
         """What live.js does: the run's id goes into the address, and the first drawing is told."""
@@ -204,22 +203,39 @@ class Tab:
                 self._timers.pop(fragment)[1].cancel()
 
 
-def _state(kind, widget):
-    """The state of a widget that the server has set; None where that is empty, or of a kind that is not needed here."""
-    state = WidgetState(id=widget.id)
-    match kind:
-        case "number_input" if widget.HasField("value"):
-            state.double_value = widget.value
-        case "slider" if widget.raw_value:
-            state.string_array_value.data.extend(widget.raw_value)
-        case "slider":
-            state.double_array_value.data.extend(widget.value)
-        case "selectbox" if widget.HasField("raw_value"):
-            state.string_value = widget.raw_value
-        case "button_group" | "multiselect":
-            state.string_array_value.data.extend(widget.raw_values)
-        case "checkbox":
-            state.bool_value = widget.value
-        case _:
-            return None
-    return state
+def _number(field):
+    value = ("value" if field.HasField("value") else None) if field.set_value else ("default" if field.HasField("default") else None)
+    return WidgetState(id=field.id, double_value=value and getattr(field, value))
+
+
+def _slider(slider):
+    if slider.options:
+        chosen = slider.raw_value if slider.set_value else [slider.options[int(index)] for index in slider.default]
+        return WidgetState(id=slider.id, string_array_value={"data": chosen})
+    return WidgetState(id=slider.id, double_array_value={"data": slider.value if slider.set_value else slider.default})
+
+
+def _choice(box):
+    if box.set_value:
+        return WidgetState(id=box.id, string_value=box.raw_value if box.HasField("raw_value") else None)
+    return WidgetState(id=box.id, string_value=box.options[box.default] if box.HasField("default") and box.options else None)
+
+
+def _choices(group):
+    names = [getattr(option, "content", option) for option in group.options]
+    return WidgetState(id=group.id, string_array_value={"data": group.raw_values if group.set_value else [names[i] for i in group.default]})
+
+
+def _toggle(box):
+    return WidgetState(id=box.id, bool_value=box.value if box.set_value else box.default)
+
+
+# Kind of widget -> its state as the server has set it, or as it begins
+STATES = {
+    "number_input": _number,
+    "slider": _slider,
+    "selectbox": _choice,
+    "button_group": _choices,
+    "multiselect": _choices,
+    "checkbox": _toggle,
+}
