@@ -170,7 +170,8 @@ class Visitor:
             await self._click("dismiss", lambda: not self._tab.widget("dismiss"))
         if can_press("recover"):
             self._course.stand()
-            await self._click("recover", lambda: not self._tab.widget("recover"), self._soak.returns)
+            pages = self._tab.pages  # the button may be there again at once, when the next process is killed as well
+            await self._click("recover", lambda: self._tab.pages > pages, self._soak.returns)
         elif can_press("drive here"):
             await self._click("drive here", lambda: self._tab.widget("play"))
         elif can_press("try again"):
