@@ -32,7 +32,7 @@ from core.training.snapshot_maker import SnapshotMaker
 from core.training.telemetry import Event
 from core.training.trainer import LIVE_CHANGES, needs_new_run
 
-NICENESS = 6  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
+NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 CHUNK = 0.010  # seconds of training between two looks at the connection
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back

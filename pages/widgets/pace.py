@@ -6,8 +6,8 @@ import threading
 import time
 from contextlib import contextmanager
 
-SHORTEST, LONGEST = 0.1, 1.6  # seconds from one picture to the next; in between by doubling
-SHARE = 0.2  # of one processor at most goes into the pictures of several pages: Python runs one thread at a time
+SHORTEST, LONGEST = 0.11, 1.76  # seconds from one picture to the next; in between by doubling
+SHARE = 0.15  # of one processor at most goes into the pictures of several pages: Python runs one thread at a time
 SLACK = 4  # times too long an interval gets before it is halved, so that it does not go to and fro
 MEMORY = 2.0  # seconds after which a page that was not drawn no longer counts
 

@@ -50,5 +50,5 @@ def test_the_interval_has_an_end_and_comes_back(clock):
 def test_an_interval_that_suits_stays(clock):
     pace = Pace()
     interval = play(pace, clock, range(4), 0.03)[0]
-    for cost in (0.02, 0.035, 0.025):
+    for cost in (0.02, 0.032, 0.025):
         assert play(pace, clock, range(4), cost)[0] == interval
