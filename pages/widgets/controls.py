@@ -6,6 +6,7 @@ What the controls show is the session's draft; a change goes through `Session.ed
 from __future__ import annotations
 
 import math
+import time
 
 import streamlit as st
 
@@ -28,6 +29,8 @@ EVERY_OPTIMIZER = ("optimizer.name", "optimizer.learning_rate", "optimizer.sched
 
 EMPTY = {"batch_size": "all", "clip_norm": "off"}  # what no value means
 SLIDERS = {"data.noise": 1.0, "data.test_fraction": 0.95}  # name -> where the slider ends, unless the value is beyond
+MOVED = "moved controls"  # in the tab's state: widget's key -> (what it showed before the page moved it, when)
+STALE = 1.0  # seconds for which a browser may not know yet that a control was moved
 LEARNING_RATES = (*(float(f"{digit}e{power}") for power in range(-5, 1) for digit in (1, 2, 3, 5)), 10.0)
 
 
@@ -68,7 +71,8 @@ def grid(*names):
 
 
 def changed(name):
-    session().edit(name, st.session_state[name])
+    if heard(name):
+        session().edit(name, st.session_state[name])
 
 
 def complaint(name):
@@ -87,7 +91,15 @@ def refusal(text):
 def show(key, value):
     """Have the widget with this key show `value`. Only a difference is written: it would undo what is being typed."""
     if key not in st.session_state or st.session_state[key] != value:
+        st.session_state.setdefault(MOVED, {})[key] = st.session_state.get(key), time.monotonic()
         st.session_state[key] = value
+
+
+def heard(key):
+    """Whether a change of this widget is a person's. A timer that fires before the browser knows where `show` has moved the widget still
+    sends where it was, which is no change at all."""
+    before, when = st.session_state.get(MOVED, {}).get(key, (None, -math.inf))
+    return not (session().restless and st.session_state[key] == before and time.monotonic() < when + STALE)
 
 
 def _choice(name, value, rule, common):
@@ -128,14 +140,25 @@ def learning_rate():
     """A slider over the decades, and beside it a field for any value."""
     name, slider = "optimizer.learning_rate", "learning rate slider"
     value, rule = session().draft[name], SETTINGS["optimizer.learning_rate"].metadata
-    show(slider, min(LEARNING_RATES, key=lambda rate: abs(math.log(rate / (value or rate)))))
+    show(slider, _mark(value))
     wide, narrow = st.columns([3, 2], vertical_alignment="bottom")
     with wide:
         st.select_slider(
             words.label(name), LEARNING_RATES, key=slider, format_func=lambda rate: f"{rate:g}", help=rule["help"],
-            on_change=lambda: session().edit(name, st.session_state[slider]),
+            on_change=_slide, args=(name, slider),
         )  # fmt: skip
     with narrow:
         common = {"label": "Any learning rate", "key": name, "help": rule["help"], "on_change": changed, "args": (name,)}
         _number(name, value, rule, common | {"label_visibility": "collapsed"})
     complaint(name)
+
+
+def _mark(rate):
+    """The slider's mark nearest to a learning rate."""
+    return min(LEARNING_RATES, key=lambda mark: abs(math.log(mark / (rate or mark))))
+
+
+def _slide(name, slider):
+    """The slider was moved; that it was put on the mark nearest to what stands in the field says nothing."""
+    if heard(slider) and st.session_state[slider] != _mark(session().draft[name]):
+        session().edit(name, st.session_state[slider])

@@ -8,7 +8,7 @@ from core.config import LayerConfig
 from core.limits import LIMITS
 from core.nn.activations import ACTIVATIONS
 from pages.widgets import words
-from pages.widgets.controls import complaint, show
+from pages.widgets.controls import complaint, heard, show
 from pages.widgets.session import session
 
 MOST_HIDDEN = 8  # that the page adds; a link may bring more
@@ -64,6 +64,8 @@ def _output_row(index, layer):
 
 
 def _changed(index, part, key):
+    if not heard(key):
+        return
     layers = _copy()
     layers[index][part] = st.session_state[key]
     session().edit("layers", layers)
@@ -71,6 +73,8 @@ def _changed(index, part, key):
 
 def _output_changed(index, key):
     """Softmax needs a unit for each class; of two classes any other output is usually one unit."""
+    if not heard(key):
+        return
     layers = _copy()
     activation = st.session_state[key]
     layers[index]["activation"] = activation

@@ -7,7 +7,7 @@ import streamlit as st
 from core.link import SETTINGS
 from core.presets import PRESETS
 from pages.widgets import faults, words
-from pages.widgets.controls import grid, learning_rate, refusal, show
+from pages.widgets.controls import grid, heard, learning_rate, refusal, show
 from pages.widgets.data import data
 from pages.widgets.network import layers
 from pages.widgets.session import session
@@ -49,7 +49,7 @@ def presets():
 
 
 def _load_preset():
-    if st.session_state["preset"]:
+    if st.session_state["preset"] and heard("preset"):
         session().load(PRESETS[st.session_state["preset"]].config)
 
 

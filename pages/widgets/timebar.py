@@ -7,7 +7,7 @@ import streamlit as st
 from core.config import differences
 from pages.charts.output import influence_text
 from pages.widgets import words
-from pages.widgets.controls import show
+from pages.widgets.controls import heard, show
 from pages.widgets.session import session
 
 START, NOW = "start", "now"
@@ -43,7 +43,7 @@ def _name(step, now):
 
 
 def _slide():
-    if not session().playing:
+    if not session().playing and heard("moment"):
         look_at(st.session_state["moment"])
 
 

@@ -10,6 +10,7 @@ from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.presets import OPENING, PRESETS
+from pages.widgets import controls
 
 WITHOUT_FILE = [name for name in SOURCES if name != "file"]
 
@@ -222,3 +223,29 @@ def test_a_picked_unit_can_be_edited(page):
     assert len(page.live_run.snapshot().events) == 2
     page.press("close unit")
     assert page.session.picked is None and "set" not in {button.key for button in page.button}
+
+
+class TestATimerThatIsBehind:
+    """It sends what a control showed before the page moved it, or the mark that the page has put the slider on."""
+
+    @pytest.fixture
+    def playing(self, page, monkeypatch):
+        monkeypatch.setattr(controls, "STALE", 60.0)  # a slow machine's second
+        page.session.awake = True
+        page.press("play").set("number_input", "optimizer.learning_rate", 0.09)
+        assert page.select_slider(key="learning rate slider").value == 0.1
+        return page
+
+    @pytest.mark.parametrize("behind", [0.03, 0.1])
+    def test_does_not_undo_what_was_typed(self, playing, behind):
+        playing.set("select_slider", "learning rate slider", behind)
+        assert playing.session.config.optimizer.learning_rate == playing.live_run.config.optimizer.learning_rate == 0.09
+
+    def test_does_not_bring_the_preset_back(self, playing):
+        assert playing.selectbox(key="preset").value is None
+        playing.set("selectbox", "preset", "spiral")
+        assert playing.session.config.optimizer.learning_rate == 0.09 and playing.live_run.snapshot().step > 0
+
+    def test_a_person_is_heard(self, playing):
+        playing.set("select_slider", "learning rate slider", 0.2)
+        assert playing.session.config.optimizer.learning_rate == 0.2
