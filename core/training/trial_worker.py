@@ -18,7 +18,7 @@ from core.limits import ConfigError
 from core.training import checkpoint
 from core.training.priority import give_way
 
-NICENESS = 12  # trials give way to live runs, and those to the page
+NICENESS = 14  # trials give way to live runs, and those to the page
 
 
 def main(descriptor):

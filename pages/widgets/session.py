@@ -49,7 +49,8 @@ class Session:
     the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this run,
     `run` is the id of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server trains
     it, so that it can only be looked at.
-    `awake` that the browser has drawn the page: a timer that fires earlier is answered without the widgets that it has not made yet.
+    `arrived` tells that the person has just come from another page, `awake` that the browser has drawn the page: a timer that fires
+    earlier is answered without the widgets that it has not made yet.
     """
 
     def __init__(self, query):
@@ -57,11 +58,12 @@ class Session:
         self.notice = self.problem = self.death = self.refusal = self.picked = self.speed = self.seen = None
         self.moment = self.tried_from = None
         self.now = 0
-        self.playing = self.explained = self.had_findings = self.awake = False
+        self.playing = self.explained = self.had_findings = self.awake = self.arrived = False
         self._query = query
         self._pressed, self._answered = (None, False), 0.0  # the last button and whether a timer ran then; when it was answered
         self._run = None
         self._tab = this_tab()
+        self._runs = set()  # ids of all that were seen here
         config, at, run = self._linked(query)
         self._adopt(config)
         self.start(at, run)
@@ -72,11 +74,14 @@ class Session:
         """Open the address's link when it is not what this page wrote there: the Back button, or a link from another page."""
         query = st.query_params.to_dict()
         if query == self._query:
+            self.arrived = False
             return
         before, self._query = self._query, query
         settings, run = stored_run(query)
-        if settings == stored_run(before)[0] and run in (None, self.run):
+        behind = run in self._runs and not self.arrived  # the browser has not heard yet that the run is another one now
+        if settings == stored_run(before)[0] and (run in (None, self.run) or behind):
             return
+        self.arrived = False
         config, at, run = self._linked(query)
         if run is not None:
             self._adopt(config)
@@ -209,6 +214,7 @@ class Session:
         self.playing = snapshot is not None and snapshot.status == "running"
         if snapshot is not None:
             self.run = snapshot.run or (self.run if self.foreign else None)
+            self._runs.add(self.run)
             self.seen, self.moment = snapshot, snapshot.moment
             self.now = snapshot.step if snapshot.moment is None else self.now
         return self.seen

@@ -5,7 +5,9 @@ import gc
 import os
 import signal
 
+from core.training import checkpoint
 from tests.app.conftest import Page
+from tests.core.live_runs import until
 
 
 def kill(page):
@@ -64,6 +66,7 @@ def test_a_session_that_is_over_takes_its_process_with_it():
 
 def test_a_dead_run_that_finds_no_room_keeps_its_offer(open_page, monkeypatch):
     page = open_page().press("epoch")
+    until(lambda: checkpoint.saved(page.live_run._path) and checkpoint.saved(page.live_run._path)[0] == 25)
     kill(page)
     page.run()
     monkeypatch.setattr(page.live_run, "_settings", dataclasses.replace(page.live_run._settings, max_runs=1))

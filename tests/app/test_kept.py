@@ -68,6 +68,18 @@ def test_a_second_tab_looks_until_it_drives(store, open_page, monkeypatch):
     assert second.step == 301
 
 
+def test_an_address_that_is_behind_does_not_bring_the_last_run_back(store, open_page):
+    page = open_page()
+    id = trained(page)
+    page.run().press("reset")
+    page.test.query_params["run"] = id  # as the browser has it until it hears of the reset
+    assert page.run().step == 0
+    del page.test.query_params["run"]
+    page.run().session.arrived = True
+    page.test.query_params["run"] = id  # as the list of runs links to it
+    assert page.run().step == 300
+
+
 @pytest.mark.parametrize("query", [{"run": "nonsense"}, {"run": "<b>'; DROP TABLE runs; --"}, {"run": "../../etc/passwd"}])
 def test_a_link_to_a_run_that_is_not_there_says_so(store, open_page, query):
     page = open_page(**query)

@@ -137,8 +137,8 @@ def test_findings_are_saved(start, store):
     run.play()
     until(lambda: run.snapshot().status == "nonfinite")
     id = kept(run)
-    found = until(lambda: (found := store.load(id)).findings and found)
-    assert found.status == "nonfinite" and "nonfinite" in {finding["code"] for finding in found.findings}
+    found = until(lambda: (found := store.load(id)) and "nonfinite" in [finding["code"] for finding in found.findings] and found)
+    assert found.status == "nonfinite"
     assert any(moment.pinned for moment in found.moments)
 
 

@@ -120,6 +120,7 @@ def test_edit_sets_one_weight(start, settings):
     for edit in edits:
         run.edit(*edit)
     assert len(run.snapshot().events) == 2
+    until(lambda: restored(settings, RunConfig(), 1).parameters()["b2"][0] == -0.5)
     parameters = restored(settings, RunConfig(), 1).parameters()
     one_step = Trainer(RunConfig()).run(1)
     for edit in edits:
