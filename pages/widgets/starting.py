@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 
 from core.config import LayerConfig, suggested_output
-from core.limits import ConfigError
+from core.experiments.store import StoreError
 from core.training.client import LiveRun, living
 from pages.widgets.keeping import store
+
+ENDING = 3.0  # seconds that such a process may take
 
 
 def started(config, speed, at, stored, owner):
@@ -34,14 +37,23 @@ def _start(future, config, speed, at, stored, owner):
 
 
 def _begun(config, stored, owner):
-    if stored and store().owner_of(stored) != owner:
+    if stored and not (store().owner_of(stored) == owner and _free(stored)):
         return LiveRun(config, run=stored)
+    return LiveRun(config, run=stored, kept=True, owner=owner)
+
+
+def _free(stored):
+    """Whether nobody trains the run, or soon nobody will: a process whose server is gone saves its run before it ends."""
+    until = time.monotonic() + ENDING
     try:
-        return LiveRun(config, run=stored, kept=True, owner=owner)
-    except ConfigError:
-        if not stored:
-            raise
-        return LiveRun(config, run=stored)
+        while (claim := store().claim(stored)) is None:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+    except StoreError:  # it can be read, and no more
+        return False
+    claim.release()
+    return True
 
 
 def suited_output(data, dataset):

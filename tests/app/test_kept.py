@@ -1,10 +1,12 @@
 """Runs that last, from the page: a link brings one back, one tab drives it, and on a shared server it is its owner's."""
 
+import threading
+
 import pytest
 
 from core.presets import OPENING, PRESETS
 from core.training.client import LiveRun
-from pages.widgets import keeping, session
+from pages.widgets import keeping, session, starting
 from tests.core.live_runs import until
 
 FOREIGN = "browser:somebody else's"
@@ -78,6 +80,20 @@ def test_an_address_that_is_behind_does_not_bring_the_last_run_back(store, open_
     page.run().session.arrived = True
     page.test.query_params["run"] = id  # as the list of runs links to it
     assert page.run().step == 300
+
+
+@pytest.mark.parametrize("patience", [0.1, 20.0])
+def test_a_run_that_another_server_trains_is_looked_at_or_waited_for(store, open_page, monkeypatch, patience):
+    theirs = LiveRun(OPENING, kept=True)
+    theirs.step(50)
+    id = until(lambda: theirs.snapshot().run)
+    monkeypatch.setattr(starting, "living", lambda id: None)
+    monkeypatch.setattr(starting, "ENDING", patience)
+    ending = threading.Timer(1.0, theirs.close)
+    ending.start()
+    page = open_page(run=id)
+    assert page.session.foreign == (patience < 1) and page.step == 50
+    ending.join()
 
 
 @pytest.mark.parametrize("query", [{"run": "nonsense"}, {"run": "<b>'; DROP TABLE runs; --"}, {"run": "../../etc/passwd"}])
