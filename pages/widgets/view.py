@@ -11,6 +11,8 @@ from pages.widgets.controls import show
 from pages.widgets.live import theme
 from pages.widgets.session import session
 
+CHOICES = ("hard_edges", "show_test", "histogram", "histogram_layer", "cause")
+
 
 def view_menu():
     """A menu with the choices."""
@@ -34,14 +36,7 @@ def view_menu():
 
 
 def view_options():
-    """The ViewOptions of this moment."""
+    """The ViewOptions of this moment; the usual ones where the menu was not drawn yet."""
     state = st.session_state
-    return ViewOptions(
-        hard_edges=state["view.hard_edges"],
-        show_test=state["view.show_test"],
-        histogram=state["view.histogram"],
-        histogram_layer=state["view.histogram_layer"],
-        cause=state["view.cause"],
-        theme=theme(),
-        picked=session().picked,
-    )
+    chosen = {name: state[f"view.{name}"] for name in CHOICES if f"view.{name}" in state}
+    return ViewOptions(**chosen, theme=theme(), picked=session().picked)
