@@ -140,6 +140,6 @@ def test_thousands_of_runs_are_listed_a_page_at_a_time(store, open_runs):
         store.save(dataclasses.replace(record, id=f"run{number}", moments=()))
     tab = tick(open_runs(), 0)
     expect(tab.get_by_text("1 to 100 of 3,000 runs")).to_be_visible()
-    tab.get_by_role("button", name="Older").click()
+    settled(tab).get_by_role("button", name="Older").click()
     expect(tab.get_by_text("101 to 200 of 3,000 runs")).to_be_visible()
     expect(tab.get_by_role("link", name="Open in playground")).to_be_visible()
