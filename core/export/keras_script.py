@@ -43,22 +43,17 @@ UNDER_THE_ROOT = "  # squared: Keras adds it under the root"
 def make(config, dataset, parameters, steps):
     """The script's bytes. It begins with the first weights, whatever `parameters` are now."""
     run = Run(config, dataset, steps)
-    return pieces.joined(
-        pieces.title(run, "A run of Descent in Keras 3.", "descent_run_keras.py"),
-        f'import keras\nimport numpy as np\n\nkeras.config.set_floatx("{config.dtype}")\n\n' + pieces.settings(run),
-        pieces.first_parameters(run),
+    return pieces.script(
+        run,
+        "A run of Descent in Keras 3.",
+        "descent_run_keras.py",
+        f'import keras\nimport numpy as np\n\nkeras.config.set_floatx("{config.dtype}")',
         _network(run),
         _loss(run),
         pieces.schedule(run),
         pieces.batches(run),
         _main(run),
-        pieces.data(run),
-        'if __name__ == "__main__":\n    main()',
     )
-
-
-def _fused(run):
-    return FUSED.get((run.config.loss, run.output))
 
 
 def _network(run):
@@ -66,7 +61,7 @@ def _network(run):
     penalty = f", kernel_regularizer=keras.regularizers.L1L2({', '.join(strengths)})" if strengths else ""
     lines = []
     for layer, entry in enumerate(run.config.layers, 1):
-        ends_here = layer == run.last and _fused(run)
+        ends_here = layer == run.last and run.fused(FUSED)
         note = f"  # the {entry.activation} is part of the loss" if ends_here else ""
         activation = "" if ends_here or entry.activation == "linear" else f", activation={_activation(entry.activation)}"
         lines.append(f"            keras.layers.Dense({entry.units}{activation}{penalty}),{note}")
@@ -92,7 +87,7 @@ def _activation(name):
 
 def _loss(run):
     code = LOSSES[run.config.loss]
-    if _fused(run) or not code.startswith(("p =", "return")):
+    if run.fused(FUSED) or not code.startswith(("p =", "return")):
         return ""
     return f'''
 def loss(y, a):
@@ -103,7 +98,7 @@ def loss(y, a):
 
 def _main(run):
     config = run.config
-    own = "loss" if _loss(run) else _fused(run) or LOSSES[config.loss]
+    own = "loss" if _loss(run) else run.fused(FUSED) or LOSSES[config.loss]
     clip = ", global_clipnorm=CLIP_NORM" if config.clip_norm else ""
     optimizer = OPTIMIZERS[config.optimizer.name]
     note = UNDER_THE_ROOT if "**2" in optimizer else ""

@@ -115,10 +115,11 @@ UPDATES = {
 def make(config, dataset, parameters, steps):
     """The script's bytes. It begins with the first weights, whatever `parameters` are now."""
     run = Run(config, dataset, steps)
-    return pieces.joined(
-        pieces.title(run, "A neural network from scratch, in NumPy: a run of Descent.", "descent_run.py"),
-        "import numpy as np\n\n" + pieces.settings(run),
-        pieces.first_parameters(run),
+    return pieces.script(
+        run,
+        "A neural network from scratch, in NumPy: a run of Descent.",
+        "descent_run.py",
+        "import numpy as np",
         *_activations(run),
         _forward(run),
         _loss(run),
@@ -129,18 +130,12 @@ def make(config, dataset, parameters, steps):
         _update(run),
         pieces.batches(run),
         _main(run),
-        pieces.data(run),
-        'if __name__ == "__main__":\n    main()',
     )
-
-
-def _fused(run):
-    return FUSED.get((run.config.loss, run.output))
 
 
 def _activations(run):
     names = [layer.activation for layer in run.config.layers]
-    sloped = names[:-1] if _fused(run) else names
+    sloped = names[:-1] if run.fused(FUSED) else names
     for name in dict.fromkeys(names):
         code = ACTIVATIONS[name]
         if code:
@@ -167,7 +162,7 @@ def forward(p, X):
 
 
 def _loss(run):
-    fused, code = _fused(run), LOSS_CODE[run.config.loss]
+    fused, code = run.fused(FUSED), LOSS_CODE[run.config.loss]
     penalty = " + penalty(p)" if run.penalized else ""
     of, values = ("z", "z, _") if fused else ("a", "_, a")
     gradient = "" if fused else f'\n\n\ndef loss_gradient(a, y):\n    """d loss / d a, of each output."""\n    {code.gradient}'
@@ -186,7 +181,7 @@ def evaluate(p, X, y):
 
 def _from(run):
     over = " and outputs" if run.sizes[-1] > 1 and LOSSES[run.config.loss].over_outputs == "mean" else ""
-    return over + (f", from the {run.output}'s z: its logarithm cannot overflow" if _fused(run) else "")
+    return over + (f", from the {run.output}'s z: its logarithm cannot overflow" if run.fused(FUSED) else "")
 
 
 def _penalty(run):
@@ -239,7 +234,7 @@ def _backward_arguments(run, y="y"):
 
 def _output_delta(run):
     last = run.last
-    if fused := _fused(run):
+    if fused := run.fused(FUSED):
         return fused.gradient.format(last=last)
     gradient, code = f"loss_gradient(a[{last}], y)", ACTIVATIONS[run.output]
     if code is None:

@@ -77,18 +77,25 @@ class Run:
         """Whether the data would be too long a text, so that they are read from DATA_FILE."""
         return sum(2 * _narrow(values).nbytes for values in self.arrays().values()) > EMBEDDED
 
+    def fused(self, losses):
+        """Of `losses`, {(loss, output activation): its form that takes the output's z}, this run's, or None."""
+        return losses.get((self.config.loss, self.output))
+
     @property
     def data_names(self):
         """The arrays' names as an assignment lists them."""
         return "X_train, y_train, X_test, y_test" if len(self.dataset.test) else "X_train, y_train"
 
 
-def joined(*sections):
-    """The sections that there are, two blank lines apart, as UTF-8."""
-    return ("\n\n\n".join(section.strip("\n") for section in sections if section) + "\n").encode()
+def script(run, how, command, imports, *sections):
+    """The bytes of a whole script: `how` it is written, what `command` starts it, and what is its own between first weights and data.
+    A section that is empty is left out."""
+    first = _title(run, how, command), f"{imports}\n\n{_settings(run)}", _first_parameters(run)
+    parts = *first, *sections, _data(run), 'if __name__ == "__main__":\n    main()'
+    return ("\n\n\n".join(part.strip("\n") for part in parts if part) + "\n").encode()
 
 
-def title(run, how, command):
+def _title(run, how, command):
     """The docstring: what the script does and what the run is."""
     config, layers = run.config, run.config.layers
     source = SOURCES[config.data.source]
@@ -114,7 +121,7 @@ def plain(name):
     return name.replace("_", " ")
 
 
-def settings(run):
+def _settings(run):
     """The constants that the script uses."""
     config = run.config
     optimizer, schedule = config.optimizer, config.optimizer.schedule
@@ -172,7 +179,7 @@ def needs_generator(init):
     return "rng" in WEIGHTS[init.weights] + BIASES[init.bias]
 
 
-def first_parameters(run):
+def _first_parameters(run):
     """The function that makes the first weights and biases, the very ones that Descent begins with."""
     init = run.config.init
     weights, biases = _scaled(WEIGHTS[init.weights], init.scale), _scaled(BIASES[init.bias], init.bias_scale)
@@ -266,7 +273,7 @@ def report(run, how):
 '''
 
 
-def data(run):
+def _data(run):
     """The function `data` that gives the samples: carried in the text, or, when that would be too long, read from DATA_FILE."""
     about = '"""The samples as the network is fed them, a row each: features chosen, inputs and targets scaled."""'
     arrays = run.arrays()

@@ -52,30 +52,25 @@ REMARKS = {"adam": "    # PyTorch corrects the bias before it adds EPSILON, Desc
 def make(config, dataset, parameters, steps):
     """The script's bytes. It begins with the first weights, whatever `parameters` are now."""
     run = Run(config, dataset, steps)
-    return pieces.joined(
-        pieces.title(run, "A run of Descent in PyTorch.", "descent_run_pytorch.py"),
-        "import numpy as np\nimport torch\nfrom torch import nn\n\n" + pieces.settings(run),
-        pieces.first_parameters(run),
+    return pieces.script(
+        run,
+        "A run of Descent in PyTorch.",
+        "descent_run_pytorch.py",
+        "import numpy as np\nimport torch\nfrom torch import nn",
         _network(run),
         _loss(run),
         _penalty(run),
         pieces.schedule(run),
         pieces.batches(run),
         _main(run),
-        pieces.data(run),
-        'if __name__ == "__main__":\n    main()',
     )
-
-
-def _fused(run):
-    return FUSED.get((run.config.loss, run.output))
 
 
 def _network(run):
     lines = []
     for layer, entry in enumerate(run.config.layers, 1):
         inputs, units = run.sizes[layer - 1 : layer + 1]
-        ends_here = layer == run.last and _fused(run)
+        ends_here = layer == run.last and run.fused(FUSED)
         note = f"  # the {entry.activation} is part of the loss" if ends_here else ""
         lines.append(f"        nn.Linear({inputs}, {units}, dtype=torch.{run.config.dtype}),{note}")
         if ACTIVATIONS[entry.activation] and not ends_here:
@@ -98,11 +93,11 @@ def network():
 
 def _loss(run):
     penalty = " + penalty(model)" if run.penalized else ""
-    of = "z" if _fused(run) else "a"
+    of = "z" if run.fused(FUSED) else "a"
     return f'''
 def loss({of}, y):
     """{pieces.plain(run.config.loss).capitalize()}, the mean over samples."""
-    {_fused(run) or LOSSES[run.config.loss]}
+    {run.fused(FUSED) or LOSSES[run.config.loss]}
 
 
 @torch.no_grad()
