@@ -110,7 +110,7 @@ class LiveRun:
         return self._reconfigure("change", patch)
 
     def fork(self, at, patch=None):
-        """Go back to step `at` and stand there: another path begins, and what was behind `at` is forgotten.
+        """Go back to step `at` and stand there: another path begins, which the store keeps as a run of its own.
 
         With a `patch` its settings hold from there on; but when a living run cannot change them, it is step 0 of a new run with the
         settings of that moment and these. Where too much training would have to be replayed to get to `at`, it is the nearest moment
