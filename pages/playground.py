@@ -16,6 +16,7 @@ import streamlit as st  # noqa: E402
 
 from core.link import RUN  # noqa: E402
 from pages.charts import panels  # noqa: E402
+from pages.widgets.echoes import answered  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
 from pages.widgets.fixes import fixes  # noqa: E402
 from pages.widgets.pace import pace  # noqa: E402
@@ -53,7 +54,7 @@ def live():
         st.fragment(tick, run_every=pace.interval(id(session())) if session().playing else WAIT)(session().doing, *places)
     else:
         st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
-    session().answered()
+    answered()
 
 
 def tick(was_doing, *places):

@@ -6,7 +6,6 @@ What the controls show is the session's draft; a change goes through `Session.ed
 from __future__ import annotations
 
 import math
-import time
 
 import streamlit as st
 
@@ -14,6 +13,7 @@ from core.data.sources import SOURCES
 from core.link import SETTINGS
 from core.nn.optimizers import OPTIMIZERS
 from pages.widgets import words
+from pages.widgets.echoes import heard, moved
 from pages.widgets.session import session
 
 # Settings that mean nothing for some values of others: name -> does it apply, from the draft
@@ -29,8 +29,6 @@ EVERY_OPTIMIZER = ("optimizer.name", "optimizer.learning_rate", "optimizer.sched
 
 EMPTY = {"batch_size": "all", "clip_norm": "off"}  # what no value means
 SLIDERS = {"data.noise": 1.0, "data.test_fraction": 0.95}  # name -> where the slider ends, unless the value is beyond
-MOVED = "moved controls"  # in the tab's state: widget's key -> (what it showed before the page moved it, when)
-STALE = 1.0  # seconds for which a browser may not know yet that a control was moved
 LEARNING_RATES = (*(float(f"{digit}e{power}") for power in range(-5, 1) for digit in (1, 2, 3, 5)), 10.0)
 
 
@@ -91,15 +89,8 @@ def refusal(text):
 def show(key, value):
     """Have the widget with this key show `value`. Only a difference is written: it would undo what is being typed."""
     if key not in st.session_state or st.session_state[key] != value:
-        st.session_state.setdefault(MOVED, {})[key] = st.session_state.get(key), time.monotonic()
+        moved(key)
         st.session_state[key] = value
-
-
-def heard(key):
-    """Whether a change of this widget is a person's. A timer that fires before the browser knows where `show` has moved the widget still
-    sends where it was, which is no change at all."""
-    before, when = st.session_state.get(MOVED, {}).get(key, (None, -math.inf))
-    return not (session().restless and st.session_state[key] == before and time.monotonic() < when + STALE)
 
 
 def _choice(name, value, rule, common):

@@ -8,7 +8,8 @@ from core.config import LayerConfig
 from core.limits import LIMITS
 from core.nn.activations import ACTIVATIONS
 from pages.widgets import words
-from pages.widgets.controls import complaint, heard, show
+from pages.widgets.controls import complaint, show
+from pages.widgets.echoes import heard
 from pages.widgets.session import session
 
 MOST_HIDDEN = 8  # that the page adds; a link may bring more

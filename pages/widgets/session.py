@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import time
 
 import streamlit as st
 
@@ -24,7 +22,6 @@ from pages.widgets.starting import started, suited_output
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
-ECHO = 0.04  # seconds after the answer to a press within which it may come again; a person, or a test, has not seen the answer yet
 DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
 LOOKS = ("snapshot", "export")  # what leaves a run alone
 ELSEWHERE = "This run is only looked at here: it is driven in another tab, or it is somebody else's"
@@ -46,11 +43,10 @@ class Session:
     the person must know first. `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `playing` is how the run
     was last seen, `speed` its steps a second (None: all that can be had), `picked` the unit looked at: (layer from 1, index from 0),
     `seen` the last Snapshot. `moment` is the past step that is shown (None: the present), `now` the run's own. `tried_from` is where
-    the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this run,
-    `run` is the id of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server trains
-    it, so that it can only be looked at.
-    `arrived` tells that the person has just come from another page, `awake` that the browser has drawn the page: a timer that fires
-    earlier is answered without the widgets that it has not made yet.
+    the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this run. `run` is the id
+    of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server trains it, so that it
+    can only be looked at. `arrived` tells that the person has just come from another page, `awake` that the browser has drawn the page:
+    a timer that fires earlier is answered without the widgets that it has not made yet.
     """
 
     def __init__(self, query):
@@ -60,7 +56,6 @@ class Session:
         self.now = 0
         self.playing = self.explained = self.had_findings = self.awake = self.arrived = False
         self._query = query
-        self._pressed, self._answered = (None, False), 0.0  # the last button and whether a timer ran then; when it was answered
         self._run = None
         self._tab = this_tab()
         self._runs = set()  # ids of all that were seen here
@@ -195,7 +190,7 @@ class Session:
 
     def act(self, action, *arguments):
         """Call this method of the run; a worker that died meanwhile shows at the next look. Who only watches can only look."""
-        if action not in ("snapshot", "export") and self.watching:
+        if action not in LOOKS and self.watching:
             self.notice = ELSEWHERE
             return None
         try:
@@ -250,18 +245,6 @@ class Session:
             self.death = self.moment = None
             self._adopt_from(run)
 
-    def is_echo(self, button):
-        """Whether this press of a button is the one before once more: a timer that fires while the browser sends it sends it, too, and
-        on a busy server the second is heard when the first has been answered."""
-        if self._pressed == (button, True) and time.monotonic() < self._answered + ECHO:
-            return True
-        self._pressed, self._answered = (button, self.restless), math.inf
-        return False
-
-    def answered(self):
-        """The page has been drawn: if a button was pressed, that was the answer."""
-        self._answered = min(self._answered, time.monotonic())
-
     # The past, and fixes
 
     def settings_since(self):
@@ -270,7 +253,7 @@ class Session:
         return {name: now[name] for name in LIVE_CHANGES if now[name] != then[name]}
 
     def go_on_from(self, at, patch=None):
-        """Go on from step `at` with the settings of then, or with these changed; what came after it is forgotten."""
+        """Go on from step `at` with the settings of then, or with these changed: that is another run."""
         try:
             forked = self.act("fork", at, patch)
         except ConfigError as error:

@@ -7,8 +7,9 @@ import streamlit as st
 from core.link import SETTINGS
 from core.presets import PRESETS
 from pages.widgets import faults, words
-from pages.widgets.controls import grid, heard, learning_rate, refusal, show
+from pages.widgets.controls import grid, learning_rate, refusal, show
 from pages.widgets.data import data
+from pages.widgets.echoes import heard
 from pages.widgets.network import layers
 from pages.widgets.session import session
 

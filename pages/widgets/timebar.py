@@ -7,7 +7,8 @@ import streamlit as st
 from core.config import differences
 from pages.charts.output import influence_text
 from pages.widgets import words
-from pages.widgets.controls import heard, show
+from pages.widgets.controls import show
+from pages.widgets.echoes import heard
 from pages.widgets.session import session
 
 START, NOW = "start", "now"

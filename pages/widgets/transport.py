@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.widgets import words
 from pages.widgets.controls import show
+from pages.widgets.echoes import pressed_again
 from pages.widgets.gauge import gauge, use_stable_rate
 from pages.widgets.session import session
 from pages.widgets.take_home import take_home
@@ -49,7 +50,7 @@ def _button(label, action, icon, **settings):
 
 
 def _act(action):
-    if session().is_echo(action):
+    if pressed_again(action):
         return
     if action == "new_seed":
         session().edit("seed", (session().config.seed + 1) % 2**31)

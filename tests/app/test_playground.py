@@ -10,7 +10,7 @@ from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.presets import OPENING, PRESETS
-from pages.widgets import controls
+from pages.widgets import echoes
 
 WITHOUT_FILE = [name for name in SOURCES if name != "file"]
 
@@ -230,7 +230,7 @@ class TestATimerThatIsBehind:
 
     @pytest.fixture
     def playing(self, page, monkeypatch):
-        monkeypatch.setattr(controls, "STALE", 60.0)  # a slow machine's second
+        monkeypatch.setattr(echoes, "BEHIND", 60.0)  # a slow machine's second
         page.session.awake = True
         page.press("play").set("number_input", "optimizer.learning_rate", 0.09)
         assert page.select_slider(key="learning rate slider").value == 0.1
@@ -249,3 +249,9 @@ class TestATimerThatIsBehind:
     def test_a_person_is_heard(self, playing):
         playing.set("select_slider", "learning rate slider", 0.2)
         assert playing.session.config.optimizer.learning_rate == 0.2
+
+    def test_does_not_press_a_button_once_more(self, playing, monkeypatch):
+        monkeypatch.setattr(echoes, "AGAIN", 60.0)
+        assert playing.press("new_seed").press("new_seed").session.config.seed == 1
+        monkeypatch.setattr(echoes, "AGAIN", 0.0)
+        assert playing.press("new_seed").session.config.seed == 2
