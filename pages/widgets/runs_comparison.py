@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import streamlit as st
 from core.experiments.comparison import AXES, learned, parting, positions, rows_of, start_alike, varying
 from core.experiments.record import StoredRun
 from core.experiments.store import StoreError
+from pages.charts.document import document
 from pages.charts.runs import MOST, Line, parallel, run_panels
 from pages.widgets import words
 from pages.widgets.keeping import store
@@ -65,9 +67,18 @@ def comparison(rows, table):
     if len(rows) > 1 and (settings := _parallel(rows)):
         panels["whole_settings"] = settings
     live_figures(panels, key="runs figures")
+    _download(panels, names)
     if len(drawn) > 1:
         _partings([one.run for one in drawn])
         _settings(names, [one.run.config for one in drawn])
+
+
+def _download(panels, names):
+    st.download_button(
+        "Charts as HTML", partial(document, " · ".join(names), panels, theme()), "descent_charts.html", "text/html", key="runs.charts",
+        on_click="ignore", icon=":material/download:",
+        help="One page with all of these charts, to look at and to zoom anywhere. A single one as PNG: the camera above it.",
+    )  # fmt: skip
 
 
 def _told(row, table):

@@ -9,9 +9,12 @@ import streamlit as st
 from core.export import EXPORTS
 from core.export.imported import read
 from core.limits import LIMITS, ConfigError
+from pages.charts import panels
+from pages.charts.document import document
 from pages.widgets import words
 from pages.widgets.controls import refusal
 from pages.widgets.session import session
+from pages.widgets.view import view_options
 
 ICONS = {"text/x-python": "code"}  # by MIME type; all else is plain data
 WIDTH = 280  # pixels: a long refusal makes the menu longer, not wider
@@ -25,6 +28,7 @@ def take_home(snapshot):
         st.caption("This run, to read, to run and to use elsewhere.")
         for name, export in EXPORTS.items():
             _download(name, export)
+        _charts()
         if snapshot.events:
             st.caption("Scripts train with the settings of now from the beginning: what was changed on the way is not in them.")
         _uploader(snapshot.inputs)
@@ -36,6 +40,19 @@ def _download(name, export):
         export.title, partial(session().act, "export", name), export.file_name, export.mime, key=f"export {name}", on_click="ignore",
         icon=f":material/{ICONS.get(export.mime, 'deployed_code')}:", width="stretch", disabled=refused is not None,
         help=f"Not with a broken backprop: {export.title} is right code only." if refused else export.about,
+    )  # fmt: skip
+
+
+def _charts():
+    here, options = session(), view_options()
+
+    def made():
+        return document("A run of Descent", panels(here.seen, options), options.theme)
+
+    st.download_button(
+        "Charts", made, "descent_charts.html", "text/html", key="charts", on_click="ignore",
+        icon=":material/bar_chart:", width="stretch",
+        help="One HTML page with all charts as they stand, to look at and to zoom anywhere. A single one as PNG: the camera above it.",
     )  # fmt: skip
 
 

@@ -126,6 +126,24 @@ def test_a_run_goes_out_as_a_file_and_comes_in_again(store, open_runs, tmp_path)
     assert set(store.table()["step"]) == {120}
 
 
+def test_the_charts_go_out_as_a_page_that_needs_no_server(store, open_runs, tmp_path):
+    for steps in (20, 120):
+        saved(store, trained(steps))
+    tab = drawn(tick(open_runs(viewport={"width": 1280, "height": 2200}), 0, 1))
+    shown = titles(tab)
+    with tab.expect_download() as file:
+        tab.get_by_role("button", name="Charts as HTML").click()
+    file.value.save_as(tmp_path / "charts.html")
+    tab.context.set_offline(True)
+    page, problems = tab.context.new_page(), []
+    page.on("pageerror", lambda problem: problems.append(problem))
+    page.goto(f"file://{tmp_path / 'charts.html'}")
+    expect(page.locator("figure .main-svg").first).to_be_visible()
+    assert page.locator("h2").all_inner_texts() == shown
+    assert page.locator("figure").filter(has=page.locator(".main-svg")).count() == len(shown)
+    assert problems == []
+
+
 def test_a_run_opens_in_the_playground_where_it_stood(store, open_runs):
     id = saved(store, trained(345))
     tab = tick(open_runs(), 0)
