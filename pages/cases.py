@@ -15,7 +15,7 @@ from pages.charts.cases import pair_panels  # noqa: E402
 from pages.widgets import closely, words  # noqa: E402
 from pages.widgets.controls import show  # noqa: E402
 from pages.widgets.frame import head  # noqa: E402
-from pages.widgets.live import live_figures, preload, theme  # noqa: E402
+from pages.widgets.live import live_figures, theme  # noqa: E402
 from pages.widgets.pair import pair  # noqa: E402
 
 TICK = 0.15  # seconds from one look at playing runs to the next
@@ -157,7 +157,6 @@ def state(side):
     st.html(f'<div class="found"><div><b>{html.escape(figures)}</b></div>{entries or nothing}</div>')
 
 
-preload()
 head("Cases", "Programs that people posted because they did not work: as they were, beside what mends them, on the same seed.")
 the_case = chosen()
 story(the_case)

@@ -4,10 +4,7 @@ from pages.widgets.frame import guard
 
 guard()
 
-from pages.widgets.live import live_figures, preload  # noqa: E402
-
-preload()  # while the rest of the page is still being imported
-
+from pages.widgets.live import live_figures  # noqa: E402
 from pages.widgets.session import session  # noqa: E402
 
 session()  # its training process starts meanwhile, too
@@ -90,10 +87,11 @@ def pick(layer, index):
 
 
 session().follow_address()
-sidebar()
+draw_folded = sidebar()
 notice()
 if session().ready():
     live()
 else:
     no_room()
+draw_folded()
 thumbnails("data-source")

@@ -12,7 +12,6 @@ from core.experiments.store import StoreError  # noqa: E402
 from pages.widgets import words  # noqa: E402
 from pages.widgets.frame import head  # noqa: E402
 from pages.widgets.keeping import owner, store  # noqa: E402
-from pages.widgets.live import preload  # noqa: E402
 from pages.widgets.runs_actions import actions, bring_in, messages  # noqa: E402
 from pages.widgets.runs_comparison import comparison  # noqa: E402
 from pages.widgets.runs_list import chosen, filtered, filters, runs_list  # noqa: E402
@@ -66,6 +65,5 @@ def page():
         comparison(picked, table)
 
 
-preload()
 head("Runs", "Every run that trained is kept: look back, compare, go on from where it was, hand it on.")
 page()

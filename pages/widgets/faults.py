@@ -21,13 +21,18 @@ def heading():
     return f"Break the backprop :orange-badge[:material/bug_report: {on} on]" if on else "Break the backprop"
 
 
-def faults():
-    """All switches, by kind; below one that is on, how and where the mistake is made, and what to watch for."""
+def summary():
+    """What is on; returns where the switches go."""
     complaint("faults")
-    plan, chosen = _plan(), _by_family(session().draft["faults"])
-    if chosen:
+    if chosen := _by_family(session().draft["faults"]):
         st.caption(f":orange[:material/bug_report:] {', '.join(FAULTS[name].title for name in chosen)}")
-    with st.expander("Mistakes to switch on"), st.container(gap="xsmall"):
+    return st.expander("Mistakes to switch on")
+
+
+def switches():
+    """All switches, by kind; below one that is on, how and where the mistake is made, and what to watch for."""
+    plan, chosen = _plan(), _by_family(session().draft["faults"])
+    with st.container(gap="xsmall"):
         st.caption("Mistakes that people make in a backward pass of their own. Each starts the run anew.")
         for kind in KINDS:
             families = [fault for fault in FAULTS.values() if fault.kind == kind and not fault.of]

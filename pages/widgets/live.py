@@ -35,7 +35,7 @@ def theme():
 
 def preload():
     """Have the browser fetch Plotly's script while the page is still being made."""
-    _preload(key="preload", data=_plotly_url())
+    _preload(key="preload", data=_plotly_url().encode())  # a text would be looked at as if it were a table, for which pandas is imported
 
 
 def live_figures(figures, key, on_pick=None, on_drawn=None, address=None):

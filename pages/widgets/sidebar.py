@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.link import SETTINGS
@@ -15,7 +17,7 @@ from pages.widgets.session import session
 
 
 def sidebar():
-    """All controls of the configuration."""
+    """All controls of the configuration but those that are folded away: what this returns draws them, once the charts are on their way."""
     session().explained = False
     with st.sidebar, st.container(gap="xsmall"):
         st.markdown("### Descent")
@@ -24,17 +26,25 @@ def sidebar():
         presets()
         section("Data", data)
         section("Network", layers)
-        section("Training", training)
-        section(faults.heading(), faults.faults)
-        problem = session().problem
-        if problem and not session().explained:
-            with top:
-                refusal(words.complaint(problem))
+        more = section("Training", training)
+        switches = section(faults.heading(), faults.summary)
+    return partial(_folded, top, more, switches)
+
+
+def _folded(top, more, switches):
+    with more:
+        _more()
+    with switches:
+        faults.switches()
+    problem = session().problem
+    if problem and not session().explained:
+        with top:
+            refusal(words.complaint(problem))
 
 
 def section(title, content):
     st.markdown(f"#### {title}")
-    content()
+    return content()
 
 
 def presets():
@@ -55,11 +65,17 @@ def _load_preset():
 
 
 def training():
-    """Loss, optimizer, learning rate and batches; the rest under More."""
-    names = [name for name, spec in SETTINGS.items() if "kind" in spec.metadata and not name.startswith("data.")]
-    optimizer = [name for name in names if name.startswith("optimizer.") and name not in ("optimizer.name", "optimizer.learning_rate")]
+    """Loss, optimizer, learning rate and batches; returns where the rest goes."""
+    optimizer = [name for name in _names() if name.startswith("optimizer.") and name not in ("optimizer.name", "optimizer.learning_rate")]
     grid("loss", "optimizer.name")
     learning_rate()
     grid(*optimizer, "batch_size")
-    with st.expander("More"):
-        grid(*(name for name in names if name not in ("loss", "batch_size") and not name.startswith("optimizer.")))
+    return st.expander("More")
+
+
+def _more():
+    grid(*(name for name in _names() if name not in ("loss", "batch_size") and not name.startswith("optimizer.")))
+
+
+def _names():
+    return [name for name, spec in SETTINGS.items() if "kind" in spec.metadata and not name.startswith("data.")]

@@ -24,7 +24,9 @@ ARROW = '<path d="M16 21V8m-6 6 6-6 6 6M7 25h18" fill="none" stroke="#808b96" st
 @st.fragment(key="thumbnails")
 def thumbnails(key):
     """Style the segmented control with this key, whose options are the SOURCES. They are drawn once for all sessions, in the
-    background: the tables alone take seconds to import. They are waited for once the page is awake, and are to be drawn again then."""
+    background: the tables alone take seconds to import, so that begins, and they are waited for, once the first page is awake."""
+    if not session().awake and not _drawings.cache_info().currsize:
+        return
     drawings = _drawings()
     if drawings.done():
         rules = (
