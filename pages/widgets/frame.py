@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.widgets.session import KEY
+from pages.widgets.live import preload
 
 STYLE = Path(__file__).with_name("style.css")
 PAGES_STYLE = Path(__file__).with_name("pages.css")
@@ -18,6 +18,9 @@ PAGE = "page last shown"
 def frame():
     """Set up the browser's page and return the page to run, from the address."""
     st.set_page_config(page_title="Descent", page_icon=str(ICON), layout="wide", initial_sidebar_state=340)
+    preload()  # the browser needs a second for Plotly's script: time in which all else is imported
+    from pages.widgets.session import KEY  # not sooner
+
     st.html(STYLE)
     st.session_state[FRAMED] = True
     playground = "pages/playground.py"

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from core.diagnosis.doctor.examples import example
-from tests.browser.test_playground import settled
+from tests.browser.test_playground import expect_true, settled
 
 
 def drawn(tab):
@@ -25,6 +25,21 @@ def test_a_cold_deep_link_opens_on_a_server_that_nobody_visited(start_server, op
     expect(tab.get_by_text(words).first).to_be_visible()
     expect(tab.get_by_text("Page not found")).to_have_count(0)
     expect(tab.get_by_role("link", name="Doctor")).to_be_visible()
+
+
+def test_the_sidebar_is_as_wide_as_its_controls_need_and_can_be_closed(start_server, open_tab):
+    tab = open_tab(at=start_server())  # nobody visited: Streamlit opens the sidebar before it knows how wide it is to be
+    play, sidebar = tab.get_by_role("button", name=re.compile("^Play")), tab.get_by_test_id("stSidebar")
+    expect(play).to_be_enabled()
+    drawn(settled(tab))
+    assert sidebar.bounding_box()["width"] == 340
+    sidebar.hover()
+    tab.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    expand = tab.get_by_test_id("stExpandSidebarButton")
+    expect(expand).to_be_visible()
+    expect_true(lambda: expand.bounding_box()["x"] + expand.bounding_box()["width"] <= play.bounding_box()["x"])
+    expand.click()
+    expect(tab.get_by_text("Build a small network")).to_be_in_viewport()
 
 
 def test_an_upload_to_the_doctor_is_answered(open_tab):
