@@ -160,7 +160,7 @@ class Tab:
             case "html" if 'class="reading ' in widget.body:
                 self.readings = {html.unescape(name): html.unescape(value) for name, value in READING.findall(widget.body)}
                 self._on_readings()
-            case "bidi_component" if widget.bytes:
+            case "bidi_component" if widget.component_name.endswith("figures"):
                 await self._draw(widget, delta.fragment_id)
             case kind if kind in STATES and (widget.set_value or widget.id not in self._states):
                 self._states[widget.id] = STATES[kind](widget)

@@ -45,7 +45,7 @@ def chosen():
 def story(case):
     """What its author saw, and what is wrong: formula beside formula, line beside line."""
     st.markdown(f"##### {case.title}")
-    st.markdown(f"{case.complaint}  \n:gray[Posted in {words.literal(case.source)}]")
+    st.markdown(case.complaint)
     with st.expander("What is wrong, formula by formula", expanded=True):
         for slip in case.slips:
             wrong, right = st.columns(2)

@@ -88,13 +88,14 @@ class Prospect(NamedTuple):
     calm: bool
 
 
-def forecast(trainer, budget=BEFORE):
+def forecast(trainer, budget=BEFORE, between=None):
     """The Forecast of a Trainer at its present step; `budget` (microseconds, estimated) bounds samples and look ahead.
 
-    The same run at the same step gives the same Forecast.
+    The same run at the same step gives the same Forecast. `between`, if given, is called without arguments between the pieces of the
+    work; what it raises ends that.
     """
     with np.errstate(all="ignore"):
-        stage = _Stage(trainer, budget)
+        stage = _Stage(trainer, budget, between or (lambda: None))
         plain, steep = stage.sharpness()
         factor = _largest_factor(trainer)
         rate = trainer.config.optimizer.learning_rate * factor
@@ -127,7 +128,8 @@ def _largest_factor(trainer):
 class _Stage:
     """A run with the training samples that its forecast looks at, and how far it can afford to look."""
 
-    def __init__(self, trainer, budget):
+    def __init__(self, trainer, budget, between):
+        self._between = between
         self.trainer, self.network, self.optimizer = trainer, trainer.network, OPTIMIZERS[trainer.config.optimizer.name]
         self._sharpness_budget, self._ahead_budget = budget / 2, budget / 4  # the last quarter is for the largest stable rate
         if self.optimizer.preconditioner:
@@ -176,7 +178,12 @@ class _Stage:
         network = self.network
         affordable = self._sharpness_budget / self._product_cost(self.samples)
         products = int(max(FEWEST_PRODUCTS, min(PRODUCTS, BASIS_BYTES // network.vector.nbytes, affordable)))
-        return largest_eigenvalue(product, network.vector.size, network.dtype, products, TOLERANCE)
+
+        def piece(v):
+            self._between()
+            return product(v)
+
+        return largest_eigenvalue(piece, network.vector.size, network.dtype, products, TOLERANCE)
 
     def _preconditioner(self):
         """As it is; or, before the optimizer has seen enough gradients, as it would be if the run stood still until then."""
@@ -191,6 +198,7 @@ class _Stage:
         steps = np.array(_looks(self._affordable_updates(rehearsal.update_cost)))
         before, losses = self._loss(rehearsal.network), np.full(len(steps), math.inf)
         for look, step in enumerate(steps):
+            self._between()
             losses[look] = self._loss(rehearsal.advance(step - rehearsal.updates).network)
             if not math.isfinite(losses[look]):
                 break

@@ -41,9 +41,9 @@ class Outlook:
         self._history.drop_after(step)
         self.forget()
 
-    def look(self):
-        """Look ahead thoroughly: the run stands still."""
-        self._look(BEFORE)
+    def look(self, between):
+        """Look ahead thoroughly: the run stands still. `between` is called between the pieces of that, and may raise to give it up."""
+        self._look(BEFORE, between)
 
     def glance(self):
         """Look ahead if it is time to: the run trains meanwhile."""
@@ -53,9 +53,10 @@ class Outlook:
         self._look(LIVE)
         self._next = time.monotonic() + max(EVERY, (time.thread_time() - began) / SHARE)
 
-    def _look(self, budget):
-        self._made_at = step = self._trainer.step
-        self.forecast = foreseen(self._trainer, budget)
+    def _look(self, budget, between=None):
+        step = self._trainer.step
+        self.forecast = foreseen(self._trainer, budget, between)
+        self._made_at = step
         self.first = self.first or self.forecast
         if self.forecast and math.isfinite(self.forecast.ratio):
             self._history.drop_after(step - 1)
@@ -68,9 +69,9 @@ class Outlook:
         return GaugeHistory(rows[:, 0], rows[:, 1])
 
 
-def foreseen(trainer, budget):
+def foreseen(trainer, budget, between=None):
     """The Forecast of a Trainer; None where there is no memory for it."""
     try:
-        return forecast(trainer, budget)
+        return forecast(trainer, budget, between)
     except MemoryError:
         return None

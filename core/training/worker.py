@@ -42,6 +42,10 @@ TRIAL_STEPS = 2000  # updates that a fix gets at least, to show what it does
 SNAPSHOT_SHARE = 0.3  # of the time at most, while training: of a large network not every look brings a new picture
 
 
+class _Asked(Exception):
+    """Something must be done before the present work is finished."""
+
+
 class Worker:
     """One run with its clock and its checkpoint. What stands below `serve` are the commands.
 
@@ -54,6 +58,7 @@ class Worker:
         self._path = path
         self._speed = beginning.speed
         self._heard = self._commanded = time.monotonic()
+        self._request = None  # what was heard and not answered yet
         self._next_picture = self._heard  # no new one before this time, while training
         self._saving = Saving(settings, path, beginning)
         self._begin(*self._saving.beginning(beginning))
@@ -62,8 +67,8 @@ class Worker:
         """Train and answer until the server is gone or has not asked for `exit_after` seconds."""
         with suppress(EOFError, ConnectionError):
             while time.monotonic() < self._heard + self._settings.exit_after:
-                if self._connection.poll(self._patience()):
-                    self._answer(*self._connection.recv())
+                if request := self._next_request():
+                    self._answer(*request)
                 if self._running:
                     self._train()
                 elif self._connection.poll():
@@ -71,7 +76,8 @@ class Worker:
                 elif self._saving.unsaved:
                     self._save()
                 elif self._to_look_ahead and time.monotonic() >= self._commanded + QUIET:
-                    self._outlook.look()
+                    with suppress(_Asked):
+                        self._outlook.look(self._between)
         self._stand()
         self._save()
         self._saving.finish()
@@ -333,6 +339,19 @@ class Worker:
     def _to_look_ahead(self):
         """Whether a run that stands still has been seen where it stands, and a forecast is what it lacks."""
         return self._picture is not None and self._outlook.outdated
+
+    def _next_request(self):
+        request, self._request = self._request, None
+        return request or (self._connection.recv() if self._connection.poll(self._patience()) else None)
+
+    def _between(self):
+        """Called between the pieces of long work: looks at the run are answered, and whatever else is asked comes first."""
+        while self._connection.poll():
+            self._request = self._connection.recv()
+            if self._request[0] != "snapshot":
+                raise _Asked
+            self._answer(*self._request)
+            self._request = None
 
     def _answer(self, command, arguments):
         self._heard = time.monotonic()

@@ -12,7 +12,7 @@ from core.data.sources import SOURCES
 from core.diagnosis.trials import Trials
 from core.experiments.store import StoreError
 from core.limits import ConfigError
-from core.link import flat, from_query, nested, stop_at, stored_run, to_query
+from core.link import RUN, flat, from_query, nested, stop_at, stored_run, to_query
 from core.presets import OPENING
 from core.training.client import TooManyRuns, WorkerDied
 from core.training.trainer import LIVE_CHANGES
@@ -89,14 +89,15 @@ class Session:
             self.act("step", at)
 
     def write_address(self):
-        """Put the configuration in use into the address; an empty one stands for what the page opens with. The run's id is added by the
-        browser (live.js), once the run is kept: that is no step to come back to."""
+        """Put the configuration in use into the address; an empty one stands for what the page opens with. The id of a run that is kept
+        stays there; that of another one is added by the browser (live.js), once it is: that is no step to come back to."""
         settings, shown = stored_run(self._query)[0], stored_run(st.query_params.to_dict())[0]
         if settings or self.config != OPENING:
             settings = to_query(self.config)
         if settings != shown:
-            st.query_params.from_dict(settings)
-            self._query = settings
+            run = self._run.result().run if self._run.done() and not self._run.exception() else None
+            self._query = settings | ({RUN: run} if run else {})
+            st.query_params.from_dict(self._query)
 
     def rerun(self):
         """Draw the whole page again. The browser may not know the newest address yet, and would send the one before."""

@@ -11,7 +11,7 @@ from core.experiments.store import StoreError
 from core.training.client import LiveRun, living
 from pages.widgets.keeping import store
 
-ENDING = 3.0  # seconds that such a process may take
+ENDING = 6.0  # seconds that such a process may take
 
 
 def started(config, speed, at, stored, owner):

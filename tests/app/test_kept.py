@@ -82,6 +82,15 @@ def test_an_address_that_is_behind_does_not_bring_the_last_run_back(store, open_
     assert page.run().step == 300
 
 
+def test_the_address_names_the_run_while_it_is_the_same(store, open_page):
+    page = open_page(**{"data.source": "circle"})
+    id = trained(page)
+    page.run().set("number_input", "optimizer.learning_rate", 0.007)
+    assert (page.test.query_params["run"], page.test.query_params["optimizer.learning_rate"]) == (id, "0.007")
+    page.set("selectbox", "loss", "mse")  # that is another run
+    assert "run" not in page.test.query_params and page.step == 0
+
+
 @pytest.mark.parametrize("patience", [0.1, 20.0])
 def test_a_run_that_another_server_trains_is_looked_at_or_waited_for(store, open_page, monkeypatch, patience):
     theirs = LiveRun(OPENING, kept=True)

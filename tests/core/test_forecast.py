@@ -158,6 +158,22 @@ def test_a_forecast_leaves_the_run_alone_and_can_be_had_again(optimizer, steps):
     np.testing.assert_array_equal(seen.telemetry.loss, unseen.telemetry.loss)
 
 
+def test_a_forecast_can_be_given_up_between_its_pieces():
+    trainer, pieces = trainer_for("adam", 0.01, batch_size=7).advance(20), []
+    told = forecast(trainer, between=lambda: pieces.append(trainer.step))
+    assert len(pieces) > 20 and told == forecast(trainer)
+
+    def enough():
+        if len(pieces) > 5:
+            raise InterruptedError
+        pieces.append(1)
+
+    pieces.clear()
+    with pytest.raises(InterruptedError):
+        forecast(trainer, between=enough)
+    assert told == forecast(trainer)
+
+
 def test_an_untrainable_rate_is_unstable_and_the_largest_stable_one_trains():
     trainer = trainer_for(rate=300.0, layers=[{"units": 8, "activation": "tanh"}] * 2 + [{"units": 1, "activation": "sigmoid"}])
     seen = forecast(trainer)

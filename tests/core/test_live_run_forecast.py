@@ -1,12 +1,17 @@
 """What a live run says of its future. Everything here runs real processes."""
 
+from multiprocessing import Pipe
+
 import numpy as np
 import pytest
 
 from core.config import RunConfig
 from core.diagnosis.forecast import BEFORE, forecast
+from core.settings import Settings
 from core.training import outlook
+from core.training.beginning import Beginning
 from core.training.trainer import Trainer
+from core.training.worker import Worker
 from tests.core import live_runs
 from tests.core.live_runs import ADAM, MODEST, TOO_FAST, blown_up, restored, same_bits, stand, until
 
@@ -90,8 +95,34 @@ def test_the_history_is_bounded_and_keeps_its_spikes(monkeypatch):
         trainer.step = step
         rate = 100.0 if step == 137 else told.learning_rate
         monkeypatch.setattr(outlook, "forecast", lambda *_, rate=rate: type(told)(**vars(told) | {"learning_rate": rate}))
-        ahead.look()
+        ahead.look(between=None)
     history = ahead.history()
     assert len(history.step) <= 20 and history.step[0] == 0 and history.ratio.argmax() == history.step.tolist().index(137)
     ahead.forget_after(100)
     assert ahead.history().step[-1] <= 100 and ahead.forecast is None
+
+
+def test_whoever_looks_or_asks_does_not_wait_for_a_forecast(monkeypatch, tmp_path):
+    replies, began = [], []
+
+    def slow(trainer, budget, between):
+        """Somebody looks in upon it; then the first is interrupted by a command, and in the second the server goes."""
+        began.append(float(trainer.network.matrices[0][0, -1]))
+        replies.append(server.recv())
+        server.send(("snapshot", (None,)))
+        between()
+        replies.append(server.recv())
+        server.send(("edit", (1, 0, None, 0.5))) if len(began) == 1 else server.close()
+        between()
+        raise AssertionError("what was asked must come first")
+
+    monkeypatch.setattr(outlook, "forecast", slow)
+    server, connection = Pipe()
+    worker = Worker(connection, Settings(checkpoint_folder=tmp_path, exit_after=5.0), tmp_path / "run.npz", Beginning(RunConfig()))
+    server.send(("snapshot", (None,)))
+    worker.serve()
+    assert began == [0.0, 0.5]
+    first, looked, edited, looked_again = (value for _, value, _ in replies)
+    assert first.forecast is looked.forecast is looked_again.forecast is edited is None
+    assert looked.forecast_due and looked_again.forecast_due
+    assert (looked.layers[0].biases[0], looked_again.layers[0].biases[0]) == (0.0, 0.5)
