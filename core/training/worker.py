@@ -34,6 +34,7 @@ from core.training.trainer import LIVE_CHANGES, needs_new_run
 
 NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 CHUNK = 0.010  # seconds of training between two looks at the connection
+REST, LONGEST_REST = 2.0, 0.1  # seconds that a run rests for every one that it waited for a processor more than it had one; at most
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
 RECORDING_SHARE = 0.02  # of the time at most goes into states for the flight recorder
@@ -282,17 +283,19 @@ class Worker:
         self._running = self.trainer.nonfinite is None
         self._until = until
         self._interval = 1 / speed if speed else 0.0
-        self._due = now
+        self._due = self._rested = now  # when the next updates may be made: for the speed, and for others who need the processors
         self._marks = deque([(now, self.trainer.step)])
 
     def _train(self):
         """The updates that are due, for about CHUNK seconds; then look whether to pause and whether to save."""
-        started = time.monotonic()
+        started, worked = time.monotonic(), time.thread_time()
         updates = min(self._updates_due(started), self._until - self.trainer.step)
         if updates:
             self.trainer.advance(updates)
             self._saving.unsaved = True
             now = time.monotonic()
+            worked = time.thread_time() - worked
+            self._rested = now + min(REST * max(0.0, now - started - 2 * worked), LONGEST_REST)
             self._pace = updates / (now - started)
             self._recorder.spent += now - started
             self._marks.append((now, self.trainer.step))
@@ -317,11 +320,11 @@ class Worker:
 
     def _updates_due(self, now):
         """How many updates to make now: a chunk at most, and of what could not be made in time nothing is made up for."""
+        if now < max(self._due, self._rested):
+            return 0
         chunk = max(1, int(CHUNK * self._pace))
         if not self._interval:
             return chunk
-        if now < self._due:
-            return 0
         updates = min(chunk, 1 + int((now - self._due) / self._interval))
         self._due = max(self._due + updates * self._interval, now)
         return updates
@@ -332,7 +335,7 @@ class Worker:
         if not self._running:
             wake = self._commanded + QUIET if self._to_look_ahead else self._heard + self._settings.exit_after
             return 0.0 if self._saving.unsaved else max(0.0, wake - now)
-        wake = min(self._due if self._interval else now, self._heard + self._settings.pause_after)
+        wake = min(max(self._due, self._rested), self._heard + self._settings.pause_after)
         return max(0.0, min(wake, self._saving.next) - now if self._saving.unsaved else wake - now)
 
     @property
