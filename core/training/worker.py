@@ -34,7 +34,8 @@ from core.training.trainer import LIVE_CHANGES, needs_new_run
 
 NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 CHUNK = 0.010  # seconds of training between two looks at the connection
-REST, LONGEST_REST = 2.0, 0.1  # seconds that a run rests for every one that it waited for a processor more than it had one; at most
+HAD_ENOUGH = 1 / 3  # of the time on a processor: a run that gets less gives way to pages
+REST, LONGEST_REST = 2.0, 0.1  # seconds that it then rests for every one that it went short, and at most
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
 RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
 RECORDING_SHARE = 0.02  # of the time at most goes into states for the flight recorder
@@ -295,7 +296,7 @@ class Worker:
             self._saving.unsaved = True
             now = time.monotonic()
             worked = time.thread_time() - worked
-            self._rested = now + min(REST * max(0.0, now - started - 2 * worked), LONGEST_REST)
+            self._rested = now + min(REST * max(0.0, now - started - worked / HAD_ENOUGH), LONGEST_REST)
             self._pace = updates / (now - started)
             self._recorder.spent += now - started
             self._marks.append((now, self.trainer.step))
