@@ -354,7 +354,10 @@ class Worker:
             self._request = self._connection.recv()
             if self._request[0] != "snapshot":
                 raise _Asked
-            self._answer(*self._request)
+            try:
+                self._answer(*self._request)
+            except MemoryError:
+                raise _Asked from None  # there may be enough once the work is given up
             self._request = None
 
     def _answer(self, command, arguments):
