@@ -5,13 +5,17 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pipe
 
 import pytest
 
 from core.config import RunConfig
 from core.limits import ConfigError
+from core.settings import Settings
+from core.training.beginning import Beginning
 from core.training.client import LiveRun, WorkerDied
 from core.training.trainer import Trainer
+from core.training.worker import LONGEST_REST, Worker
 from tests.core import live_runs
 from tests.core.live_runs import ADAM, PATIENCE, checkpoints, children, restored, same_bits, until
 
@@ -242,3 +246,17 @@ def test_close_does_not_wait_for_those_who_ask(start, pid):
         run.close()
         with pytest.raises(WorkerDied):
             asked.result(PATIENCE / 2)
+
+
+@pytest.mark.parametrize(("processor", "rests"), [(lambda: 0.0, True), (time.monotonic, False)], ids=["short", "enough"])
+def test_a_run_that_goes_short_of_a_processor_rests(monkeypatch, tmp_path, processor, rests):
+    worker = Worker(Pipe()[1], Settings(checkpoint_folder=tmp_path), tmp_path / "run.npz", Beginning(RunConfig()))
+    monkeypatch.setattr(worker.trainer, "advance", lambda updates: time.sleep(0.02))
+    monkeypatch.setattr(worker._outlook, "glance", lambda: None)
+    monkeypatch.setattr(time, "thread_time", processor)
+    worker.play()
+    worker._train()
+    assert (0 < worker._patience() <= LONGEST_REST) == rests
+    assert (worker._updates_due(time.monotonic()) == 0) == rests
+    worker.play()  # a command is done at once
+    assert worker._updates_due(time.monotonic()) > 0
