@@ -296,7 +296,8 @@ class Worker:
             self._saving.unsaved = True
             now = time.monotonic()
             worked = time.thread_time() - worked
-            self._rested = now + min(REST * max(0.0, now - started - worked / HAD_ENOUGH), LONGEST_REST)
+            if self._until == math.inf:  # so many steps are waited for
+                self._rested = now + min(REST * max(0.0, now - started - worked / HAD_ENOUGH), LONGEST_REST)
             self._pace = updates / (now - started)
             self._recorder.spent += now - started
             self._marks.append((now, self.trainer.step))
