@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 from core.config import LayerConfig, suggested_output
 from core.experiments.store import StoreError
+from core.limits import ConfigError
 from core.training.client import LiveRun, living
 from pages.widgets.keeping import store
 
@@ -39,7 +40,12 @@ def _start(future, config, speed, at, stored, owner):
 def _begun(config, stored, owner):
     if stored and not (store().owner_of(stored) == owner and _free(stored)):
         return LiveRun(config, run=stored)
-    return LiveRun(config, run=stored, kept=True, owner=owner)
+    try:
+        return LiveRun(config, run=stored, kept=True, owner=owner)
+    except ConfigError:
+        if stored is None:
+            raise
+        return living(stored) or LiveRun(config, run=stored)  # another tab or server may have been quicker
 
 
 def _free(stored):

@@ -105,6 +105,18 @@ def test_a_run_that_another_server_trains_is_looked_at_or_waited_for(store, open
     ending.join()
 
 
+def test_a_run_that_somebody_else_was_quicker_to_take_is_looked_at(store, open_page, monkeypatch):
+    theirs = LiveRun(OPENING, kept=True)
+    theirs.step(50)
+    id = until(lambda: theirs.snapshot().run)
+    until(lambda: store.load(id).step == 50)
+    monkeypatch.setattr(starting, "living", lambda id: None)
+    monkeypatch.setattr(starting, "_free", lambda id: True)  # as it was a moment ago
+    page = open_page(run=id)
+    assert page.session.foreign and page.step == 50 and "only looked at" not in page.words
+    theirs.close()
+
+
 @pytest.mark.parametrize("query", [{"run": "nonsense"}, {"run": "<b>'; DROP TABLE runs; --"}, {"run": "../../etc/passwd"}])
 def test_a_link_to_a_run_that_is_not_there_says_so(store, open_page, query):
     page = open_page(**query)

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_playground import button, expect_true, play, reading, ready, status, step, wait_for_steps
 
-KEPT = re.compile(r"[?&]run=[\w-]{16}\b")
+KEPT = re.compile(r"[?&]run=[\w-]{16}(&|$)")
 
 
 def paused(tab):
