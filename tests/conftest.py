@@ -73,5 +73,5 @@ def open_tab(browser, server):
 
 
 def is_error(message):
-    """Errors of our own making: Streamlit itself tries a page's path as the server's base path first, and tells of a server that is gone."""
+    """Errors of our own making: Streamlit tries a page's path as the server's base path first, and tells of a server that is gone."""
     return message.type == "error" and "/_stcore/" not in message.location["url"] and "disconnected from server" not in message.text
