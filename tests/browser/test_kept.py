@@ -70,7 +70,7 @@ def test_another_server_goes_on_after_one_was_killed(start_server, open_tab, tmp
     expect_true(lambda: not first.workers())
     tab.context.close()
     again = ready(open_tab("/" + query, at=start_server(data_folder=tmp_path / "kept")))
-    assert step(again) >= seen and step(again) > 0
+    expect_true(lambda: step(again) >= seen)  # a busy machine may show the page before its run
     stood = step(again)
     button(again, "Step").click()
     expect(reading(again, "Step")).to_have_text(f"{stood + 1:,}")
