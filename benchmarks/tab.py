@@ -88,16 +88,22 @@ class Tab:
         button = self.widget(key)
         return button is not None and not button.disabled
 
-    async def press(self, key):
-        """Press a button."""
+    async def press(self, key, ahead=None):
+        """Press a button. A timer may fire first and bring the press along, `ahead` by that many seconds."""
         button, fragment = self._found(key)
-        await self._ask(fragment, WidgetState(id=button.id, trigger_value=True))
+        await self._tell(fragment, ahead, WidgetState(id=button.id, trigger_value=True))
 
-    async def enter(self, key, number):
-        """Write a number into a field."""
+    async def enter(self, key, number, ahead=None):
+        """Write a number into a field; `ahead` is as for `press`."""
         field, fragment = self._found(key)
         self._states[field.id] = WidgetState(id=field.id, double_value=number)
-        await self._ask(fragment)
+        await self._tell(fragment, ahead)
+
+    async def _tell(self, fragment, ahead, *triggers):
+        if ahead is not None and self._timers:
+            await self._ask(next(iter(self._timers)), *triggers, timer=True)
+            await asyncio.sleep(ahead)
+        await self._ask(fragment, *triggers)
 
     def _found(self, key):
         for element, fragment, _ in self._elements.values():

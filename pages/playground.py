@@ -17,6 +17,7 @@ from pages.widgets.echoes import answered  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
 from pages.widgets.fixes import fixes  # noqa: E402
 from pages.widgets.pace import pace  # noqa: E402
+from pages.widgets.requests import uninterrupted  # noqa: E402
 from pages.widgets.sidebar import sidebar  # noqa: E402
 from pages.widgets.thumbnails import thumbnails  # noqa: E402
 from pages.widgets.timebar import timebar  # noqa: E402
@@ -62,7 +63,7 @@ def tick(was_doing, *places):
         if goes_on:
             draw(snapshot, *places)
     if not goes_on or (session().playing and not pace.suits(id(session()))):  # the buttons are others, too, or the timer is
-        session().rerun()
+        st.rerun()
 
 
 def draw(snapshot, readings, alerts, figures):
@@ -76,11 +77,13 @@ def draw(snapshot, readings, alerts, figures):
         live_figures(panels(snapshot, view_options()), key="figures", on_pick=pick, on_drawn=awake, address=(RUN, session().run))
 
 
+@uninterrupted
 def awake():
     session().awake = True
     st.rerun(["live", "thumbnails"])
 
 
+@uninterrupted
 def pick(layer, index):
     session().picked = (layer, index)
     st.rerun("live")

@@ -14,6 +14,7 @@ from core.link import SETTINGS
 from core.nn.optimizers import OPTIMIZERS
 from pages.widgets import words
 from pages.widgets.echoes import heard, moved
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 # Settings that mean nothing for some values of others: name -> does it apply, from the draft
@@ -68,6 +69,7 @@ def grid(*names):
                 control(name)
 
 
+@uninterrupted
 def changed(name):
     if heard(name):
         session().edit(name, st.session_state[name])
@@ -149,6 +151,7 @@ def _mark(rate):
     return min(LEARNING_RATES, key=lambda mark: abs(math.log(mark / (rate or mark))))
 
 
+@uninterrupted
 def _slide(name, slider):
     """The slider was moved; that it was put on the mark nearest to what stands in the field says nothing."""
     if heard(slider) and st.session_state[slider] != _mark(session().draft[name]):

@@ -9,6 +9,7 @@ from core.limits import LIMITS
 from core.link import SETTINGS
 from pages.widgets import words
 from pages.widgets.controls import changed, complaint, control, grid, show
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import NO_FILE, session
 
 PLAIN = ("data.source", "data.path", "data.task", "data.target")  # settings with controls of their own
@@ -73,10 +74,12 @@ def _target(columns):
     complaint(name)
 
 
+@uninterrupted
 def _choose_target():
     session().edit("data.target", st.session_state["data.target"] or None)
 
 
+@uninterrupted
 def _upload():
     file = st.session_state["file"]
     if file is None:

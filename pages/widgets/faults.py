@@ -9,6 +9,7 @@ from core.diagnosis.faults import FAULTS, KINDS
 from core.nn.formulas import Plan
 from pages.widgets import words
 from pages.widgets.controls import complaint, show
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 TITLES = {"formula": "Formulas", "state": "From step to step", "numerics": "Numerics", "set-up": "Set-up"}
@@ -95,7 +96,7 @@ def _way_and_layer(family, ways, entry, plan):
         show(way_key, name)
         st.selectbox(
             "Written as", names, key=way_key, format_func=lambda name: FAULTS[name].title, help="The same mistake in other places.",
-            on_change=lambda: _replace(entry, st.session_state[way_key]),
+            on_change=uninterrupted(lambda: _replace(entry, st.session_state[way_key])),
         )  # fmt: skip
     if not FAULTS[name].whole:
         choices = [EVERYWHERE, *map(str, _layers(FAULTS[name], plan))]
@@ -103,7 +104,7 @@ def _way_and_layer(family, ways, entry, plan):
         st.segmented_control(
             "Layer", list(dict.fromkeys([*choices, layer or EVERYWHERE])), key=layer_key, required=True,
             help="In which layer it is made, or in all where it can be.",
-            on_change=lambda: _replace(entry, _entry(name, st.session_state[layer_key])),
+            on_change=uninterrupted(lambda: _replace(entry, _entry(name, st.session_state[layer_key]))),
         )  # fmt: skip
 
 
@@ -111,6 +112,7 @@ def _entry(name, layer):
     return name if layer == EVERYWHERE else f"{name}:{layer}"
 
 
+@uninterrupted
 def _toggled(family, ways):
     """Switch a family on in the first way in which it can be made, or off with all its entries."""
     others = [entry for entry in session().draft["faults"] if FAULTS[entry.partition(":")[0]].family != family]

@@ -12,6 +12,7 @@ from core.link import STOP_AT, to_query
 from pages.charts.cause import crossing_text
 from pages.widgets import words
 from pages.widgets.evidence import evidence
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 SEVERITIES = {"critical": ("✕", "Critical"), "warning": ("!", "Warning"), "info": ("i", "Note")}  # mark and word go with the colour
@@ -122,11 +123,13 @@ def _link(finding):
     return "?" + urlencode(to_query(session().config) | {STOP_AT: begun - 1})
 
 
+@uninterrupted
 def _apply(patch):
     session().apply(patch)
-    session().rerun()  # the sidebar shows the settings
+    st.rerun()  # the sidebar shows the settings
 
 
+@uninterrupted
 def _try(at):
     session().try_fixes(at)
-    session().rerun()  # the page looks again and again while fixes are tried
+    st.rerun()  # the page looks again and again while fixes are tried

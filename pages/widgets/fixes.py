@@ -7,6 +7,7 @@ import html
 import streamlit as st
 
 from pages.widgets import words
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 BLOWN = ("nonfinite", "diverged")
@@ -51,11 +52,13 @@ def _row(trial, number, metric):
         )  # fmt: skip
 
 
+@uninterrupted
 def _apply(patch):
     session().apply(patch, session().tried_from)
-    session().rerun()  # the sidebar shows the settings
+    st.rerun()  # the sidebar shows the settings
 
 
+@uninterrupted
 def _forget():
     session().act("cancel_trials")
-    session().rerun()
+    st.rerun()

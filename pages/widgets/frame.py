@@ -36,9 +36,8 @@ def frame():
     )
     came_back = page.title == "Playground" and st.session_state.get(PAGE, page.title) != page.title and KEY in st.session_state
     if came_back:
-        st.session_state[KEY].awake, st.session_state[KEY].arrived = False, True
-        if not st.query_params:
-            st.session_state[KEY].write_address()  # the navigation leads back to an empty address, which would mean the opening run
+        st.session_state[KEY].awake = False
+        st.session_state[KEY].arrived = bool(st.query_params)  # the navigation leads back to an empty address: that opens nothing
     st.session_state[PAGE] = page.title
     return page
 

@@ -7,6 +7,7 @@ import math
 import streamlit as st
 
 from pages.widgets import words
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 VERDICTS = {"stable": "stable", "edge": "! edge", "unstable": "✕ unstable"}  # a mark goes with the colour
@@ -59,6 +60,7 @@ def _stable_rate(snapshot):
     return float(f"{math.floor(rate / unit + 1e-9) * unit:.2g}")
 
 
+@uninterrupted
 def _use(rate):
     session().edit("optimizer.learning_rate", rate)
-    session().rerun()  # the sidebar shows the learning rate
+    st.rerun()  # the sidebar shows the learning rate

@@ -10,6 +10,7 @@ from core.nn.activations import ACTIVATIONS
 from pages.widgets import words
 from pages.widgets.controls import complaint, show
 from pages.widgets.echoes import heard
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 MOST_HIDDEN = 8  # that the page adds; a link may bring more
@@ -64,6 +65,7 @@ def _output_row(index, layer):
     )  # fmt: skip
 
 
+@uninterrupted
 def _changed(index, part, key):
     if not heard(key):
         return
@@ -72,6 +74,7 @@ def _changed(index, part, key):
     session().edit("layers", layers)
 
 
+@uninterrupted
 def _output_changed(index, key):
     """Softmax needs a unit for each class; of two classes any other output is usually one unit."""
     if not heard(key):
@@ -84,12 +87,14 @@ def _output_changed(index, key):
     session().edit("layers", layers)
 
 
+@uninterrupted
 def _add():
     layers = _copy()
     new = layers[-2] if len(layers) > 1 else vars(LayerConfig())
     session().edit("layers", [*layers[:-1], dict(new), layers[-1]])
 
 
+@uninterrupted
 def _remove(index):
     layers = _copy()
     del layers[index]

@@ -18,6 +18,7 @@ from core.training.client import TooManyRuns, WorkerDied
 from core.training.trainer import LIVE_CHANGES
 from pages.widgets import words
 from pages.widgets.keeping import is_open, owner, store, this_tab
+from pages.widgets.requests import uninterrupted, went_back
 from pages.widgets.starting import started, suited_output
 from pages.widgets.uploads import Uploads
 
@@ -31,8 +32,14 @@ NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 def session():
     """This tab's session, begun with the address's link at the first call."""
     if KEY not in st.session_state:
-        st.session_state[KEY] = Session(st.query_params.to_dict())
+        _begin()
     return st.session_state[KEY]
+
+
+@uninterrupted
+def _begin():
+    if KEY not in st.session_state:
+        st.session_state[KEY] = Session(st.query_params.to_dict())
 
 
 class Session:
@@ -55,69 +62,60 @@ class Session:
         self.moment = self.tried_from = None
         self.now = 0
         self.playing = self.explained = self.had_findings = self.awake = self.arrived = False
-        self._query = query
         self._run = None
         self._tab = this_tab()
-        self._runs = set()  # ids of all that were seen here
-        config, at, run = self._linked(query)
-        self._adopt(config)
-        self.start(at, run)
+        self._open(*stored_run(query))
 
     # The address
 
+    def _open(self, settings, run):
+        """Begin with what a link asks for."""
+        config, at, run = self._linked(settings, run)
+        self._adopt(config)
+        self._settings, self._addressed = settings, config  # what the address shows, and what that stands for
+        self.start(at, run)
+
+    @uninterrupted
     def follow_address(self):
-        """Open the address's link when it is not what this page wrote there: the Back button, or a link from another page."""
-        query = st.query_params.to_dict()
-        if query == self._query:
-            self.arrived = False
-            return
-        before, self._query = self._query, query
-        settings, run = stored_run(query)
-        behind = run in self._runs and not self.arrived  # the browser has not heard yet that the run is another one now
-        if settings == stored_run(before)[0] and (run in (None, self.run) or behind):
-            return
-        self.arrived = False
-        config, at, run = self._linked(query)
-        if run is not None:
-            self._adopt(config)
-            self.start(run=run)
-            return
-        self.load(config)
-        if at and not self.refusal:
-            self.moment = None
-            self.act("reset")
-            self.act("step", at)
+        """Follow the address if the Back button or a link of another page led to it. Otherwise the browser has yet to hear which address
+        belongs to what is shown."""
+        settings, run = stored_run(st.query_params.to_dict())
+        navigated, self.arrived = self.arrived or went_back(), False
+        if navigated and run not in (None, self.run):
+            self._open(settings, run)
+        elif navigated and settings != self._settings:
+            config, at, _ = self._linked(settings)
+            self.load(config)
+            if at and not self.refusal:
+                self.moment = None
+                self.act("reset")
+                self.act("step", at)
+        self._write_address(settings)
 
-    def write_address(self):
-        """Put the configuration in use into the address; an empty one stands for what the page opens with. The id of a run that is kept
-        stays there; that of another one is added by the browser (live.js), once it is: that is no step to come back to."""
-        settings, shown = stored_run(self._query)[0], stored_run(st.query_params.to_dict())[0]
-        if settings or self.config != OPENING:
-            settings = to_query(self.config)
-        if settings != shown:
+    def _write_address(self, shown):
+        """Put the configuration in use into the address, unless these settings are `shown` there; an empty one stands for what the page
+        opens with. The id of a run that is kept stays there; that of another one is added by the browser (live.js), once it is: that is
+        no step to come back to."""
+        if self.config != self._addressed:
+            self._settings = to_query(self.config) if shown or self.config != OPENING else {}
+            self._addressed = self.config
+        if self._settings != shown:
             run = self._run.result().run if self._run.done() and not self._run.exception() else None
-            self._query = settings | ({RUN: run} if run else {})
-            st.query_params.from_dict(self._query)
+            st.query_params.from_dict(self._settings | ({RUN: run} if run else {}))
 
-    def rerun(self):
-        """Draw the whole page again. The browser may not know the newest address yet, and would send the one before."""
-        self.write_address()
-        st.rerun()
-
-    def _linked(self, query):
+    def _linked(self, settings, run=None):
         """The configuration of a link, the step to train to, and the id of the stored run to go on with; of none, or of a broken one, what
         the page opens with."""
-        query, run = stored_run(query)
         if run is not None:
             try:
                 return self._stored(run), 0, run
             except StoreError as error:
-                self.notice = f"{error} You see its settings, at step 0." if query else str(error)
-        if not query:
+                self.notice = f"{error} You see its settings, at step 0." if settings else str(error)
+        if not settings:
             return OPENING, 0, None
         try:
-            query, at = stop_at(query)
-            config = from_query(query)
+            settings, at = stop_at(settings)
+            config = from_query(settings)
             self.uploads.resolved(config)
         except ConfigError as error:
             self.notice = f"This link could not be opened, so you see the default. {words.complaint(error)}."
@@ -155,11 +153,11 @@ class Session:
             self.notice = f"This configuration cannot run, so you see the default. {words.complaint(error)}."
             self._adopt(OPENING)
             self.start()
-            self.rerun()
+            st.rerun()
         except StoreError as error:
             self.notice = str(error)
             self.start()
-            self.rerun()
+            st.rerun()
         return self.refusal is None
 
     def _take_up(self, live):
@@ -210,7 +208,6 @@ class Session:
         self.playing = snapshot is not None and snapshot.status == "running"
         if snapshot is not None:
             self.run = snapshot.run or (self.run if self.foreign else None)
-            self._runs.add(self.run)
             self.seen, self.moment = snapshot, snapshot.moment
             self.now = snapshot.step if snapshot.moment is None else self.now
         return self.seen
@@ -308,7 +305,6 @@ class Session:
             self._use(RunConfig.from_dict(nested(self.draft)))
         except ConfigError as error:
             self.problem = error
-        self.write_address()
 
     def load(self, config):
         """Use a whole configuration: a preset, a link."""
@@ -318,7 +314,6 @@ class Session:
             self._adopt(config)
         except ConfigError as error:
             self.problem = error
-        self.write_address()
 
     def open_weights(self, config, parameters):
         """Use a configuration and weights that fit it. ConfigError leaves the run untouched."""
@@ -326,7 +321,6 @@ class Session:
             raise ConfigError("", ELSEWHERE)
         self.begin_anew(config, parameters)
         self._adopt(config)
-        self.write_address()
 
     def upload(self, name, raw):
         """Use a file: as a classification if its last column can be that, else as a regression."""

@@ -13,6 +13,7 @@ from pages.widgets.controls import grid, learning_rate, refusal, show
 from pages.widgets.data import data
 from pages.widgets.echoes import heard
 from pages.widgets.network import layers
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 
@@ -59,6 +60,7 @@ def presets():
     st.caption(PRESETS[chosen].about if chosen else "Changed by you; the address in the browser holds all of it, to keep or to send.")
 
 
+@uninterrupted
 def _load_preset():
     if st.session_state["preset"] and heard("preset"):
         session().load(PRESETS[st.session_state["preset"]].config)

@@ -13,6 +13,7 @@ from pages.charts import panels
 from pages.charts.document import document
 from pages.widgets import words
 from pages.widgets.controls import refusal
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 from pages.widgets.view import view_options
 
@@ -70,6 +71,7 @@ def _uploader(inputs):
         st.caption(words.literal(f"The run began with the weights in {name}."))
 
 
+@uninterrupted
 def _open(key, inputs):
     """Begin a run with the weights of the file, in layers of their sizes."""
     file = st.session_state[key]
@@ -84,4 +86,4 @@ def _open(key, inputs):
         return
     st.session_state[OUTCOME] = file.name, None
     st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
-    session().rerun()  # the sidebar shows the layers
+    st.rerun()  # the sidebar shows the layers

@@ -40,7 +40,7 @@ def thumbnails(key):
 
 def _wait(drawings):
     if drawings.done():
-        session().rerun()
+        st.rerun()
 
 
 @cache

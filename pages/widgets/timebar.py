@@ -9,6 +9,7 @@ from pages.charts.output import influence_text
 from pages.widgets import words
 from pages.widgets.controls import show
 from pages.widgets.echoes import heard
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 START, NOW = "start", "now"
@@ -43,6 +44,7 @@ def _name(step, now):
     return NOW if step == now else step if step in (START, NOW) else words.count(step)
 
 
+@uninterrupted
 def _slide():
     if not session().playing and heard("moment"):
         look_at(st.session_state["moment"])
@@ -82,13 +84,15 @@ def _line(snapshot):
     return words.literal(f"Looking back at step {words.count(snapshot.step)}. {said}{since}")
 
 
+@uninterrupted
 def look_at(step):
     """Show the moment after so many updates; the run's own step is the present."""
     session().moment = None if step in (session().now, START, NOW) else step
 
 
+@uninterrupted
 def _continue(changed):
     if session().moment is None:
         return
     session().go_on_from(session().moment, session().settings_since() if changed else None)
-    session().rerun()  # the sidebar shows the settings
+    st.rerun()  # the sidebar shows the settings

@@ -10,6 +10,7 @@ from pages.widgets import words
 from pages.widgets.controls import show
 from pages.widgets.echoes import pressed_again
 from pages.widgets.gauge import gauge, use_stable_rate
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 from pages.widgets.take_home import take_home
 from pages.widgets.trouble import looked_at
@@ -49,18 +50,20 @@ def _button(label, action, icon, **settings):
     st.button(label, icon=f":material/{icon}:", key=action, on_click=_act, args=(action,), **settings)
 
 
+@uninterrupted
 def _act(action):
     if pressed_again(action):
         return
     if action == "new_seed":
         session().edit("seed", (session().config.seed + 1) % 2**31)
-        session().rerun()  # the sidebar shows the seed
+        st.rerun()  # the sidebar shows the seed
     if action == "reset":
         session().had_findings = False
     session().moment = None
     session().act(action)
 
 
+@uninterrupted
 def _set_speed():
     session().set_speed(SPEEDS[st.session_state["speed"]])
 

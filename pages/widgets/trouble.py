@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.widgets import words
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 
@@ -53,25 +54,30 @@ def worker_died():
             st.button("Start again", key="start again", on_click=_start_again)
 
 
+@uninterrupted
 def _dismiss():
     session().notice = None
 
 
+@uninterrupted
 def _own_run():
     session().start()
-    session().rerun()
+    st.rerun()
 
 
+@uninterrupted
 def _drive():
     session().take_over()
-    session().rerun()
+    st.rerun()
 
 
+@uninterrupted
 def _recover():
     session().recover()
-    session().rerun()  # the sidebar shows the settings that the checkpoint was made with
+    st.rerun()  # the sidebar shows the settings that the checkpoint was made with
 
 
+@uninterrupted
 def _start_again():
     session().start()
-    session().rerun()
+    st.rerun()

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.widgets import words
 from pages.widgets.controls import show
+from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 
 
@@ -35,6 +36,7 @@ def _picker():
         )  # fmt: skip
 
 
+@uninterrupted
 def _pick():
     layer, unit = st.session_state["picked layer"], st.session_state.get("picked unit", 1)
     session().picked = None if layer is None else (layer, min(unit, session().config.layers[layer - 1].units) - 1)
@@ -57,11 +59,17 @@ def _row(unit, where):
         help="Takes effect with Set, also while the run plays.",
     )  # fmt: skip
     st.button(
-        "Set", key="set", disabled=past, on_click=lambda: session().act("edit", unit.layer, unit.index, source, st.session_state[key]),
+        "Set", key="set", disabled=past, on_click=_set, args=(unit, source, key),
         help="The past stays as it was: continue from here first." if past else None,
     )  # fmt: skip
     st.button("Close", key="close unit", icon=":material/close:", on_click=_unpick)
 
 
+@uninterrupted
+def _set(unit, source, key):
+    session().act("edit", unit.layer, unit.index, source, st.session_state[key])
+
+
+@uninterrupted
 def _unpick():
     session().picked = None

@@ -1,6 +1,7 @@
 """The page without a browser: Streamlit's AppTest, started from app.py as a visitor would."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -24,6 +25,14 @@ class Page:
 
     def __getattr__(self, name):
         return getattr(self.test, name)
+
+    def navigate(self, query):
+        """Come to this address with the browser's Back button."""
+        self.test.query_params.clear()
+        for name, value in query.items():
+            self.test.query_params[name] = value
+        with patch("pages.widgets.session.went_back", return_value=True):
+            return self.run()
 
     def press(self, key):
         self.test.button(key=key).click()

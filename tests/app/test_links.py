@@ -96,14 +96,17 @@ def test_a_file_of_another_session_stays_there(open_page):
 
 def test_another_link_in_the_same_tab_is_followed(open_page):
     page = open_page().set("slider", "data.noise", 0.4)
-    page.test.query_params.clear()
-    for name, value in to_query(PRESETS["dying"].config).items():
-        page.test.query_params[name] = value
-    page.run()
+    page.navigate(to_query(PRESETS["dying"].config))
     assert page.live_run.config == PRESETS["dying"].config == from_query(page.query)
 
 
 def test_an_empty_address_is_the_opening_run_again(open_page):
     page = open_page().set("slider", "data.noise", 0.4)
-    page.test.query_params.clear()
-    assert page.run().live_run.config == OPENING and page.query == {}
+    assert page.navigate({}).live_run.config == OPENING and page.query == {}
+
+
+def test_an_address_that_is_behind_is_put_right(open_page):
+    page = open_page().set("slider", "data.noise", 0.4)
+    config = page.session.config
+    page.test.query_params.clear()  # as the browser has it until it hears of the change
+    assert page.run().session.config == page.live_run.config == config == from_query(page.query)

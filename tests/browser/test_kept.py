@@ -74,3 +74,21 @@ def test_another_server_goes_on_after_one_was_killed(start_server, open_tab, tmp
     stood = step(again)
     button(again, "Step").click()
     expect(reading(again, "Step")).to_have_text(f"{stood + 1:,}")
+
+
+def test_the_back_button_takes_a_changed_setting_back_and_the_run_goes_on(open_tab):
+    tab = ready(open_tab())
+    play(tab)
+    expect(tab).to_have_url(KEPT)
+    rate = tab.get_by_label("Any learning rate", exact=True)
+    rate.fill("0.2")
+    rate.press("Enter")
+    expect(tab).to_have_url(re.compile(r"optimizer\.learning_rate=0\.2&run="))
+    seen, query = step(tab), tab.url
+    tab.go_back()
+    expect(rate).to_have_value("0.03")
+    expect(status(tab)).to_have_text("Running")
+    expect_true(lambda: step(tab) > seen)
+    tab.go_forward()
+    expect(rate).to_have_value("0.2")
+    expect(tab).to_have_url(query)

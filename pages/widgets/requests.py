@@ -1,0 +1,35 @@
+"""How Streamlit answers what the browser sends: one request may overtake another."""
+
+from __future__ import annotations
+
+import functools
+import threading
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+TURN = "turn"  # the key of a tab's lock
+
+
+def uninterrupted(callback):
+    """Have this callback, or part of the script, run to its end, one at a time in a tab. Streamlit stops a script wherever it touches the
+    session's state once the browser asks for the whole page, takes what was being answered for done, and begins at once. A change that a
+    timer brings along is overtaken by its own request as a rule: it would be lost, made by half, or made behind the new page's back."""
+
+    @functools.wraps(callback)
+    def whole(*arguments):
+        state = get_script_run_ctx().session_state
+        stop = state._yield_callback  # there is no public way
+        object.__setattr__(state, "_yield_callback", lambda: None)
+        try:
+            with st.session_state.setdefault(TURN, threading.RLock()):
+                return callback(*arguments)
+        finally:
+            object.__setattr__(state, "_yield_callback", stop)
+
+    return whole
+
+
+def went_back():
+    """Whether the browser asks because of its Back or Forward button."""
+    return get_script_run_ctx().is_history_navigation
