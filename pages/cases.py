@@ -34,9 +34,8 @@ def chosen():
     if wanted not in CASES:
         st.warning(f"There is no case {words.literal(wanted[:60])}; you see the first.", icon=":material/error:")
         wanted = next(iter(CASES))
-    show("case", wanted)
     st.pills(
-        "Case", CASES, key="case", required=True, format_func=lambda name: CASES[name].title, label_visibility="collapsed",
+        "Case", CASES, **show("case", wanted), required=True, format_func=lambda name: CASES[name].title, label_visibility="collapsed",
         help="Programs that people asked about.", on_change=lambda: st.query_params.from_dict({"case": st.session_state["case"]}),
     )  # fmt: skip
     return CASES[wanted]
@@ -80,10 +79,10 @@ def variants(case):
     picked = []
     for side, column, usual in zip(SIDES, st.columns(2), ("as_posted", "mended")):
         key = f"{case.name} {side}"
-        show(key, st.session_state.get(key, usual))
         with column:
+            shown = show(key, st.session_state.get(key, usual))
             name = st.selectbox(
-                f"On the {side}", names, key=key, format_func=lambda name: case.variant(name).title, help="One way to run this program."
+                f"On the {side}", names, **shown, format_func=lambda name: case.variant(name).title, help="One way to run this program."
             )
             entry = case.variant(name)
             st.caption(f"{entry.about} ({words.count(entry.steps)} steps)")

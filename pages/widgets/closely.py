@@ -69,21 +69,20 @@ def equation_controls(variant):
     trainer = follower(variant)[0].trainer
     left, right = st.columns(2)
     with left:
-        show("equations.layer", st.session_state.get("equations.layer", len(variant.config.layers)))
+        shown = show("equations.layer", st.session_state.get("equations.layer", len(variant.config.layers)))
         st.segmented_control(
-            "Layer", range(1, len(variant.config.layers) + 1), key="equations.layer", required=True,
+            "Layer", range(1, len(variant.config.layers) + 1), required=True, **shown,
             help="From the inputs; the last is the output.",
         )  # fmt: skip
     with right:
-        show("equations.sample", st.session_state.get("equations.sample", 1))
-        st.number_input("Sample", 1, len(trainer.dataset.train), key="equations.sample", help="Which of the training samples.")
+        shown = show("equations.sample", st.session_state.get("equations.sample", 1))
+        st.number_input("Sample", 1, len(trainer.dataset.train), **shown, help="Which of the training samples.")
 
 
 def tour_controls():
     """Which of the seven steps."""
-    show("tour.step", st.session_state.get("tour.step", 1))
     st.segmented_control(
-        "Step of the article", range(1, len(closely.TOUR) + 1), key="tour.step", required=True,
+        "Step of the article", range(1, len(closely.TOUR) + 1), required=True, **show("tour.step", st.session_state.get("tour.step", 1)),
         format_func=lambda step: f"{step}. {closely.TOUR[step - 1][0]}", help="Each with the matrices of the run as it stands.",
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ def control(name):
         return
     rule = SETTINGS[name].metadata
     unit = f" ({rule['unit']})" if rule.get("unit") and name not in EMPTY else ""
-    common = {"label": words.label(name) + unit, "key": name, "help": rule["help"], "on_change": changed, "args": (name,)}
+    common = {"label": words.label(name) + unit, "help": rule["help"], "on_change": changed, "args": (name,)}
     KINDS[rule["kind"]](name, draft[name], rule, common)
     complaint(name)
 
@@ -89,14 +89,16 @@ def refusal(text):
 
 
 def show(key, value):
-    """Have the widget with this key show `value`. Only a difference is written: it would undo what is being typed."""
+    """The arguments of a widget that is to show `value` under this key. Only a difference is written: it would undo what is being typed.
+    A value that persists is sent until the browser has the widget: one that makes it late would show its first choice, and send that."""
     if key not in st.session_state or st.session_state[key] != value:
         moved(key)
         st.session_state[key] = value
+    return {"key": key, "persist_state": "session"}
 
 
 def _choice(name, value, rule, common):
-    show(name, value)
+    common |= show(name, value)
     if len(rule["options"]) == 2:
         st.segmented_control(**common, options=rule["options"], format_func=words.option, required=True, width="stretch")
     else:
@@ -104,17 +106,15 @@ def _choice(name, value, rule, common):
 
 
 def _names(name, value, rule, common):
-    show(name, list(value))
-    st.pills(**common, options=rule["options"], format_func=words.feature, selection_mode="multi", wrap=True)
+    st.pills(**common, **show(name, list(value)), options=rule["options"], format_func=words.feature, selection_mode="multi", wrap=True)
 
 
 def _number(name, value, rule, common):
     if name in SLIDERS:
-        show(name, value)
-        st.slider(**common, min_value=rule["low"], max_value=max(SLIDERS[name], value), step=0.01)
+        st.slider(**common, **show(name, value), min_value=rule["low"], max_value=max(SLIDERS[name], value), step=0.01)
         return
     kind = int if rule["kind"] == "whole" else float
-    show(name, None if value is None else kind(value))
+    common |= show(name, None if value is None else kind(value))
     limits = {"min_value": kind(rule["low"]), "max_value": kind(rule["high"])}
     empty = {"value": None, "placeholder": EMPTY.get(name, "")} if rule["optional"] else {"required": True}
     step = 1 if kind is int else leading_digit(value)
@@ -133,15 +133,14 @@ def learning_rate():
     """A slider over the decades, and beside it a field for any value."""
     name, slider = "optimizer.learning_rate", "learning rate slider"
     value, rule = session().draft[name], SETTINGS["optimizer.learning_rate"].metadata
-    show(slider, _mark(value))
     wide, narrow = st.columns([3, 2], vertical_alignment="bottom")
     with wide:
         st.select_slider(
-            words.label(name), LEARNING_RATES, key=slider, format_func=lambda rate: f"{rate:g}", help=rule["help"],
+            words.label(name), LEARNING_RATES, **show(slider, _mark(value)), format_func=lambda rate: f"{rate:g}", help=rule["help"],
             on_change=_slide, args=(name, slider),
         )  # fmt: skip
     with narrow:
-        common = {"label": "Any learning rate", "key": name, "help": rule["help"], "on_change": changed, "args": (name,)}
+        common = {"label": "Any learning rate", "help": rule["help"], "on_change": changed, "args": (name,)}
         _number(name, value, rule, common | {"label_visibility": "collapsed"})
     complaint(name)
 

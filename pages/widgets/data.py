@@ -32,9 +32,8 @@ def source():
     """A picture for every source; the style sheet of `thumbnails` draws them."""
     name = "data.source"
     value = session().draft[name]
-    show(name, value)
     st.segmented_control(
-        "Source", SOURCES, key=name, format_func=words.option, required=True, help=SETTINGS[name].metadata["help"],
+        "Source", SOURCES, **show(name, value), format_func=words.option, required=True, help=SETTINGS[name].metadata["help"],
         label_visibility="collapsed", on_change=changed, args=(name,),
     )  # fmt: skip
     st.caption(SOURCES[value].about)
@@ -64,13 +63,11 @@ def _target(columns):
     """Which columns are to be predicted: one of classes, or one or more of values."""
     name = "data.target"
     value = session().draft[name] or columns[-1]
-    common = {"key": name, "help": SETTINGS[name].metadata["help"], "on_change": _choose_target, "options": columns}
+    common = {"help": SETTINGS[name].metadata["help"], "on_change": _choose_target, "options": columns}
     if session().draft["data.task"] == "classification":
-        show(name, value if isinstance(value, str) else value[0])
-        st.selectbox("Target column", **common)
+        st.selectbox("Target column", **common, **show(name, value if isinstance(value, str) else value[0]))
     else:
-        show(name, [value] if isinstance(value, str) else list(value))
-        st.multiselect("Target columns", **common)
+        st.multiselect("Target columns", **common, **show(name, [value] if isinstance(value, str) else list(value)))
     complaint(name)
 
 

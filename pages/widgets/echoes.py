@@ -12,7 +12,7 @@ from pages.widgets.session import session
 
 PRESS, MOVED = "last press", "moved controls"  # keys of the tab's state
 AGAIN = 0.04  # seconds after the answer to a press within which it may come again; a person, or a test, has not seen the answer yet
-BEHIND = 1.0  # seconds for which a browser may not know yet that a control was moved
+BEHIND = 2.0  # seconds for which a browser may not know yet that a control was moved
 
 
 def pressed_again(button):

@@ -72,9 +72,8 @@ def _ways(family, plan):
 
 
 def _switch(family, ways, entries, plan):
-    key = f"fault.{family.name}"
-    show(key, bool(entries))
-    st.toggle(family.title, key=key, help=family.origin, on_change=_toggled, args=(family.name, ways))
+    shown = show(f"fault.{family.name}", bool(entries))
+    st.toggle(family.title, **shown, help=family.origin, on_change=_toggled, args=(family.name, ways))
     if not entries:
         return
     if len(entries) > 1:
@@ -93,16 +92,16 @@ def _way_and_layer(family, ways, entry, plan):
     way_key, layer_key = f"fault.{family.name}.way", f"fault.{family.name}.layer"
     names = list(dict.fromkeys([name, *(fault.name for fault in ways)]))
     if len(names) > 1:
-        show(way_key, name)
         st.selectbox(
-            "Written as", names, key=way_key, format_func=lambda name: FAULTS[name].title, help="The same mistake in other places.",
+            "Written as", names, **show(way_key, name), format_func=lambda name: FAULTS[name].title,
+            help="The same mistake in other places.",
             on_change=uninterrupted(lambda: _replace(entry, st.session_state[way_key])),
         )  # fmt: skip
     if not FAULTS[name].whole:
         choices = [EVERYWHERE, *map(str, _layers(FAULTS[name], plan))]
-        show(layer_key, layer or EVERYWHERE)
+        shown = show(layer_key, layer or EVERYWHERE)
         st.segmented_control(
-            "Layer", list(dict.fromkeys([*choices, layer or EVERYWHERE])), key=layer_key, required=True,
+            "Layer", list(dict.fromkeys([*choices, layer or EVERYWHERE])), required=True, **shown,
             help="In which layer it is made, or in all where it can be.",
             on_change=uninterrupted(lambda: _replace(entry, _entry(name, st.session_state[layer_key]))),
         )  # fmt: skip

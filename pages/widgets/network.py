@@ -37,18 +37,16 @@ def _hidden_row(index, layer):
     first = "visible" if index == 0 else "collapsed"
     with units:
         key = f"layers.{index}.units"
-        show(key, layer["units"])
         st.number_input(
-            "Units" if index == 0 else f"Units of layer {number}", 1, LIMITS["units"], key=key, label_visibility=first,
+            "Units" if index == 0 else f"Units of layer {number}", 1, LIMITS["units"], **show(key, layer["units"]), label_visibility=first,
             help="How many units each hidden layer has, first layer on top.", on_change=_changed, args=(index, "units", key),
         )  # fmt: skip
     with activation:
         key = f"layers.{index}.activation"
-        show(key, layer["activation"])
         st.selectbox(
-            "Activation" if index == 0 else f"Activation of layer {number}", HIDDEN_ACTIVATIONS, key=key, format_func=words.option,
+            "Activation" if index == 0 else f"Activation of layer {number}", HIDDEN_ACTIVATIONS, format_func=words.option,
             help="What each unit of the layer does with its weighted sum.", label_visibility=first, on_change=_changed,
-            args=(index, "activation", key),
+            args=(index, "activation", key), **show(key, layer["activation"]),
         )  # fmt: skip
     with remove:
         name = f"Remove layer {number}"  # for screen readers; the style sheet shows only the icon
@@ -57,11 +55,11 @@ def _hidden_row(index, layer):
 
 def _output_row(index, layer):
     key = f"layers.{index}.output"  # a key of its own: the row below may become the row of a hidden layer
-    show(key, layer["activation"])
     units = layer["units"]
     st.selectbox(
-        f"Output activation ({units:,} unit{'' if units == 1 else 's'})", ACTIVATIONS, key=key, format_func=words.option,
+        f"Output activation ({units:,} unit{'' if units == 1 else 's'})", ACTIVATIONS, format_func=words.option,
         help="Follows the task; any other trains as well, and is diagnosed.", on_change=_output_changed, args=(index, key),
+        **show(key, layer["activation"]),
     )  # fmt: skip
 
 

@@ -51,9 +51,8 @@ def section(title, content):
 def presets():
     """Ready-made runs, and what to look at in the one that is shown."""
     chosen = next((name for name, preset in PRESETS.items() if preset.config == session().config), None)
-    show("preset", chosen)
     st.selectbox(
-        "Preset", PRESETS if chosen else [None, *PRESETS], key="preset",
+        "Preset", PRESETS if chosen else [None, *PRESETS], **show("preset", chosen),
         format_func=lambda name: PRESETS[name].title if name else "", placeholder="Your own",
         help="Runs that learn, and runs that go wrong in instructive ways.", on_change=_load_preset,
     )  # fmt: skip

@@ -33,9 +33,8 @@ def _slider(snapshot):
     resting = session().playing or len(steps) < 2
     if resting:
         steps, shown = [START, NOW], NOW
-    show("moment", shown)
     st.select_slider(
-        "Time", steps, key="moment", disabled=resting, format_func=lambda step: _name(step, now), on_change=_slide, help=HELP,
+        "Time", steps, **show("moment", shown), disabled=resting, format_func=lambda step: _name(step, now), on_change=_slide, help=HELP,
         label_visibility="collapsed",
     )  # fmt: skip
 

@@ -40,9 +40,9 @@ def _drive(snapshot):
     _button("Epoch", "epoch", "fast_forward", shortcut="E", disabled=over)
     _button("Reset", "reset", "replay", shortcut="0", help="Back to step 0, with the same first weights; this run stays among the runs")
     _button("New seed", "new_seed", "casino", shortcut="N", help="Step 0, with other first weights")
-    show("speed", next(name for name, speed in SPEEDS.items() if speed == session().speed))
+    shown = show("speed", next(name for name, speed in SPEEDS.items() if speed == session().speed))
     st.selectbox(
-        "Speed", SPEEDS, key="speed", label_visibility="collapsed", width=135, on_change=_set_speed, help="How fast a playing run goes."
+        "Speed", SPEEDS, **shown, label_visibility="collapsed", width=135, on_change=_set_speed, help="How fast a playing run goes."
     )
 
 

@@ -23,15 +23,15 @@ def unit_editor(unit):
 def _picker():
     """Layer and unit, as the keyboard picks them."""
     layers, picked = session().config.layers, session().picked
-    show("picked layer", picked and picked[0])
     st.selectbox(
-        "Layer", list(range(1, len(layers) + 1)), index=None, placeholder="Layer", key="picked layer", width=120, on_change=_pick,
+        "Layer", list(range(1, len(layers) + 1)), index=None, placeholder="Layer", width=120, on_change=_pick,
         format_func=lambda layer: f"Layer {layer}", label_visibility="collapsed", help="The layer of the unit to look inside.",
+        **show("picked layer", picked and picked[0]),
     )  # fmt: skip
     if picked:
-        show("picked unit", picked[1] + 1)
+        shown = show("picked unit", picked[1] + 1)
         st.number_input(
-            "Unit", 1, layers[picked[0] - 1].units, key="picked unit", width=110, label_visibility="collapsed", on_change=_pick,
+            "Unit", 1, layers[picked[0] - 1].units, **shown, width=110, label_visibility="collapsed", on_change=_pick,
             help="The unit to look inside, counted from the top.",
         )  # fmt: skip
 

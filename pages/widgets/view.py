@@ -17,7 +17,7 @@ CHOICES = ("hard_edges", "show_test", "histogram", "histogram_layer", "cause")
 def view_menu():
     """A menu with the choices."""
     layers, over_time = len(session().config.layers), "view.histogram_layer"
-    show(over_time, min(st.session_state.get(over_time, 1), layers))
+    shown = show(over_time, min(st.session_state.get(over_time, 1), layers))
     with st.popover("View", icon=":material/tune:", key="view"):
         st.toggle("Hard edges", key="view.hard_edges", persist_state="session", help="Show the winning class without its confidence.")
         st.toggle("Test samples", key="view.show_test", persist_state="session", help="Draw the samples that were held back, too.")
@@ -26,8 +26,7 @@ def view_menu():
             required=True, help="Weights, gradients or activations of every layer.",
         )  # fmt: skip
         st.number_input(
-            "Layer shown over time", 1, layers, key=over_time, persist_state="session",
-            help="The layer whose histogram is drawn against the step.",
+            "Layer shown over time", 1, layers, **shown, help="The layer whose histogram is drawn against the step.",
         )  # fmt: skip
         st.segmented_control(
             "Layers over time", CAUSES, key="view.cause", persist_state="session", format_func=words.option, default=CAUSES[0],

@@ -1,17 +1,30 @@
-"""What a timer brings along and its own request overtakes, as it happens in a browser that is busy: nothing is lost, nothing done twice."""
+"""What happens in a browser that is busy: a timer brings a change along, and its own request overtakes it; widgets are made late."""
 
 import asyncio
 from contextlib import asynccontextmanager
 
 from benchmarks.tab import Tab
 
+VALUES = {"moment": ["now"], "optimizer.learning_rate": 0.25, "layers.1.units": 8}  # key -> what the widget must show
 AHEAD = (0.0, 0.002, 0.005, 0.01, 0.02)  # seconds
+
+
+class SlowTab(Tab):
+    """A tab whose widgets are never made in time: it says nothing of them."""
+
+    async def _ask(self, *arguments, **more):
+        self._states = {}
+        await super()._ask(*arguments, **more)
+
+
+def opened(kind, server, query=""):
+    return kind(server.url.removeprefix("http://"), query, lambda: None, lambda run: None)
 
 
 @asynccontextmanager
 async def playing_tab(server):
     """A tab whose run plays and is kept."""
-    tab = Tab(server.url.removeprefix("http://"), "", lambda: None, lambda run: None)
+    tab = opened(Tab, server)
     await tab.connect()
     try:
         assert await tab.until(lambda: tab.can_press("play"), 60)
@@ -46,3 +59,25 @@ def test_a_press_is_obeyed_once(server):
             assert await tab.until(lambda: tab.readings["Status"] == "Paused", 10)
 
     asyncio.run(presses())
+
+
+def test_a_widget_that_is_made_late_shows_what_it_must(server):
+    async def looks():
+        async with playing_tab(server) as tab:
+            await tab.enter("optimizer.learning_rate", 0.25)
+            await tab.press("pause")
+            assert await tab.until(lambda: tab.readings["Status"] == "Paused" and "=0.25" in tab.query, 10)
+        slow = opened(SlowTab, server, tab.query)
+        await slow.connect()
+        try:
+            for time in range(1, 4):
+                assert await slow.until(lambda: slow.pages == time and slow.widget("moment"), 60)  # noqa: B023
+                await asyncio.sleep(0.5)  # it tells that it is drawn, and hears an answer
+                for key, value in VALUES.items():
+                    widget = slow.widget(key)
+                    assert widget.set_value and value == (widget.raw_value if key == "moment" else widget.value), key
+                await slow._ask()
+        finally:
+            await slow.close()
+
+    asyncio.run(looks())
