@@ -28,6 +28,7 @@ from core.presets import PRESETS
 
 ACTIONS = {"idle": 6, "play": 5, "pause": 2, "rate": 2, "step": 2, "epoch": 1, "reset": 1, "refresh": 2}  # how often, among each other
 RATES = (0.002, 0.007, 0.04, 0.09)  # no configuration's default, so that each stands in the address
+AHEAD = (None, None, 0.005)  # seconds by which a timer brings an action along before its own request; None: it does not
 THINKING = 2.0  # seconds from one action to the next, on average
 WORKER_KILL = 15.0  # seconds from one killed training process to the next, on average
 LIVES = (0.1, 0.2)  # how long a server lives, as a share of all the time; the last one lives from
@@ -213,7 +214,7 @@ class Visitor:
         before, query = self._tab.pages, f"optimizer.learning_rate={rate:g}"
         if query not in self._tab.query and self._tab.widget("optimizer.learning_rate"):
             began = time.monotonic()
-            await self._tab.enter("optimizer.learning_rate", rate)
+            await self._tab.enter("optimizer.learning_rate", rate, self._random.choice(AHEAD))
             await self._answered("the learning rate", began, lambda: query in self._tab.query and self._tab.pages > before)
 
     async def _reset(self):
@@ -223,7 +224,7 @@ class Visitor:
 
     async def _click(self, key, answered, times=None):
         began = time.monotonic()
-        await self._tab.press(key)
+        await self._tab.press(key, self._random.choice(AHEAD))
         await self._answered(key, began, answered, times)
 
     async def _answered(self, what, began, answered, times=None):

@@ -6,15 +6,19 @@ So no link can make the server read its own disk: a path that is no token of thi
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import secrets
+import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from core.data import FileColumns, columns
 from core.limits import LIMITS, ConfigError
 
+FOLDER = "descent-upload-"  # what the name of a session's folder begins with, before the server's process id
 KEPT = 2  # the file in use, and the one tried in its place
 
 
@@ -31,6 +35,7 @@ class Uploads:
     """The files of one session, in a folder of their own that goes when the session goes."""
 
     def __init__(self):
+        _tidy_up()
         self._files = {}
         self._folder = None
 
@@ -44,7 +49,7 @@ class Uploads:
         """Keep a file's bytes and return its token. Raises ConfigError when it is too large or not to be read."""
         if len(raw) > LIMITS["file_bytes"]:
             raise ConfigError("data.path", f"must be at most {LIMITS['file_bytes'] >> 20} MiB; was {len(raw) >> 20:,} MiB")
-        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="descent-upload-")
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-")
         token = secrets.token_hex(8)
         path = Path(self._folder.name) / f"{token}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-80:]}"
         path.write_bytes(raw)
@@ -67,3 +72,15 @@ class Uploads:
         if config.source != "file":
             return dataclasses.replace(config, path=None)
         return dataclasses.replace(config, path=str(self[config.path].path))
+
+
+@cache
+def _tidy_up():
+    """Remove what servers that were killed have left, once."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}[0-9]*-*"):
+        try:
+            os.kill(int(folder.name.removeprefix(FOLDER).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (ValueError, OverflowError, PermissionError):  # somebody else's
+            continue

@@ -1,6 +1,9 @@
 """A person's own file: used when it is sound, refused with one sentence when not."""
 
 import gc
+import os
+import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from core.limits import LIMITS, ConfigError
 from core.presets import OPENING
+from pages.widgets import uploads
 from pages.widgets.uploads import Uploads
 from tests.app.files import CSV, HOSTILE, NUMBERS, npz
 
@@ -103,3 +107,22 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(monkeypatch):
     monkeypatch.setitem(LIMITS, "file_bytes", 100)
     with pytest.raises(ConfigError, match="at most"):
         Uploads().add("fruit.csv", CSV)
+
+
+def test_what_a_killed_server_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    names = [
+        f"{uploads.FOLDER}{gone.pid}-abc",
+        f"{uploads.FOLDER}{os.getpid()}-abc",
+        f"{uploads.FOLDER}1-abc",
+        f"{uploads.FOLDER}{9**99}-abc",
+        "other-2",
+    ]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "private.csv").touch()
+    uploads._tidy_up.cache_clear()
+    Uploads()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

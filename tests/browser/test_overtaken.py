@@ -1,12 +1,19 @@
 """What happens in a browser that is busy: a timer brings a change along, and its own request overtakes it; widgets are made late."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from benchmarks.tab import Tab
 
 VALUES = {"moment": ["now"], "optimizer.learning_rate": 0.25, "layers.1.units": 8}  # key -> what the widget must show
 AHEAD = (0.0, 0.002, 0.005, 0.01, 0.02)  # seconds
+
+
+def run(coroutine):
+    """Run it beside Playwright, which has a loop of its own in this thread."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, coroutine).result()
 
 
 class SlowTab(Tab):
@@ -44,7 +51,7 @@ def test_a_changed_setting_reaches_the_run_and_the_address(server):
                 await asyncio.sleep(0.2)  # only a page that stands is overtaken
                 assert await tab.until(lambda: f"learning_rate={rate}&" in tab.query, 10), tab.query  # noqa: B023
 
-    asyncio.run(changes())
+    run(changes())
 
 
 def test_a_press_is_obeyed_once(server):
@@ -58,7 +65,7 @@ def test_a_press_is_obeyed_once(server):
             await tab.press("pause")
             assert await tab.until(lambda: tab.readings["Status"] == "Paused", 10)
 
-    asyncio.run(presses())
+    run(presses())
 
 
 def test_a_widget_that_is_made_late_shows_what_it_must(server):
@@ -80,4 +87,4 @@ def test_a_widget_that_is_made_late_shows_what_it_must(server):
         finally:
             await slow.close()
 
-    asyncio.run(looks())
+    run(looks())
