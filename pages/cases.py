@@ -17,6 +17,7 @@ from pages.widgets.controls import show  # noqa: E402
 from pages.widgets.frame import head  # noqa: E402
 from pages.widgets.live import live_figures, theme  # noqa: E402
 from pages.widgets.pair import pair  # noqa: E402
+from pages.widgets.requests import navigated, uninterrupted  # noqa: E402
 
 TICK = 0.15  # seconds from one look at playing runs to the next
 MARKS = {"critical": "✕", "warning": "!", "info": "i"}
@@ -30,15 +31,23 @@ VIEWS = {
 
 def chosen():
     """The case of the address, or the first; the address follows the choice."""
-    wanted = st.query_params.get("case", next(iter(CASES)))
-    if wanted not in CASES:
-        st.warning(f"There is no case {words.literal(wanted[:60])}; you see the first.", icon=":material/error:")
-        wanted = next(iter(CASES))
+    asked = st.query_params.get("case", next(iter(CASES)))
+    if asked not in CASES:
+        st.warning(f"There is no case {words.literal(asked[:60])}; you see the first.", icon=":material/error:")
+        asked = next(iter(CASES))
     st.pills(
-        "Case", CASES, **show("case", wanted), required=True, format_func=lambda name: CASES[name].title, label_visibility="collapsed",
-        help="Programs that people asked about.", on_change=lambda: st.query_params.from_dict({"case": st.session_state["case"]}),
+        "Case", CASES, **_followed(asked), required=True, format_func=lambda name: CASES[name].title, label_visibility="collapsed",
+        help="Programs that people asked about.",
     )  # fmt: skip
+    wanted = st.session_state["case"]
+    if wanted != asked:
+        st.query_params.from_dict({"case": wanted})
     return CASES[wanted]
+
+
+@uninterrupted
+def _followed(asked):
+    return show("case", asked if navigated() else st.session_state.get("case", asked))
 
 
 def story(case):

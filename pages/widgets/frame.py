@@ -19,7 +19,8 @@ def frame():
     """Set up the browser's page and return the page to run, from the address."""
     st.set_page_config(page_title="Descent", page_icon=str(ICON), layout="wide", initial_sidebar_state=340)
     preload()  # the browser needs a second for Plotly's script: time in which all else is imported
-    from pages.widgets.session import KEY  # not sooner
+    from pages.widgets.requests import ARRIVED  # not sooner
+    from pages.widgets.session import KEY
 
     st.html(STYLE)
     st.session_state[FRAMED] = True
@@ -34,10 +35,10 @@ def frame():
             st.Page(playground, title="Playground", url_path="playground", visibility="hidden"),
         ]
     )
-    came_back = page.title == "Playground" and st.session_state.get(PAGE, page.title) != page.title and KEY in st.session_state
-    if came_back:
-        st.session_state[KEY].awake = False
-        st.session_state[KEY].arrived = bool(st.query_params)  # the navigation leads back to an empty address: that opens nothing
+    if st.session_state.get(PAGE, page.title) != page.title:
+        st.session_state[ARRIVED] = True
+        if KEY in st.session_state:
+            st.session_state[KEY].awake = False
     st.session_state[PAGE] = page.title
     return page
 

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 TURN = "turn"  # the key of a tab's lock
+ARRIVED = "arrived"  # the key under which it stands that the person has just come from another page
 
 
 def uninterrupted(callback):
@@ -28,6 +29,12 @@ def uninterrupted(callback):
             object.__setattr__(state, "_yield_callback", stop)
 
     return whole
+
+
+def navigated():
+    """Whether the address is to be followed: the Back button led to it, or a link of another page. Otherwise what it holds may be old."""
+    arrived = st.session_state.pop(ARRIVED, False)
+    return went_back() or (arrived and bool(st.query_params))
 
 
 def went_back():

@@ -18,7 +18,7 @@ from core.training.client import TooManyRuns, WorkerDied
 from core.training.trainer import LIVE_CHANGES
 from pages.widgets import words
 from pages.widgets.keeping import is_open, owner, store, this_tab
-from pages.widgets.requests import uninterrupted, went_back
+from pages.widgets.requests import navigated, uninterrupted
 from pages.widgets.starting import started, suited_output
 from pages.widgets.uploads import Uploads
 
@@ -52,8 +52,8 @@ class Session:
     `seen` the last Snapshot. `moment` is the past step that is shown (None: the present), `now` the run's own. `tried_from` is where
     the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this run. `run` is the id
     of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server trains it, so that it
-    can only be looked at. `arrived` tells that the person has just come from another page, `awake` that the browser has drawn the page:
-    a timer that fires earlier is answered without the widgets that it has not made yet.
+    can only be looked at. `awake` tells that the browser has drawn the page: a timer that fires earlier is answered without the widgets
+    that it has not made yet.
     """
 
     def __init__(self, query):
@@ -61,7 +61,7 @@ class Session:
         self.notice = self.problem = self.death = self.refusal = self.picked = self.speed = self.seen = None
         self.moment = self.tried_from = None
         self.now = 0
-        self.playing = self.explained = self.had_findings = self.awake = self.arrived = False
+        self.playing = self.explained = self.had_findings = self.awake = False
         self._run = None
         self._tab = this_tab()
         self._open(*stored_run(query))
@@ -80,10 +80,10 @@ class Session:
         """Follow the address if the Back button or a link of another page led to it. Otherwise the browser has yet to hear which address
         belongs to what is shown."""
         settings, run = stored_run(st.query_params.to_dict())
-        navigated, self.arrived = self.arrived or went_back(), False
-        if navigated and run not in (None, self.run):
+        follow = navigated()
+        if follow and run not in (None, self.run):
             self._open(settings, run)
-        elif navigated and settings != self._settings:
+        elif follow and settings != self._settings:
             config, at, _ = self._linked(settings)
             self.load(config)
             if at and not self.refusal:

@@ -118,6 +118,15 @@ def test_the_address_names_the_case(open_cases):
     assert cases.page.query == {"case": "four_equations"}
 
 
+def test_a_choice_stays_while_the_address_is_behind(open_cases):
+    cases = open_cases(wait=False, case="xor_answer")
+    cases.page.set("pills", "case", "four_equations")
+    cases.page.test.query_params["case"] = "xor_answer"  # as the browser has it until it hears of the choice
+    assert cases.page.run().query == {"case": "four_equations"}
+    assert cases.page.navigate({"case": "flower_boundary"}).pills(key="case").value == "flower_boundary"
+    assert cases.page.query == {"case": "flower_boundary"}
+
+
 @pytest.mark.parametrize("name", ["nothing", "<script>alert(1)</script>", "x" * 5000])
 def test_an_unknown_case_is_said_so(open_cases, name):
     cases = open_cases(wait=False, case=name)
