@@ -21,6 +21,7 @@ from websockets.exceptions import WebSocketException
 
 READING = re.compile(r"<span>([^<]*)</span><b>([^<]*)</b>")
 GONE = (OSError, TimeoutError, WebSocketException)  # what a server that is not there raises
+LOST = 5.0  # seconds, as in live.js
 FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 
 
@@ -41,6 +42,7 @@ class Tab:
         self._drawn = set()  # ids of components that have told that they are drawn
         self._session = self._page = self._run = ""
         self._socket = self._listening = None
+        self._missing = asyncio.Future()  # asks for a message that was to come
         self._news = asyncio.Event()
 
     async def connect(self):
@@ -55,6 +57,7 @@ class Tab:
         for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._missing.cancel()
         if self._socket is not None:
             self._listening.cancel()
             with suppress(*GONE):
@@ -172,15 +175,23 @@ class Tab:
                 self._states[widget.id] = STATES[kind](widget)
 
     async def _draw(self, component, fragment):
-        """What live.js does: the run's id goes into the address, and the first drawing is told."""
-        name, run = json.loads(component.bytes.partition(b"\n")[0])["address"]
+        """What live.js does: the run's id goes into the address, the first drawing is told, and a message that does not come asked for."""
+        head = json.loads(component.bytes.partition(b"\n")[0])
+        name, run = head["address"]
         others = [part for part in self.query.split("&") if part and not part.startswith(f"{name}=")]
         self.query = "&".join([*others, *([f"{name}={run}"] if run else [])])
         self._on_run(run)
         if component.id not in self._drawn:
             self._drawn.add(component.id)
-            told = json.dumps([{"event": "drawn", "value": True}])
-            await self._ask(fragment, WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.id}__events", json_trigger_value=told))
+            await self._trigger(component.id, fragment, "drawn")
+        self._missing.cancel()
+        if head["goes_on"]:
+            self._missing = asyncio.create_task(self._trigger(component.id, fragment, "lost", LOST))
+
+    async def _trigger(self, component, fragment, event, after=0.0):
+        await asyncio.sleep(after)
+        told = json.dumps([{"event": event, "value": True}])
+        await self._ask(fragment, WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component}__events", json_trigger_value=told))
 
     def _clear(self, run, fragments):
         """Remove what a run of the script, or of these fragments of it, did not make again, and the state of widgets that are gone."""

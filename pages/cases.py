@@ -136,9 +136,8 @@ def draw(case, was_restless, left, right, charts, closer):
     begun = all(side.snapshot is not None for side in sides)
     with charts:
         if begun:
-            live_figures(
-                pair_panels([(side.variant.title, side.variant.steps, side.snapshot) for side in sides], theme()), key="pair figures"
-            )
+            shown = pair_panels([(side.variant.title, side.variant.steps, side.snapshot) for side in sides], theme())
+            live_figures(shown, key="pair figures", goes_on=pair().restless)
     with closer:
         if begun and case.show in VIEWS:
             VIEWS[case.show][2](sides[0])

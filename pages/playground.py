@@ -74,7 +74,8 @@ def draw(snapshot, readings, alerts, figures):
         findings(snapshot)
         fixes(snapshot)
     with figures:
-        live_figures(panels(snapshot, view_options()), key="figures", on_pick=pick, on_drawn=awake, address=(RUN, session().run))
+        shown, address = panels(snapshot, view_options()), (RUN, session().run)
+        live_figures(shown, key="figures", on_pick=pick, on_drawn=awake, address=address, goes_on=session().restless)
 
 
 @uninterrupted

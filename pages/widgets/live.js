@@ -3,6 +3,7 @@
 // After each drawing the plot's node sends the event "drawn".
 
 const MARGIN = "200px" // panels this near to the view are kept up to date
+const LOST = 5000 // milliseconds after which a message that was to come is asked for
 const STILL = 1500 // milliseconds without a new figure after which a repainted panel is drawn in full
 const boards = new WeakMap()
 let loading
@@ -52,9 +53,11 @@ class Board {
     this.resized = new ResizeObserver((entries) => this.measured(entries))
   }
 
-  receive({ names, theme, plotly, address }, figures, trigger) {
+  receive({ names, theme, plotly, address, goes_on }, figures, trigger) {
     if (address) keepInAddress(...address)
     this.trigger = trigger
+    clearTimeout(this.waiting)
+    if (goes_on) this.expect()
     this.url = plotly
     this.followTheme(theme)
     for (const [name, panel] of this.panels) if (!names.includes(name)) this.remove(name, panel)
@@ -65,6 +68,11 @@ class Board {
       previous = panel
     })
     this.draw()
+  }
+
+  // Streamlit drops what it has not sent yet when a timer fires in the moment in which a page is done; the next timer may be among it
+  expect() {
+    this.waiting = setTimeout(() => (document.hidden ? this.expect() : this.trigger("lost", true)), LOST)
   }
 
   add(name, previous) {
@@ -131,6 +139,7 @@ class Board {
   }
 
   close() {
+    clearTimeout(this.waiting)
     this.inView.disconnect()
     this.resized.disconnect()
     for (const [name, panel] of this.panels) this.remove(name, panel)

@@ -38,12 +38,12 @@ def preload():
     _preload(key="preload", data=_plotly_url().encode())  # a text would be looked at as if it were a table, for which pandas is imported
 
 
-def live_figures(figures, key, on_pick=None, on_drawn=None, address=None):
+def live_figures(figures, key, on_pick=None, on_drawn=None, address=None, goes_on=False):
     """Draw `figures` (name -> figure of pages.charts) in a grid, in place from one call to the next.
 
     `on_pick(layer, index)` (layer from 1, index from 0) is called when a unit of the network diagram is clicked, `on_drawn()` once the
     browser has drawn the figures for the first time. `address` (name, value or None) is kept in the page's address, which stays one step
-    of the browser's history by that.
+    of the browser's history by that. `goes_on` says that there will be another call soon: a browser that misses it asks for the page.
     """
 
     def picked():
@@ -54,11 +54,13 @@ def live_figures(figures, key, on_pick=None, on_drawn=None, address=None):
     # No two messages are alike: a repeated one is sent as a reference, and a busy browser that has dropped what it refers to
     # loses its connection ("Cached ForwardMsg MISS"). Bytes, so that JSON is not packed into JSON; a line for each figure, so
     # that the browser can tell what has changed without parsing, and parses only what is in view.
-    head = {"names": list(figures), "theme": theme(), "plotly": _plotly_url(), "address": address, "sent": time.time_ns()}
+    head = {"names": list(figures), "theme": theme(), "plotly": _plotly_url(), "address": address, "goes_on": goes_on}
+    head["sent"] = time.time_ns()
     lines = [json.dumps(part, allow_nan=False, separators=(",", ":")) for part in (head, *figures.values())]
     _component(
-        key=key, data="\n".join(lines).encode(), on_picked_change=picked, on_drawn_change=on_drawn or _nothing, on_theme_change=_nothing
-    )
+        key=key, data="\n".join(lines).encode(), on_picked_change=picked, on_drawn_change=on_drawn or _nothing, on_theme_change=_nothing,
+        on_lost_change=st.rerun,
+    )  # fmt: skip
 
 
 def _nothing():

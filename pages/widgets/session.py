@@ -72,7 +72,9 @@ class Session:
         """Begin with what a link asks for."""
         config, at, run = self._linked(settings, run)
         self._adopt(config)
-        self._settings, self._addressed = settings, config  # what the address shows, and what that stands for
+        self._plain = OPENING if settings else config  # what an address without settings stands for
+        self._settings = settings  # what the address shows
+        self._addressed = None if settings and run else config  # what that stands for: a run may have gone on with others
         self.start(at, run)
 
     @uninterrupted
@@ -84,7 +86,7 @@ class Session:
         if follow and run not in (None, self.run):
             self._open(settings, run)
         elif follow and settings != self._settings:
-            config, at, _ = self._linked(settings)
+            config, at, _ = self._linked(settings) if settings else (self._plain, 0, None)
             self.load(config)
             if at and not self.refusal:
                 self.moment = None
@@ -94,13 +96,14 @@ class Session:
 
     def _write_address(self, shown):
         """Put the configuration in use into the address, unless these settings are `shown` there; an empty one stands for what the page
-        opens with. The id of a run that is kept stays there; that of another one is added by the browser (live.js), once it is: that is
+        opened with. The id of a run that is kept stays there; that of another one is added by the browser (live.js), once it is: that is
         no step to come back to."""
         if self.config != self._addressed:
-            self._settings = to_query(self.config) if shown or self.config != OPENING else {}
+            self._settings = to_query(self.config) if shown or self.config != self._plain else {}
             self._addressed = self.config
         if self._settings != shown:
-            run = self._run.result().run if self._run.done() and not self._run.exception() else None
+            living = self._run.done() and not self._run.exception() and not self.foreign
+            run = self._run.result().run if living else self.run
             st.query_params.from_dict(self._settings | ({RUN: run} if run else {}))
 
     def _linked(self, settings, run=None):

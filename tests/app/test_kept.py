@@ -93,6 +93,20 @@ def test_the_address_names_the_run_while_it_is_the_same(store, open_page):
     assert "run" not in page.test.query_params and page.step == 0
 
 
+def test_the_address_of_a_run_that_went_on_otherwise_is_put_right(store, open_page):
+    page = open_page(**{"data.source": "circle"})
+    id = trained(page)
+    page.run().set("number_input", "optimizer.learning_rate", 0.007)
+    page.press("step")
+    page.session.close()
+    again = open_page(**{"data.source": "circle", "run": id})  # the server was killed before the browser heard of the change
+    assert again.query["optimizer.learning_rate"] == "0.007" and again.query["run"] == id
+    plain = open_page(run=id)
+    assert plain.query == {"run": id}
+    plain.set("number_input", "optimizer.learning_rate", 0.009)
+    assert plain.navigate({"run": id}).session.config.optimizer.learning_rate == 0.007  # what the run had when it was opened
+
+
 @pytest.mark.parametrize("patience", [0.1, 20.0])
 def test_a_run_that_another_server_trains_is_looked_at_or_waited_for(store, open_page, monkeypatch, patience):
     theirs = LiveRun(OPENING, kept=True)

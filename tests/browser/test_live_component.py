@@ -30,8 +30,9 @@ from pages.widgets.live import live_figures, theme
 from tests.synthetic import snapshot
 
 st.set_page_config(layout="wide")
-st.sidebar.text("Choices")
 state = st.session_state
+state.pages = state.get("pages", 0) + 1
+st.sidebar.text(f"page {state.pages}")
 for name, value in {"step": 21_000, "playing": False, "picked": None}.items():
     state.setdefault(name, value)
 
@@ -42,13 +43,15 @@ def look(place):
     state.step += 10 * state.playing
     one = snapshot(step=state.step, unit=state.picked)
     with place:
-        live_figures(panels(one, ViewOptions(theme=theme(), picked=state.picked)), key="figures", on_pick=pick)
+        shown, goes_on = panels(one, ViewOptions(theme=theme(), picked=state.picked)), state.pop("goes_on", False)
+        live_figures(shown, key="figures", on_pick=pick, goes_on=goes_on)
         st.text(f"step {state.step} picked {state.picked}")
 
 @st.fragment
 def live():
     st.button("Play", on_click=lambda: state.update(playing=True))
     st.button("Pause", on_click=lambda: state.update(playing=False))
+    st.button("Promise", on_click=lambda: state.update(goes_on=True))
     place = st.container()
     st.fragment(look, run_every=0.15 if state.playing else None)(place)
 
@@ -229,6 +232,14 @@ def test_the_theme_changes_while_the_run_stands(page, url):
     page.wait_for_function(f"() => ({color})() === '{THEMES['light'].muted}'")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"() => ({color})() === '{THEMES['dark'].muted}'")
+
+
+def test_a_message_that_was_to_come_and_does_not_is_asked_for(page, url):
+    opened(page, url)
+    page.get_by_role("button", name="Promise").click()
+    expect(page.get_by_text("page 2")).to_be_visible()
+    page.wait_for_timeout(6000)
+    expect(page.get_by_text("page 2")).to_be_visible()  # and only once
 
 
 def test_panels_out_of_view_wait(page, url):
