@@ -39,7 +39,7 @@ class Tab:
         self._elements = {}  # place in the page -> (element, id of its fragment, id of the script run that made it)
         self._states = {}  # widget id -> WidgetState
         self._timers = {}  # fragment id -> (seconds, task)
-        self._drawn = set()  # ids of components that have told that they are drawn
+        self._drawn = {}  # id of a component that has told that it is drawn -> session that was told
         self._session = self._page = self._run = ""
         self._socket = self._listening = None
         self._missing = asyncio.Future()  # asks for a message that was to come
@@ -181,8 +181,8 @@ class Tab:
         others = [part for part in self.query.split("&") if part and not part.startswith(f"{name}=")]
         self.query = "&".join([*others, *([f"{name}={run}"] if run else [])])
         self._on_run(run)
-        if component.id not in self._drawn:
-            self._drawn.add(component.id)
+        if self._drawn.get(component.id) != head["session"]:
+            self._drawn[component.id] = head["session"]
             await self._trigger(component.id, fragment, "drawn")
         self._missing.cancel()
         if head["goes_on"]:
@@ -201,7 +201,7 @@ class Tab:
         widgets = (getattr(element, element.WhichOneof("type")) for element, _, _ in self._elements.values())
         there = {getattr(widget, "id", None) for widget in widgets}
         self._states = {id: state for id, state in self._states.items() if id in there}
-        self._drawn &= there
+        self._drawn = {id: session for id, session in self._drawn.items() if id in there}
 
     def _start_timer(self, fragment, seconds):
         if fragment in self._timers and self._timers[fragment][0] == seconds:

@@ -53,12 +53,13 @@ class Board {
     this.resized = new ResizeObserver((entries) => this.measured(entries))
   }
 
-  receive({ names, theme, plotly, address, goes_on }, figures, trigger) {
+  receive({ names, theme, plotly, address, goes_on, session }, figures, trigger) {
     if (address) keepInAddress(...address)
     this.trigger = trigger
     clearTimeout(this.waiting)
     if (goes_on) this.expect()
     this.url = plotly
+    this.session = session
     this.followTheme(theme)
     for (const [name, panel] of this.panels) if (!names.includes(name)) this.remove(name, panel)
     let previous = null
@@ -128,8 +129,8 @@ class Board {
           await rest()
         }
       }
-      if (!this.told) this.trigger("drawn", true)
-      this.told = true
+      if (this.told !== this.session) this.trigger("drawn", true)
+      this.told = this.session
     } catch (error) {
       if (!window.Plotly) this.root.replaceChildren(element("div", "descent-missing", error.message))
       else throw error
