@@ -1,5 +1,5 @@
 """Many sessions for a long time, while training processes and the server itself are killed: `make soak`, or
-`python -m benchmarks.soak [--minutes 20] [--sessions 16] [--seed 0]`.
+`python -m benchmarks.soak [--minutes 20] [--sessions 16] [--thinking 4] [--seed 0]`.
 
 Each session is a Tab with somebody in front who plays, pauses, changes the learning rate, steps, resets, refreshes the page, or looks on.
 Of training is lost what a page has shown and does not have when it is back: the steps in between, in seconds that they took.
@@ -29,7 +29,6 @@ from core.presets import PRESETS
 ACTIONS = {"idle": 6, "play": 5, "pause": 2, "rate": 2, "step": 2, "epoch": 1, "reset": 1, "refresh": 2}  # how often, among each other
 RATES = (0.002, 0.007, 0.04, 0.09)  # no configuration's default, so that each stands in the address
 AHEAD = (None, None, 0.005)  # seconds by which a timer brings an action along before its own request; None: it does not
-THINKING = 2.0  # seconds from one action to the next, on average
 WORKER_KILL = 15.0  # seconds from one killed training process to the next, on average
 LIVES = (0.1, 0.2)  # how long a server lives, as a share of all the time; the last one lives from
 LAST_LIFE = 0.6  # this share on, so that its memory has time to grow
@@ -78,7 +77,7 @@ class Visitor:
         """Act until that time, then close the tab."""
         await self._visit()
         while time.monotonic() < until:
-            await asyncio.sleep(self._random.expovariate(1 / THINKING))
+            await asyncio.sleep(self._random.expovariate(1 / self._soak.thinking))
             if not self._tab.connected:
                 await self._come_back()
             elif not await self._mended():
@@ -239,10 +238,11 @@ class Visitor:
 
 
 class Soak:
-    """The server, which is killed and started again, and what is measured while `sessions` visitors are there."""
+    """The server, which is killed and started again, and what is measured while `sessions` visitors are there, who act every `thinking`
+    seconds on average."""
 
-    def __init__(self, folder, sessions, seed):
-        self.seed = seed
+    def __init__(self, folder, sessions, thinking, seed):
+        self.seed, self.thinking = seed, thinking
         self.answers, self.returns, self.losses = [], [], []  # seconds
         self.lost, self.exceptions, self.notices, self.stuck = [], [], Counter(), 0
         self.lives = []  # of each server [(seconds of its life, bytes in memory)]
@@ -336,14 +336,16 @@ def main():
     parser = argparse.ArgumentParser(prog="benchmarks.soak", description=__doc__.partition(":")[0])
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--sessions", type=int, default=16)
+    parser.add_argument("--thinking", type=float, default=4)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder), arguments.sessions, arguments.seed)
+        soak = Soak(Path(folder), arguments.sessions, arguments.thinking, arguments.seed)
         asyncio.run(soak.run(arguments.minutes))
         orphans, tracebacks = soak.orphans(), soak.tracebacks()
     lived, first, last = soak.growth()
-    print(f"{arguments.sessions} sessions for {arguments.minutes:g} minutes; {len(soak.lives)} servers; {soak.killed} processes killed")
+    print(f"{arguments.sessions} sessions for {arguments.minutes:g} minutes, each acts every {arguments.thinking:g} s on average;", end=" ")
+    print(f"{len(soak.lives)} servers; {soak.killed} processes killed")
     _print("runs lost", len(soak.lost), "0")
     _print("seconds of training lost, at most", f"{max(soak.losses, default=0):.1f}", "<= 5")
     _print(f"server's memory, MB, over a life of {lived:.0f} s", f"{first / 1e6:.0f} -> {last / 1e6:.0f}", "")

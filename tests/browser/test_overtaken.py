@@ -45,7 +45,7 @@ async def playing_tab(server):
 def test_a_changed_setting_reaches_the_run_and_the_address(server):
     async def changes():
         async with playing_tab(server) as tab:
-            for number in range(20):
+            for number in range(10):
                 rate = f"{0.0105 + number / 1000:g}"
                 await tab.enter("optimizer.learning_rate", float(rate), ahead=AHEAD[number % len(AHEAD)])
                 await asyncio.sleep(0.2)  # only a page that stands is overtaken
@@ -57,7 +57,7 @@ def test_a_changed_setting_reaches_the_run_and_the_address(server):
 def test_a_press_is_obeyed_once(server):
     async def presses():
         async with playing_tab(server) as tab:
-            for number in range(10):
+            for number in range(5):
                 for key, status in ("pause", "Paused"), ("play", "Running"):
                     await tab.press(key, ahead=AHEAD[number % len(AHEAD)])
                     assert await tab.until(lambda: tab.readings["Status"] == status, 10), (key, tab.readings)  # noqa: B023
