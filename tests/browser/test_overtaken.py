@@ -28,6 +28,12 @@ def opened(kind, server, query=""):
     return kind(server.url.removeprefix("http://"), query, lambda: None, lambda run: None)
 
 
+def shows(tab, key):
+    """Whether the widget with this key is told to show its value."""
+    widget = tab.widget(key)
+    return widget.set_value and VALUES[key] == (widget.raw_value if key == "moment" else widget.value)
+
+
 @asynccontextmanager
 async def playing_tab(server):
     """A tab whose run plays and is kept."""
@@ -80,9 +86,7 @@ def test_a_widget_that_is_made_late_shows_what_it_must(server):
             for time in range(1, 4):
                 assert await slow.until(lambda: slow.pages == time and slow.widget("moment"), 60)  # noqa: B023
                 await asyncio.sleep(0.5)  # it tells that it is drawn, and hears an answer
-                for key, value in VALUES.items():
-                    widget = slow.widget(key)
-                    assert widget.set_value and value == (widget.raw_value if key == "moment" else widget.value), key
+                assert await slow.until(lambda: all(shows(slow, key) for key in VALUES), 10), [slow.widget(key) for key in VALUES]
                 await slow._ask()
         finally:
             await slow.close()
