@@ -138,11 +138,15 @@ def draw(case, was_restless, left, right, charts, closer):
         if begun:
             shown = pair_panels([(side.variant.title, side.variant.steps, side.snapshot) for side in sides], theme())
             live_figures(shown, key="pair figures", goes_on=pair().restless)
+        else:
+            st.empty()  # a fragment may fill only what it has written to along with the page
     with closer:
         if begun and case.show in VIEWS:
             VIEWS[case.show][2](sides[0])
         elif begun and case.show == "pictures":
             closely.pictures(sides)
+        else:
+            st.empty()
 
 
 def state(side):

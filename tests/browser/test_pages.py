@@ -21,10 +21,13 @@ def drawn(tab):
     ("/doctor", "Is your own backprop right?"),
 ])  # fmt: skip
 def test_a_cold_deep_link_opens_on_a_server_that_nobody_visited(start_server, open_tab, address, words):
-    tab = open_tab(address, at=start_server())
+    server = start_server()
+    tab = open_tab(address, at=server)
     expect(tab.get_by_text(words).first).to_be_visible()
     expect(tab.get_by_text("Page not found")).to_have_count(0)
     expect(tab.get_by_role("link", name="Doctor")).to_be_visible()
+    expect(tab.get_by_text("Getting ready")).to_have_count(0)
+    assert "Traceback" not in server.log
 
 
 def test_the_sidebar_is_as_wide_as_its_controls_need_and_can_be_closed(start_server, open_tab):
