@@ -104,7 +104,8 @@ class Tab:
 
     async def _tell(self, fragment, ahead, *triggers):
         if ahead is not None and self._timers:
-            await self._ask(next(iter(self._timers)), *triggers, timer=True)
+            often = min(self._timers, key=lambda fragment: self._timers[fragment][0])
+            await self._ask(often, *triggers, timer=True)
             await asyncio.sleep(ahead)
         await self._ask(fragment, *triggers)
 

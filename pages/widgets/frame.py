@@ -13,6 +13,7 @@ PAGES_STYLE = Path(__file__).with_name("pages.css")
 ICON = Path(__file__).with_name("icon.svg")  # an icon by name would be fetched from another server
 FRAMED = "frame has run"
 PAGE = "page last shown"
+DAY = 86400  # seconds
 
 
 def frame():
@@ -23,6 +24,7 @@ def frame():
     from pages.widgets.session import KEY
 
     st.html(STYLE)
+    st.fragment(_wait, run_every=DAY)()
     st.session_state[FRAMED] = True
     playground = "pages/playground.py"
     page = st.navigation(
@@ -41,6 +43,11 @@ def frame():
             st.session_state[KEY].awake = False
     st.session_state[PAGE] = page.title
     return page
+
+
+def _wait():
+    """Nothing to draw, now or at the timer: a browser whose server was started anew asks for the page by itself if it has a timer, and only
+    then. Otherwise all that is pressed on it would be of fragments that the new server does not know."""
 
 
 def guard():

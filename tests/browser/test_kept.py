@@ -84,6 +84,7 @@ def test_a_page_that_stayed_open_goes_on_with_the_next_server(start_server, open
     play(tab)
     wait_for_steps(tab, 500)
     paused(tab)
+    tab.wait_for_timeout(3000)  # nothing is being worked out any more
     first.kill()
     expect_true(lambda: not first.workers())
     second = start_server(data_folder=tmp_path / "kept", port=port)
