@@ -17,7 +17,7 @@ from pages.widgets.echoes import answered  # noqa: E402
 from pages.widgets.findings import findings  # noqa: E402
 from pages.widgets.fixes import fixes  # noqa: E402
 from pages.widgets.pace import pace  # noqa: E402
-from pages.widgets.requests import uninterrupted  # noqa: E402
+from pages.widgets.requests import draw_next, uninterrupted  # noqa: E402
 from pages.widgets.sidebar import sidebar  # noqa: E402
 from pages.widgets.thumbnails import thumbnails  # noqa: E402
 from pages.widgets.timebar import timebar  # noqa: E402
@@ -56,14 +56,16 @@ def live():
 
 
 def tick(was_doing, *places):
-    """Draw what the run does now; when it has stopped, or died, or all is worked out, draw the whole page once more."""
+    """Draw what the run does now. When it has stopped, or died, or all is worked out, there are other buttons: draw those, too."""
     with pace.drawing(id(session())):
         snapshot = session().look()
         goes_on = session().restless and session().doing == was_doing
         if goes_on:
             draw(snapshot, *places)
-    if not goes_on or (session().playing and not pace.suits(id(session()))):  # the buttons are others, too, or the timer is
-        st.rerun()
+    if session().doing[1] != was_doing[1]:
+        st.rerun()  # who may drive is settled where the page begins
+    elif not goes_on or (session().playing and not pace.suits(id(session()))):  # another pace is another timer
+        draw_next("live")
 
 
 def draw(snapshot, readings, alerts, figures):

@@ -64,7 +64,9 @@ class LiveRun:
         self._worker, self._trial_worker = _Worker("core.training.worker"), _Worker("core.training.trial_worker")
         self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._trial_worker, self._path, LEAVING if kept else 0.0)
         self._trials = Trials()
-        _runs.add(self)
+        self._plays_until = 0.0  # as far as is known
+        with _listing:
+            _runs.add(self)
         self._death = None  # what WorkerDied is raised with
         self._speed = None  # as set, for the next worker
         try:
@@ -141,7 +143,9 @@ class LiveRun:
         With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
         moment the recorder has, where too much training would have to be replayed. ConfigError when there is no memory for that.
         """
-        snapshot = self._ask("snapshot", unit, at)
+        snapshot = self._ask("snapshot", unit, at, _share())
+        plays = snapshot.status == "running" and self._speed is None
+        self._plays_until = time.monotonic() + self._settings.pause_after if plays else 0.0
         if self.kept:
             self.run = snapshot.run
         return snapshot
@@ -245,9 +249,22 @@ class LiveRun:
 
 def living(run):
     """The LiveRun of this server that keeps the stored run of this id, or None."""
-    return next((live for live in list(_runs) if live.run == run and live.kept and not live.over), None)
+    return next((live for live in _held() if live.run == run and live.kept and not live.over), None)
 
 
+def _share():
+    """The share of the time that each run at full speed may train: together they leave one processor to the pages and to each other's
+    answers, which would wait behind them."""
+    playing = sum(not run.over and time.monotonic() < run._plays_until for run in _held())
+    return min(1.0, max(1, os.cpu_count() - 1) / max(1, playing))
+
+
+def _held():
+    with _listing:
+        return list(_runs)
+
+
+_listing = threading.Lock()  # pages begin runs while others count them
 _runs = weakref.WeakSet()  # all that were begun and are still held by a page
 _workers = weakref.WeakSet()  # of all runs of this server
 _starting = threading.Lock()  # so that they are counted right

@@ -62,6 +62,7 @@ class Worker:
         self._heard = self._commanded = time.monotonic()
         self._request = None  # what was heard and not answered yet
         self._next_picture = self._heard  # no new one before this time, while training
+        self._share = 1.0  # of the time that may be trained
         self._saving = Saving(settings, path, beginning)
         self._begin(*self._saving.beginning(beginning))
 
@@ -174,7 +175,8 @@ class Worker:
         settings = {name: before[name] for name in LIVE_CHANGES}
         return config, findings, (settings,), max(self.trainer.step, past.step + TRIAL_STEPS), path
 
-    def snapshot(self, unit, at=None):
+    def snapshot(self, unit, at=None, share=None):
+        self._share = share or self._share
         if at is not None and at < self.trainer.step:
             return self._look_back(at, unit)
         rate, started = self._steps_per_second, time.monotonic()
@@ -297,7 +299,8 @@ class Worker:
             now = time.monotonic()
             worked = time.thread_time() - worked
             if self._until == math.inf:  # so many steps are waited for
-                self._rested = now + min(REST * max(0.0, now - started - worked / HAD_ENOUGH), LONGEST_REST)
+                short = max(0.0, now - started - worked / HAD_ENOUGH)
+                self._rested = now + max(min(REST * short, LONGEST_REST), (now - started) * (1 / self._share - 1))
             self._pace = updates / (now - started)
             self._recorder.spent += now - started
             self._marks.append((now, self.trainer.step))

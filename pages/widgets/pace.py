@@ -46,8 +46,8 @@ class Pace:
             del self._drawn[page]
             self._intervals.pop(page, None)
         needed = sum(cost for _, cost in self._drawn.values()) / SHARE if len(self._drawn) > 1 else 0
-        if needed > interval:
-            return min(2 * interval, LONGEST)
+        while needed > interval < LONGEST:
+            interval *= 2
         return max(interval / 2, SHORTEST) if needed < interval / SLACK else interval
 
 

@@ -6,7 +6,7 @@ import functools
 import threading
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 
 TURN = "turn"  # the key of a tab's lock
 ARRIVED = "arrived"  # the key under which it stands that the person has just come from another page
@@ -29,6 +29,21 @@ def uninterrupted(callback):
             object.__setattr__(state, "_yield_callback", stop)
 
     return whole
+
+
+def draw_next(fragment):
+    """Have the fragment of this key drawn after the one that calls this: what `st.rerun(key)` does, which only callbacks may call. The rest
+    of the page, most of what there is to draw, stays as it is."""
+    ctx = get_script_run_ctx()
+    ctx.script_requests.request_rerun(
+        RerunData(
+            query_string=ctx.query_string,
+            page_script_hash=ctx.page_script_hash,
+            fragment_id_queue=ctx.fragment_storage.resolve_target(fragment),
+            cached_message_hashes=ctx.cached_message_hashes,
+            context_info=ctx.context_info,
+        )
+    )
 
 
 def navigated():

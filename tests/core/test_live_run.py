@@ -12,6 +12,7 @@ import pytest
 from core.config import RunConfig
 from core.limits import ConfigError
 from core.settings import Settings
+from core.training import client
 from core.training.beginning import Beginning
 from core.training.client import LiveRun, WorkerDied
 from core.training.trainer import Trainer
@@ -248,15 +249,45 @@ def test_close_does_not_wait_for_those_who_ask(start, pid):
             asked.result(PATIENCE / 2)
 
 
-@pytest.mark.parametrize(("processor", "rests"), [(lambda: 0.0, True), (time.monotonic, False)], ids=["short", "enough"])
-def test_a_run_that_goes_short_of_a_processor_rests(monkeypatch, tmp_path, processor, rests):
+@pytest.fixture
+def busy(monkeypatch, tmp_path):
+    """A Worker in this process; what it trains takes 20 ms."""
     worker = Worker(Pipe()[1], Settings(checkpoint_folder=tmp_path), tmp_path / "run.npz", Beginning(RunConfig()))
     monkeypatch.setattr(worker.trainer, "advance", lambda updates: time.sleep(0.02))
     monkeypatch.setattr(worker._outlook, "glance", lambda: None)
+    return worker
+
+
+@pytest.mark.parametrize(("processor", "rests"), [(lambda: 0.0, True), (time.monotonic, False)], ids=["short", "enough"])
+def test_a_run_that_goes_short_of_a_processor_rests(monkeypatch, busy, processor, rests):
     monkeypatch.setattr(time, "thread_time", processor)
-    worker.play()
-    worker._train()
-    assert (0 < worker._patience() <= LONGEST_REST) == rests
-    assert (worker._updates_due(time.monotonic()) == 0) == rests
-    worker.play()  # a command is done at once
-    assert worker._updates_due(time.monotonic()) > 0
+    busy.play()
+    busy._train()
+    assert (0 < busy._patience() <= LONGEST_REST) == rests
+
+
+def test_a_run_trains_for_no_more_than_its_share_of_the_time(monkeypatch, busy):
+    monkeypatch.setattr(time, "thread_time", time.monotonic)
+    busy.snapshot(None, share=0.1)
+    busy.play()
+    busy._train()
+    assert busy._patience() > 0.15
+
+
+def test_runs_that_play_leave_one_processor_to_the_pages(monkeypatch, start):
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    runs = [start() for _ in range(4)]
+    for run in runs:
+        run.play()
+        run.snapshot()
+    assert client._share() == 2 / 4
+    runs[0].set_speed(10)  # which takes hardly anything
+    runs[0].snapshot()
+    runs[1].pause()
+    runs[1].snapshot()
+    assert client._share() == 1.0
+    runs[1].play()
+    runs[1].snapshot()
+    assert client._share() == 2 / 3
+    runs[1].close()
+    assert client._share() == 1.0
