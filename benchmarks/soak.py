@@ -77,12 +77,15 @@ class Visitor:
         """Act until that time, then close the tab."""
         await self._visit()
         while time.monotonic() < until:
-            await asyncio.sleep(self._random.expovariate(1 / self._soak.thinking))
+            await self._think()
             if not self._tab.connected:
                 await self._come_back()
             elif not await self._mended():
                 await self._act(self._random.choices(list(ACTIONS), ACTIONS.values())[0])
         await self._leave()
+
+    async def _think(self):
+        await asyncio.sleep(self._random.expovariate(1 / self._soak.thinking))
 
     def _begin_anew(self):
         self._course, self._run, self._leaving = Course(), None, False
@@ -135,6 +138,7 @@ class Visitor:
             if not self._tab.connected:
                 return
             if not self._tab.readings and self._in_trouble:
+                await self._think()
                 await self._mended()
         if self._tab.readings:
             self._soak.returns.append(time.monotonic() - began)

@@ -39,7 +39,6 @@ class Tab:
         self._elements = {}  # place in the page -> (element, id of its fragment, id of the script run that made it)
         self._states = {}  # widget id -> WidgetState
         self._timers = {}  # fragment id -> (seconds, task)
-        self._drawn = {}  # id of a component that has told that it is drawn -> session that was told
         self._session = self._page = self._run = ""
         self._socket = self._listening = None
         self._missing = asyncio.Future()  # asks for a message that was to come
@@ -176,17 +175,16 @@ class Tab:
                 self._states[widget.id] = STATES[kind](widget)
 
     async def _draw(self, component, fragment):
-        """What live.js does: the run's id goes into the address, the first drawing is told, and a message that does not come asked for."""
+        """What live.js does: the run's id goes into the address, drawing is told if wanted, and a message that does not come asked for."""
         head = json.loads(component.bytes.partition(b"\n")[0])
         name, run = head["address"]
         others = [part for part in self.query.split("&") if part and not part.startswith(f"{name}=")]
         self.query = "&".join([*others, *([f"{name}={run}"] if run else [])])
         self._on_run(run)
-        if self._drawn.get(component.id) != head["session"]:
-            self._drawn[component.id] = head["session"]
+        if head["tell"]:
             await self._trigger(component.id, fragment, "drawn")
         self._missing.cancel()
-        if head["goes_on"]:
+        if head["goes_on"] or head["tell"]:
             self._missing = asyncio.create_task(self._trigger(component.id, fragment, "lost", LOST))
 
     async def _trigger(self, component, fragment, event, after=0.0):
@@ -202,7 +200,6 @@ class Tab:
         widgets = (getattr(element, element.WhichOneof("type")) for element, _, _ in self._elements.values())
         there = {getattr(widget, "id", None) for widget in widgets}
         self._states = {id: state for id, state in self._states.items() if id in there}
-        self._drawn = {id: session for id, session in self._drawn.items() if id in there}
 
     def _start_timer(self, fragment, seconds):
         if fragment in self._timers and self._timers[fragment][0] == seconds:

@@ -58,10 +58,8 @@ def live():
 def tick(was_doing, *places):
     """Draw what the run does now. When it has stopped, or died, or all is worked out, there are other buttons: draw those, too."""
     with pace.drawing(id(session())):
-        snapshot = session().look()
-        goes_on = session().restless and session().doing == was_doing
-        if goes_on:
-            draw(snapshot, *places)
+        draw(session().look(), *places)  # whatever follows: what this does not draw is taken away
+    goes_on = session().restless and session().doing == was_doing
     if session().doing[1] != was_doing[1]:
         st.rerun()  # who may drive is settled where the page begins
     elif not goes_on or (session().playing and not pace.suits(id(session()))):  # another pace is another timer
@@ -77,7 +75,8 @@ def draw(snapshot, readings, alerts, figures):
         fixes(snapshot)
     with figures:
         shown, address = panels(snapshot, view_options()), (RUN, session().run)
-        live_figures(shown, key="figures", on_pick=pick, on_drawn=awake, address=address, goes_on=session().restless)
+        on_drawn = None if session().awake else awake
+        live_figures(shown, key="figures", on_pick=pick, on_drawn=on_drawn, address=address, goes_on=session().restless)
 
 
 @uninterrupted

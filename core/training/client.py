@@ -46,8 +46,8 @@ class LiveRun:
     """A run that trains in a process of its own. Any thread may call; calls wait for each other, and for one chunk of training.
 
     It begins at step 0 of `config`; or where the store has `run`, an id, and then `config` says only where its data file is. A `kept`
-    run is saved in the store as `owner`'s; its id there is `run`, None until it is saved for the first time. `driver` is for the pages: who
-    of several that look at it may do more than look.
+    run is saved in the store as `owner`'s; its id there is `run`, None until it is saved for the first time. `speed` is as it was set.
+    `driver` is for the pages: who of several that look at it may do more than look.
 
     Every method but `recover` and `close` raises WorkerDied once the worker is gone. Starting, as `recover` does too, raises
     TooManyRuns, and ConfigError when the data cannot be loaded or the store cannot give the run. Closed or garbage-collected, a run leaves
@@ -59,18 +59,19 @@ class LiveRun:
         self.owner, self.driver = owner, None
         self.kept = kept
         self._settings = settings or Settings.from_environment()
+        self.speed = None  # updates a second, as set
         self._lock = threading.RLock()
         self._path = checkpoint.new_path(self._settings.checkpoint_folder)
         self._worker, self._trial_worker = _Worker("core.training.worker"), _Worker("core.training.trial_worker")
         self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._trial_worker, self._path, LEAVING if kept else 0.0)
         self._trials = Trials()
-        self._plays_until = 0.0  # as far as is known
-        with _listing:
-            _runs.add(self)
+        self._looked, self._plays_until = time.monotonic(), 0.0  # when it was last, and until when it plays as far as is known
         self._death = None  # what WorkerDied is raised with
-        self._speed = None  # as set, for the next worker
         try:
-            self._start()
+            with self._lock:  # whoever finds it now waits until it has begun
+                with _listing:
+                    _runs.add(self)
+                self._start()
         except BaseException:
             self.close()
             raise
@@ -135,7 +136,7 @@ class LiveRun:
             raise ValueError(f"updates_per_second must be a number above 0 or None; was {updates_per_second!r}")
         with self._lock:
             self._ask("set_speed", updates_per_second)
-            self._speed = updates_per_second
+            self.speed = updates_per_second
 
     def snapshot(self, unit=None, at=None):
         """What the page draws now, with a close look at one unit: (layer from 1, index from 0).
@@ -143,9 +144,9 @@ class LiveRun:
         With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
         moment the recorder has, where too much training would have to be replayed. ConfigError when there is no memory for that.
         """
-        snapshot = self._ask("snapshot", unit, at, _share())
-        plays = snapshot.status == "running" and self._speed is None
-        self._plays_until = time.monotonic() + self._settings.pause_after if plays else 0.0
+        snapshot = self._ask("snapshot", unit, at, _share() if self.speed is None else 1.0)
+        self._looked = time.monotonic()
+        self._plays_until = self._looked + self._settings.pause_after if snapshot.status == "running" else 0.0
         if self.kept:
             self.run = snapshot.run
         return snapshot
@@ -198,23 +199,28 @@ class LiveRun:
                 self._death = None
 
     @property
+    def plays(self):
+        """Whether it plays as far as is known."""
+        return not self.over and time.monotonic() < self._plays_until
+
+    @property
     def over(self):
         """Whether its worker is known to be gone."""
         return self._death is not None
 
-    def close(self):
-        """End the run; its checkpoint goes too, but for what the store keeps."""
+    def close(self, why="The run was closed."):
+        """End the run; its checkpoint goes too, but for what the store keeps. Who looks at it all the same is told `why`."""
         if not self.kept:
             self._worker.kill()  # whoever waits for an answer now gets WorkerDied
         with self._lock:
             self._closing()
-            self._death = "The run was closed.", 0, 0.0
+            self._death = why, 0, 0.0
 
     def _start(self):
         self._worker.start(self._settings.max_runs)
         self._at_risk, self._started = 0.0, time.time()
         try:
-            beginning = Beginning(self.config, self.run, self._speed, self.kept, self.owner)
+            beginning = Beginning(self.config, self.run, self.speed, self.kept, self.owner)
             self.config = self._exchange((self._settings, self._path, beginning))
         except ConfigError:
             self._worker.end()
@@ -255,8 +261,18 @@ def living(run):
 def _share():
     """The share of the time that each run at full speed may train: together they leave one processor to the pages and to each other's
     answers, which would wait behind them."""
-    playing = sum(not run.over and time.monotonic() < run._plays_until for run in _held())
+    playing = sum(run.plays and run.speed is None for run in _held())
     return min(1.0, max(1, os.cpu_count() - 1) / max(1, playing))
+
+
+def put_away(is_there):
+    """Close the run that was not looked at for longest, of those that stand still and whose `driver` is not there any more; whether there
+    was one."""
+    left = [run for run in _held() if not (run.over or run.plays or run.driver is None or is_there(run.driver))]
+    oldest = min(left, key=lambda run: run._looked, default=None)
+    if oldest is not None:
+        oldest.close("The run was put away when others needed the room. Load the page again to go on with it.")
+    return oldest is not None
 
 
 def _held():

@@ -15,7 +15,7 @@ from core.training.recorder import FlightRecorder
 from core.training.telemetry import Event
 from core.training.trainer import Trainer
 
-SHARE = 0.2  # of the time at most: a run whose checkpoint takes more than a second is saved less often
+SHARE = 0.2  # of `longest_age` at most: a run whose checkpoint takes more than a second is saved less often
 
 
 class Saving:

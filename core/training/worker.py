@@ -298,7 +298,7 @@ class Worker:
             self._saving.unsaved = True
             now = time.monotonic()
             worked = time.thread_time() - worked
-            if self._until == math.inf:  # so many steps are waited for
+            if self._until == math.inf:  # a number of steps is waited for, and gets no rests
                 short = max(0.0, now - started - worked / HAD_ENOUGH)
                 self._rested = now + max(min(REST * short, LONGEST_REST), (now - started) * (1 / self._share - 1))
             self._pace = updates / (now - started)

@@ -38,5 +38,5 @@ def this_tab():
 
 
 def is_open(tab):
-    """Whether the tab of this name is still there."""
-    return runtime.exists() and runtime.get_instance().is_active_session(tab)
+    """Whether the tab of this name is still there, as far as can be known."""
+    return not runtime.exists() or runtime.get_instance().is_active_session(tab)

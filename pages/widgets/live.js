@@ -53,13 +53,13 @@ class Board {
     this.resized = new ResizeObserver((entries) => this.measured(entries))
   }
 
-  receive({ names, theme, plotly, address, goes_on, session }, figures, trigger) {
+  receive({ names, theme, plotly, address, goes_on, tell }, figures, trigger) {
     if (address) keepInAddress(...address)
     this.trigger = trigger
     clearTimeout(this.waiting)
-    if (goes_on) this.expect()
+    if (goes_on || tell) this.expect()
     this.url = plotly
-    this.session = session
+    this.tell = tell
     this.followTheme(theme)
     for (const [name, panel] of this.panels) if (!names.includes(name)) this.remove(name, panel)
     let previous = null
@@ -129,8 +129,8 @@ class Board {
           await rest()
         }
       }
-      if (this.told !== this.session) this.trigger("drawn", true)
-      this.told = this.session
+      if (this.tell) this.trigger("drawn", true)
+      this.tell = false
     } catch (error) {
       if (!window.Plotly) this.root.replaceChildren(element("div", "descent-missing", error.message))
       else throw error

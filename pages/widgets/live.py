@@ -13,7 +13,6 @@ from pathlib import Path
 import plotly
 import streamlit as st
 from streamlit.components.v1 import declare_component
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _HERE = Path(__file__).parent
 _WHEEL = Path(plotly.__file__).parent / "package_data"
@@ -43,9 +42,9 @@ def live_figures(figures, key, on_pick=None, on_drawn=None, address=None, goes_o
     """Draw `figures` (name -> figure of pages.charts) in a grid, in place from one call to the next.
 
     `on_pick(layer, index)` (layer from 1, index from 0) is called when a unit of the network diagram is clicked, `on_drawn()` once the
-    browser has drawn the figures for the first time, and again for a server that was started anew. `address` (name, value or None) is kept
-    in the page's address, which stays one step of the browser's history by that. `goes_on` says that there will be another call soon: a
-    browser that misses it asks for the page.
+    browser has drawn these figures, after which there must be another call. `address` (name, value or None) is kept in the page's address,
+    which stays one step of the browser's history by that. `goes_on` says that there will be another call soon. A browser that misses one
+    asks for the page.
     """
 
     def picked():
@@ -57,7 +56,7 @@ def live_figures(figures, key, on_pick=None, on_drawn=None, address=None, goes_o
     # loses its connection ("Cached ForwardMsg MISS"). Bytes, so that JSON is not packed into JSON; a line for each figure, so
     # that the browser can tell what has changed without parsing, and parses only what is in view.
     head = {"names": list(figures), "theme": theme(), "plotly": _plotly_url(), "address": address, "goes_on": goes_on}
-    head |= {"session": get_script_run_ctx().session_id, "sent": time.time_ns()}
+    head |= {"tell": on_drawn is not None, "sent": time.time_ns()}
     lines = [json.dumps(part, allow_nan=False, separators=(",", ":")) for part in (head, *figures.values())]
     _component(
         key=key, data="\n".join(lines).encode(), on_picked_change=picked, on_drawn_change=on_drawn or _nothing, on_theme_change=_nothing,

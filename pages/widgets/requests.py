@@ -32,7 +32,7 @@ def uninterrupted(callback):
 
 
 def draw_next(fragment):
-    """Have the fragment of this key drawn after the one that calls this: what `st.rerun(key)` does, which only callbacks may call. The rest
+    """Have the fragment of this key drawn once the one that calls this has ended. `st.rerun(key)` may be called in callbacks only. The rest
     of the page, most of what there is to draw, stays as it is."""
     ctx = get_script_run_ctx()
     ctx.script_requests.request_rerun(
@@ -47,9 +47,12 @@ def draw_next(fragment):
 
 
 def navigated():
-    """Whether the address is to be followed: the Back button led to it, or a link of another page. Otherwise what it holds may be old."""
+    """What led to the address: "back", the browser's Back or Forward button, or "link", one of another page. None if nothing did: then what
+    it holds may be old."""
     arrived = st.session_state.pop(ARRIVED, False)
-    return went_back() or (arrived and bool(st.query_params))
+    if went_back():
+        return "back"
+    return "link" if arrived and st.query_params else None
 
 
 def went_back():

@@ -72,6 +72,8 @@ class Session:
         """Begin with what a link asks for."""
         config, at, run = self._linked(settings, run)
         self._adopt(config)
+        self.picked = self.speed = None
+        self.had_findings = False
         self._plain = OPENING if settings else config  # what an address without settings stands for
         self._settings = settings  # what the address shows
         self._addressed = None if settings and run else config  # what that stands for: a run may have gone on with others
@@ -82,10 +84,10 @@ class Session:
         """Follow the address if the Back button or a link of another page led to it. Otherwise the browser has yet to hear which address
         belongs to what is shown."""
         settings, run = stored_run(st.query_params.to_dict())
-        follow = navigated()
-        if follow and run not in (None, self.run):
+        led = navigated()
+        if led and run not in (None, self.run):
             self._open(settings, run)
-        elif follow and settings != self._settings:
+        elif led and settings != self._settings and not (led == "link" and run and not settings):  # that is a link to the very run
             config, at, _ = self._linked(settings) if settings else (self._plain, 0, None)
             self.load(config)
             if at and not self.refusal:
@@ -172,6 +174,7 @@ class Session:
         self.foreign = not live.kept
         if self.run is not None and self.seen is None:
             self._adopt_from(live)
+            self.speed = live.speed
 
     @property
     def watching(self):

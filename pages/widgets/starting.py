@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from core.config import LayerConfig, suggested_output
 from core.experiments.store import StoreError
 from core.limits import ConfigError
-from core.training.client import LiveRun, living
-from pages.widgets.keeping import store
+from core.training.client import LiveRun, TooManyRuns, living, put_away
+from pages.widgets.keeping import is_open, store
 
 ENDING = 6.0  # seconds that such a process may take
 
@@ -27,7 +27,7 @@ def _start(future, config, speed, at, stored, owner):
     try:
         run = living(stored) if stored else None
         if run is None or run.owner != owner:
-            run = _begun(config, stored, owner)
+            run = _in_room(_begun, config, stored, owner)
         if not stored:
             run.set_speed(speed)
         if at:
@@ -35,6 +35,16 @@ def _start(future, config, speed, at, stored, owner):
         future.set_result(run)
     except Exception as error:
         future.set_exception(error)
+
+
+def _in_room(begin, *arguments):
+    """What `begin` returns. Where there is no room for it, runs that were left give way."""
+    while True:
+        try:
+            return begin(*arguments)
+        except TooManyRuns:
+            if not put_away(is_open):
+                raise
 
 
 def _begun(config, stored, owner):

@@ -6,6 +6,7 @@ import os
 import signal
 
 from core.training import checkpoint
+from pages.widgets import starting
 from tests.app.conftest import Page
 from tests.core.live_runs import until
 
@@ -53,6 +54,17 @@ def test_one_run_too_many_is_told_so_and_may_try_again(open_page, monkeypatch):
     first.close()
     second.press("try again")
     assert second.live_run.config.data.noise == 0.3 and not second.warning
+
+
+def test_a_run_whose_tab_is_gone_makes_room_unless_it_plays(open_page, monkeypatch):
+    monkeypatch.setenv("DESCENT_MAX_RUNS", "1")
+    monkeypatch.setattr(starting, "is_open", lambda tab: False)
+    first = open_page().press("play")
+    assert "which is its limit" in open_page().warning[0].value.replace("\\", "")
+    first.press("pause")
+    second = open_page()
+    assert not second.warning and second.press("step").step == 1
+    assert "put away" in first.run().error[0].value
 
 
 def test_a_session_that_is_over_takes_its_process_with_it():

@@ -84,6 +84,37 @@ def test_an_address_that_is_behind_does_not_bring_the_last_run_back(store, open_
     assert page.run().step == 300
 
 
+def test_the_list_of_runs_leads_back_to_the_very_run(store, open_page):
+    page = open_page(**{"data.source": "circle"})
+    id = trained(page)
+    page.run()
+    page.test.switch_page("pages/runs.py").run()
+    page.test.switch_page("pages/playground.py")
+    page.test.query_params.clear()
+    page.test.query_params["run"] = id
+    page.run()
+    assert (page.step, page.session.config.data.source, page.session.run) == (300, "circle", id)
+
+
+def test_what_was_looked_at_and_the_speed_do_not_go_over_to_another_run(store, open_page):
+    first = open_page(layers="8-tanh_1-sigmoid")
+    small = trained(first)
+    first.run()
+    page = open_page(layers="8-tanh_8-tanh_8-tanh_1-sigmoid")
+    page.session.picked = (3, 7)
+    page.set("selectbox", "speed", "10 steps/s")
+    page.navigate({"run": small})
+    assert page.step == 300 and page.session.picked is None
+    assert page.test.selectbox(key="speed").value == "Full speed"
+
+
+def test_the_speed_of_a_run_that_goes_on_is_shown(store, open_page):
+    first = open_page()
+    id = trained(first)
+    first.run().set("selectbox", "speed", "10 steps/s")
+    assert open_page(run=id).test.selectbox(key="speed").value == "10 steps/s"
+
+
 def test_the_address_names_the_run_while_it_is_the_same(store, open_page):
     page = open_page(**{"data.source": "circle"})
     id = trained(page)

@@ -11,6 +11,7 @@ from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.presets import OPENING, PRESETS
 from pages.widgets import echoes
+from tests.core.live_runs import until
 
 WITHOUT_FILE = [name for name in SOURCES if name != "file"]
 
@@ -161,7 +162,7 @@ def test_scaled_targets_do_not_stand_in_the_way_of_classes(page):
 def test_step_epoch_reset_and_new_seed(page):
     assert page.press("step").step == 1
     page.press("epoch")
-    assert page.step == 25
+    until(lambda: page.step == 25)
     assert page.press("reset").step == 0
     first = page.live_run.snapshot().layers[0].weights
     page.press("new_seed")

@@ -283,6 +283,7 @@ def test_runs_that_play_leave_one_processor_to_the_pages(monkeypatch, start):
     assert client._share() == 2 / 4
     runs[0].set_speed(10)  # which takes hardly anything
     runs[0].snapshot()
+    assert client._share() == 2 / 3
     runs[1].pause()
     runs[1].snapshot()
     assert client._share() == 1.0
