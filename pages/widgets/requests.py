@@ -33,8 +33,10 @@ def uninterrupted(callback):
 
 def draw_next(fragment):
     """Have the fragment of this key drawn once the one that calls this has ended. `st.rerun(key)` may be called in callbacks only. The rest
-    of the page, most of what there is to draw, stays as it is."""
+    of the page, most of what there is to draw, stays as it is; where all of it is being drawn, it is drawn once more."""
     ctx = get_script_run_ctx()
+    if not ctx.fragment_ids_this_run:
+        st.rerun()
     ctx.script_requests.request_rerun(
         RerunData(
             query_string=ctx.query_string,

@@ -52,3 +52,12 @@ def test_an_interval_that_suits_stays(clock):
     interval = play(pace, clock, range(4), 0.03)[0]
     for cost in (0.02, 0.032, 0.025):
         assert play(pace, clock, range(4), cost)[0] == interval
+
+
+def test_a_page_that_finds_its_pace_too_fast_is_drawn_once_more(open_page, monkeypatch):
+    page = open_page()
+    page.session.awake = True
+    answers = iter([False])
+    monkeypatch.setattr(Pace, "suits", lambda pace, page: next(answers, True))
+    page.press("play")
+    assert next(answers, None) is None and page.button(key="pause").label == "Pause" and not page.button(key="pause").disabled
