@@ -71,7 +71,7 @@ class Saving:
     @property
     def next(self):
         """When to begin, so that what is on the disk is never older than `longest_age`, a slow chunk on a busy machine included."""
-        return self._saved + 0.8 * self.longest_age - self._took
+        return self._saved + 0.6 * self.longest_age - self._took
 
     def resume(self, running):
         """The run is about to train; `running`, it already does."""
