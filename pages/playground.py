@@ -59,10 +59,11 @@ def tick(was_doing, *places):
     """Draw what the run does now. When it has stopped, or died, or all is worked out, there are other buttons: draw those, too."""
     with pace.drawing(id(session())):
         draw(session().look(), *places)  # whatever follows: what this does not draw is taken away
-    goes_on = session().restless and session().doing == was_doing
-    if session().doing[1] != was_doing[1]:
-        st.rerun()  # who may drive is settled where the page begins
-    elif not goes_on or (session().playing and not pace.suits(id(session()))):  # another pace is another timer
+    (was_playing, was_watching), (playing, watching) = was_doing, session().doing
+    if watching != was_watching or session().behind:
+        st.rerun()  # who may drive, and what the controls show, is settled where the page begins
+    too_fast_or_slow = playing and not pace.suits(id(session()))  # another pace is another timer
+    if playing != was_playing or not session().restless or too_fast_or_slow:
         draw_next("live")
 
 

@@ -15,7 +15,8 @@ from core.training.recorder import FlightRecorder
 from core.training.telemetry import Event
 from core.training.trainer import Trainer
 
-SHARE = 0.2  # of `longest_age` at most: a run whose checkpoint takes more than a second is saved less often
+SHARE = 0.2  # of the time at most goes into saving: a run whose checkpoint takes long is saved less often
+AHEAD = 0.6  # of `checkpoint_every` after the last one a saving begins, so that on a busy machine, too, it ends in time
 
 
 class Saving:
@@ -66,12 +67,12 @@ class Saving:
     @property
     def longest_age(self):
         """Seconds of training that a sudden death could cost at most, while it trains."""
-        return max(self._settings.checkpoint_every, self._took / SHARE)
+        return max(self._settings.checkpoint_every, self._took / SHARE + self._took)
 
     @property
     def next(self):
-        """When to begin, so that what is on the disk is never older than `longest_age`, a slow chunk on a busy machine included."""
-        return self._saved + 0.6 * self.longest_age - self._took
+        """When to begin, so that what is on the disk is never older than `longest_age`."""
+        return self._saved + max(AHEAD * self._settings.checkpoint_every, self._took / SHARE)
 
     def resume(self, running):
         """The run is about to train; `running`, it already does."""

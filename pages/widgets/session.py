@@ -173,14 +173,22 @@ class Session:
         live.driver = live.driver or self._tab
         self.foreign = not live.kept
         if self.run is not None and self.seen is None:
-            self._adopt_from(live)
             self.speed = live.speed
+        if self.behind:
+            self._adopt_from(live)
+            st.rerun()
 
     @property
     def watching(self):
         """Whether this tab may only look: another one drives the run, or it is not this person's."""
         live = self._run.result()
         return self.foreign or (live.driver not in (None, self._tab) and is_open(live.driver))
+
+    @property
+    def behind(self):
+        """Whether the run has other settings than the controls show: another tab changed them, now or since they were stored."""
+        looks = self.watching or (self.run is not None and self.seen is None)
+        return looks and self._settings_of(self._run.result()) != self.config
 
     @property
     def doing(self):
@@ -380,8 +388,16 @@ class Session:
         self._suggested = None if config.data.source == "file" else suggested_output(config.data)
 
     def _adopt_from(self, run):
-        """Take over the configuration of a run, with an upload's token for its path."""
-        self._adopt(dataclasses.replace(run.config, data=dataclasses.replace(run.config.data, path=self.config.data.path)))
+        """Take over the configuration of a run."""
+        self._adopt(self._settings_of(run))
+
+    def _settings_of(self, run):
+        """The configuration of a run; where its file went with the tab that brought it, the one in use."""
+        try:
+            return self.uploads.named(run.config)
+        except ConfigError as error:
+            self.notice = words.complaint(error)
+            return self.config
 
     def _suggest_output(self):
         """Where the data asks for other outputs than before, the output layer and the loss follow. Classes are not scaled."""

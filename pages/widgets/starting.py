@@ -27,7 +27,7 @@ def _start(future, config, speed, at, stored, owner):
     try:
         run = living(stored) if stored else None
         if run is None or run.owner != owner:
-            run = _in_room(_begun, config, stored, owner)
+            run = _in_room(config, stored, owner)
         if not stored:
             run.set_speed(speed)
         if at:
@@ -37,11 +37,11 @@ def _start(future, config, speed, at, stored, owner):
         future.set_exception(error)
 
 
-def _in_room(begin, *arguments):
-    """What `begin` returns. Where there is no room for it, runs that were left give way."""
+def _in_room(config, stored, owner):
+    """The LiveRun; where there is no room for it, runs that were left give way."""
     while True:
         try:
-            return begin(*arguments)
+            return _begun(config, stored, owner)
         except TooManyRuns:
             if not put_away(is_open):
                 raise

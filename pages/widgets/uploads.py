@@ -6,9 +6,9 @@ So no link can make the server read its own disk: a path that is no token of thi
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import re
-import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -24,9 +24,8 @@ KEPT = 2  # the file in use, and the one tried in its place
 
 @dataclass(frozen=True)
 class Upload:
-    """One file: its name as the person has it, where it lies, and what it holds."""
+    """One file: where it lies, and what it holds."""
 
-    name: str
     path: Path
     contents: FileColumns
 
@@ -49,21 +48,24 @@ class Uploads:
         """Keep a file's bytes and return its token. Raises ConfigError when it is too large or not to be read."""
         if len(raw) > LIMITS["file_bytes"]:
             raise ConfigError("data.path", f"must be at most {LIMITS['file_bytes'] >> 20} MiB; was {len(raw) >> 20:,} MiB")
-        self._folder = self._folder or tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-")
-        token = secrets.token_hex(8)
-        path = Path(self._folder.name) / f"{token}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-80:]}"
-        path.write_bytes(raw)
-        try:
-            self._files[token] = Upload(name, path, columns(str(path)))
-        except ConfigError:
-            path.unlink()
-            raise
+        name = re.sub(r"[^A-Za-z0-9._-]|^(?=[.]|$)", "_", name)[-80:]  # neither "" nor ".."
+        token = hashlib.sha256(name.encode() + raw).hexdigest()[:16]
+        if token not in self._files:
+            self._folder = self._folder or tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-")
+            path = Path(self._folder.name) / token / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(raw)
+            try:
+                self._files[token] = Upload(path, columns(str(path)))
+            except ConfigError:
+                shutil.rmtree(path.parent)
+                raise
         return token
 
     def keep_only(self, tokens):
         """Drop all files but these."""
         for token in self._files.keys() - set(tokens):
-            self._files.pop(token).path.unlink(missing_ok=True)
+            shutil.rmtree(self._files.pop(token).path.parent, ignore_errors=True)
 
     def resolved(self, config):
         """A RunConfig, or DataConfig, that names the file itself where this one names its token."""
@@ -72,6 +74,20 @@ class Uploads:
         if config.source != "file":
             return dataclasses.replace(config, path=None)
         return dataclasses.replace(config, path=str(self[config.path].path))
+
+    def named(self, config):
+        """A RunConfig that names the token of its file where this one names the file. Another tab's is added; raises ConfigError
+        as `add` does, and when it is gone with its tab."""
+        if config.data.path is None:
+            return config
+        path = Path(config.data.path)
+        token = path.parent.name
+        if token not in self._files:
+            try:
+                token = self.add(path.name, path.read_bytes())
+            except OSError as error:
+                raise ConfigError("data.path", "must be a file that is still there; its tab was closed") from error
+        return dataclasses.replace(config, data=dataclasses.replace(config.data, path=token))
 
 
 @cache

@@ -9,6 +9,7 @@ from core.training.client import LiveRun
 from pages.widgets import keeping, session, starting
 from tests.core.live_runs import until
 
+CSV = b"a,b,c\n" + b"".join(b"%d,%d,%d\n" % (i % 7, i % 5, i % 2) for i in range(60))
 FOREIGN = "browser:somebody else's"
 
 
@@ -68,6 +69,21 @@ def test_a_second_tab_looks_until_it_drives(store, open_page, monkeypatch):
     assert "play" in buttons(second) and "play" not in buttons(first.run())
     second.press("step")
     assert second.step == 301
+
+
+def test_who_looks_sees_what_the_driver_changes(store, open_page, monkeypatch):
+    first = open_page()
+    id = trained(first)
+    monkeypatch.setattr(session, "is_open", lambda tab: True)
+    first.session.edit("optimizer.learning_rate", 0.25)  # the store has yet to hear of it
+    monkeypatch.setattr(session, "this_tab", lambda: "another")
+    second = open_page(run=id)
+    assert second.number_input(key="optimizer.learning_rate").value == 0.25
+    first.session.upload("two classes.csv", CSV)
+    assert first.session.problem is None
+    second.run().press("drive here").press("step")
+    assert second.step == 1 and second.live_run.config.data.source == "file"
+    assert second.segmented_control(key="data.source").value == "file" and second.session.config == first.session.config
 
 
 def test_an_address_that_is_behind_does_not_bring_the_last_run_back(store, open_page):
@@ -200,7 +216,7 @@ def test_on_a_shared_server_a_link_shows_the_runs_of_others_and_no_more(store, o
 
 def test_a_run_comes_back_with_its_file(store, open_page):
     first = open_page().set("segmented_control", "data.source", "file")
-    first.upload("mine.csv", b"a,b,c\n" + b"".join(b"%d,%d,%d\n" % (i % 7, i % 5, i % 2) for i in range(60)))
+    first.upload("mine.csv", CSV)
     assert first.session.config.data.source == "file"
     id = trained(first)
     first.close()

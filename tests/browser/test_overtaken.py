@@ -28,10 +28,10 @@ def opened(kind, server, query=""):
     return kind(server.url.removeprefix("http://"), query, lambda: None, lambda run: None)
 
 
-def shows(tab, key):
-    """Whether the widget with this key is told to show its value."""
-    widget = tab.widget(key)
-    return widget.set_value and VALUES[key] == (widget.raw_value if key == "moment" else widget.value)
+def shown(tab):
+    """What each widget of VALUES is told to show. None: nothing, so that one made late would show its first choice."""
+    widgets = {key: tab.widget(key) for key in VALUES}
+    return {key: (getattr(it, "raw_value", None) or it.value) if it.set_value else None for key, it in widgets.items()}
 
 
 @asynccontextmanager
@@ -86,7 +86,7 @@ def test_a_widget_that_is_made_late_shows_what_it_must(server):
             for time in range(1, 4):
                 assert await slow.until(lambda: slow.pages == time and slow.widget("moment"), 60)  # noqa: B023
                 await asyncio.sleep(0.5)  # it tells that it is drawn, and hears an answer
-                assert await slow.until(lambda: all(shows(slow, key) for key in VALUES), 10), [slow.widget(key) for key in VALUES]
+                assert await slow.until(lambda: shown(slow) == VALUES, 10), (time, shown(slow), slow.query)
                 await slow._ask()
         finally:
             await slow.close()
