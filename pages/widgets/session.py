@@ -167,6 +167,7 @@ class Session:
 
     def _take_up(self, live):
         """Drive the run unless another tab does. One that is found playing without anybody stands still, as one from the store."""
+        drawn = self.config
         if live.driver not in (None, self._tab) and not self.watching:
             self.take_over()
             live.pause()
@@ -176,7 +177,8 @@ class Session:
             self.speed = live.speed
         if self.behind:
             self._adopt_from(live)
-            st.rerun()
+        if self.config != drawn:
+            st.rerun()  # the controls were drawn before
 
     @property
     def watching(self):

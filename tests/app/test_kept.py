@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from core.experiments.store import Store
 from core.presets import OPENING, PRESETS
 from core.training.client import LiveRun
 from pages.widgets import keeping, session, starting
@@ -71,14 +72,25 @@ def test_a_second_tab_looks_until_it_drives(store, open_page, monkeypatch):
     assert second.step == 301
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_settings_that_the_store_has_yet_to_hear_of_are_shown(store, open_page, monkeypatch, is_open):
+    first = open_page()
+    id = trained(first)
+    first.session.edit("optimizer.learning_rate", 0.25)
+    monkeypatch.setattr(Store, "settings_of", lambda *_: (OPENING.to_dict(), None))
+    monkeypatch.setattr(session, "is_open", lambda tab: is_open)
+    monkeypatch.setattr(session, "this_tab", lambda: "another")
+    assert open_page(run=id).number_input(key="optimizer.learning_rate").value == 0.25
+
+
 def test_who_looks_sees_what_the_driver_changes(store, open_page, monkeypatch):
     first = open_page()
     id = trained(first)
     monkeypatch.setattr(session, "is_open", lambda tab: True)
-    first.session.edit("optimizer.learning_rate", 0.25)  # the store has yet to hear of it
     monkeypatch.setattr(session, "this_tab", lambda: "another")
     second = open_page(run=id)
-    assert second.number_input(key="optimizer.learning_rate").value == 0.25
+    first.session.edit("optimizer.learning_rate", 0.25)
+    assert second.run().number_input(key="optimizer.learning_rate").value == 0.25
     first.session.upload("two classes.csv", CSV)
     assert first.session.problem is None
     second.run().press("drive here").press("step")
