@@ -15,8 +15,8 @@ from core.training.recorder import FlightRecorder
 from core.training.telemetry import Event
 from core.training.trainer import Trainer
 
-SHARE = 0.2  # of the time at most goes into saving: a run whose checkpoint takes long is saved less often
-AHEAD = 0.6  # of `checkpoint_every` after the last one a saving begins, so that on a busy machine, too, it ends in time
+SHARE = 0.2  # of the processor's time at most goes into saving: a run whose checkpoint takes long is saved less often
+AHEAD = 0.5  # of `checkpoint_every` after the last one a saving begins, so that on a busy machine, too, it ends in time
 
 
 class Saving:
@@ -26,7 +26,7 @@ class Saving:
         self._settings, self._path = settings, path
         self._keeper = Keeper(settings, beginning.owner) if beginning.kept else None
         self._saved = time.monotonic()
-        self._took = 0.0  # seconds, the last time
+        self._took = 0.0  # seconds of processor time, the last time: on a busy machine the clock would count others' work, too
         self._trouble = None  # why the checkpoint could not be written
         self.unsaved = True
 
@@ -87,7 +87,7 @@ class Saving:
 
     def save(self, trainer, recorder, status, findings):
         """Save it as it is now. A full disk does not end the run: it is told."""
-        self._saved = time.monotonic()
+        self._saved, began = time.monotonic(), time.thread_time()
         try:
             checkpoint.save(self._path, trainer.checkpoint())
             self._trouble = None
@@ -100,7 +100,7 @@ class Saving:
             if status != "running":
                 self._keeper.finish()  # what was begun while it trained was another state
             self._keeper.keep(trainer, recorder, status, findings)
-        self._took = time.monotonic() - self._saved
+        self._took = time.thread_time() - began
         self.unsaved = False
 
     def leave(self, trainer, recorder, status, findings, forked_at=None):
