@@ -26,7 +26,6 @@ from core.training.recorder import least_missed
 __all__ = ["NoSuchRun", "Store", "StoreError"]
 
 MOST_MOMENTS = 200  # of one run: more than the time slider shows
-MOST_NEW = 64  # moments taken over by one saving, the pinned ones and the present besides
 NAME_LENGTH, NOTE_LENGTH = 80, 2000  # characters
 UNDO = 3600.0  # seconds for which a deleted run can be had back
 LIVING = 60.0  # seconds since the last saving for which a run may still be training
@@ -93,7 +92,7 @@ class Store:
 
     def _chosen(self, record):
         """(the record's moments to be kept, the stored steps to be dropped), so that all keep to the budget."""
-        new = {moment.step: moment for moment in _spread(record.moments)}
+        new = {moment.step: moment for moment in record.moments}
         with self._database.reading() as connection:
             stored = connection.execute(
                 "SELECT checkpoints.step, size, pinned FROM checkpoints JOIN runs ON run = number WHERE id = ?", (record.id,)
@@ -263,12 +262,6 @@ def _bounded(field, text, most):
 def _back(record):
     """The step behind which nothing that is stored belongs to the run any more."""
     return record.step if record.forget is None else min(record.forget, record.step)
-
-
-def _spread(moments):
-    """At most MOST_NEW of the moments, evenly, with the pinned ones and the last."""
-    picked = set(np.rint(np.linspace(0, len(moments) - 1, min(MOST_NEW, len(moments)))).astype(int).tolist())
-    return [moment for index, moment in enumerate(moments) if index in picked or moment.pinned]
 
 
 def _row(record):

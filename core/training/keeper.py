@@ -7,8 +7,12 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from core.experiments.record import record_of
 from core.experiments.store import Store, StoreError
+
+MOST_NEW, NEW_BYTES = 64, 2 << 20  # moments that one saving takes over, but of large networks so many bytes: compressing them takes 50 ms
 
 
 class Keeper:
@@ -68,7 +72,7 @@ class Keeper:
             upload=self._upload,
             findings=findings,
             interventions=recorder.interventions,
-            moments=recorder.moments_behind(self._until),
+            moments=_spread(recorder.moments_behind(self._until)),
         )
         self._writing = self._thread.submit(self._write, record)
 
@@ -121,3 +125,13 @@ class Keeper:
         if self._claim is not None:
             self._claim.release()
             self._claim = None
+
+
+def _spread(moments):
+    """As many of the recorder's moments as one saving takes over, evenly, with the pinned ones and the last."""
+    if not moments:
+        return []
+    size = sum(array.nbytes for array in moments[-1][1].values())
+    most = min(max(2, NEW_BYTES // size), MOST_NEW, len(moments))
+    picked = set(np.rint(np.linspace(0, len(moments) - 1, most)).astype(int).tolist())
+    return [moment for index, moment in enumerate(moments) if index in picked or moment[-1]]

@@ -83,6 +83,13 @@ def test_a_run_comes_in_as_it_went_out(exported, tmp_path):
     assert archive.export(run) == raw and np.isfinite(other.table("me")["final"]).all()
 
 
+def test_all_its_moments_come_in(store, tmp_path):
+    run = store.load(recorded(store, 150, 1)[0])
+    other = Store(tmp_path / "other")
+    again = other.load(archive.take_in(other, archive.read(archive.export(run))))
+    assert [moment.step for moment in again.moments] == [moment.step for moment in run.moments] == list(range(151))
+
+
 def test_a_run_on_an_upload_brings_its_data(store, tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("a,b,y\n" + "".join(f"{i % 7},{i * i % 11},{i % 2}\n" for i in range(40)))

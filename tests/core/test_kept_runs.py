@@ -12,7 +12,9 @@ from core.diagnosis.forecast import forecast
 from core.experiments.store import NoSuchRun, Store
 from core.limits import ConfigError
 from core.settings import Settings
+from core.training import keeper
 from core.training.client import LiveRun, WorkerDied, living
+from core.training.recorder import FlightRecorder
 from core.training.trainer import Trainer
 from tests.core.live_runs import MODEST, TOO_FAST, children, dead, stand, until
 
@@ -49,6 +51,21 @@ def kept(run):
 def stored(store, id, step):
     """The StoredRun, once it is saved at this step."""
     return until(lambda: (found := store.load(id)).step == step and found)
+
+
+@pytest.mark.parametrize(("bytes", "most"), [(keeper.NEW_BYTES, 31), (1, 2)])
+def test_one_saving_takes_few_moments_of_a_large_network(settings, store, monkeypatch, bytes, most):
+    monkeypatch.setattr(keeper, "NEW_BYTES", bytes)
+    trainer = Trainer(MODEST)
+    recorder = FlightRecorder(trainer)
+    for _ in range(30):
+        trainer.advance(1)
+        recorder.record()
+    keeping = keeper.Keeper(settings)
+    keeping.keep(trainer, recorder, "paused", ())
+    keeping.finish()
+    steps = [moment.step for moment in store.load(keeping.id).moments]
+    assert steps[0] == 0 and steps[-1] == 30 and len(steps) == most
 
 
 def test_a_run_that_has_not_begun_leaves_nothing_behind(start, store):
