@@ -12,14 +12,14 @@ from core.data.sources import SOURCES
 from core.diagnosis.trials import Trials
 from core.experiments.store import StoreError
 from core.limits import ConfigError
-from core.link import RUN, flat, from_query, nested, stop_at, stored_run, to_query
+from core.link import RUN, flat, nested, stored_run, to_query
 from core.presets import OPENING
 from core.training.client import TooManyRuns, WorkerDied
 from core.training.trainer import LIVE_CHANGES
 from pages.widgets import words
-from pages.widgets.keeping import is_open, owner, store, this_tab
+from pages.widgets.keeping import is_open, owner, this_tab
 from pages.widgets.requests import navigated, uninterrupted
-from pages.widgets.starting import started, suited_output
+from pages.widgets.starting import linked, started, suited_output
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
@@ -109,33 +109,9 @@ class Session:
             st.query_params.from_dict(self._settings | ({RUN: run} if run else {}))
 
     def _linked(self, settings, run=None):
-        """The configuration of a link, the step to train to, and the id of the stored run to go on with; of none, or of a broken one, what
-        the page opens with."""
-        if run is not None:
-            try:
-                return self._stored(run), 0, run
-            except StoreError as error:
-                self.notice = f"{error} You see its settings, at step 0." if settings else str(error)
-        if not settings:
-            return OPENING, 0, None
-        try:
-            settings, at = stop_at(settings)
-            config = from_query(settings)
-            self.uploads.resolved(config)
-        except ConfigError as error:
-            self.notice = f"This link could not be opened, so you see the default. {words.complaint(error)}."
-            return OPENING, 0, None
-        return config, at, None
-
-    def _stored(self, run):
-        """The configuration of a stored run, its file among the uploads. Raises StoreError."""
-        config, file = store().settings_of(run)
-        try:
-            if file is not None:
-                config["data"]["path"] = self.uploads.add(*file)
-            return RunConfig.from_dict(config)
-        except ConfigError as error:
-            raise StoreError(f"What is stored of this run cannot be used: {words.complaint(error)}.") from error
+        config, at, run, problem = linked(settings, run, self.uploads)
+        self.notice = problem or self.notice
+        return config, at, run
 
     # The run
 

@@ -6,13 +6,46 @@ import threading
 import time
 from concurrent.futures import Future
 
-from core.config import LayerConfig, suggested_output
+from core.config import LayerConfig, RunConfig, suggested_output
 from core.experiments.store import StoreError
 from core.limits import ConfigError
+from core.link import from_query, stop_at
+from core.presets import OPENING
 from core.training.client import LiveRun, TooManyRuns, living, put_away
+from pages.widgets import words
 from pages.widgets.keeping import is_open, store
 
 ENDING = 6.0  # seconds that such a process may take
+
+
+def linked(settings, run, uploads):
+    """(configuration, step to train to, id of the stored run to go on with, a sentence about what could not be opened) of a link's settings
+    and run; None where there is none. No link, or a broken one, is what the page opens with. A stored run's file goes into the Uploads."""
+    problem = None
+    if run is not None:
+        try:
+            return _stored(run, uploads), 0, run, None
+        except StoreError as error:
+            problem = f"{error} You see its settings, at step 0." if settings else str(error)
+    if not settings:
+        return OPENING, 0, None, problem
+    try:
+        settings, at = stop_at(settings)
+        config = from_query(settings)
+        uploads.resolved(config)
+    except ConfigError as error:
+        return OPENING, 0, None, f"This link could not be opened, so you see the default. {words.complaint(error)}."
+    return config, at, None, problem
+
+
+def _stored(run, uploads):
+    config, file = store().settings_of(run)
+    try:
+        if file is not None:
+            config["data"]["path"] = uploads.add(*file)
+        return RunConfig.from_dict(config)
+    except ConfigError as error:
+        raise StoreError(f"What is stored of this run cannot be used: {words.complaint(error)}.") from error
 
 
 def started(config, speed, at, stored, owner):

@@ -19,7 +19,6 @@ from core.data import FileColumns, columns
 from core.limits import LIMITS, ConfigError
 
 FOLDER = "descent-upload-"  # what the name of a session's folder begins with, before the server's process id
-KEPT = 2  # the file in use, and the one tried in its place
 
 
 @dataclass(frozen=True)
