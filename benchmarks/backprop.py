@@ -202,6 +202,10 @@ class Program:
                     dW[i] = -dW[i]
                 if has("bias_gradient_missing", i):
                     db[i] = 0 * db[i]
+                if has("bias_gradient_summed_over_units", i):
+                    db[i] = db[i].sum(keepdims=True)
+                if has("bias_gradient_summed_over_units/spread", i):
+                    db[i] = np.full_like(db[i], db[i].sum())
                 if self.l2:
                     dW[i] = dW[i] + self.dtype(self.penalty * self.l2) * W[i]
                 if has("update_before_backprop", i):
@@ -282,6 +286,8 @@ class Program:
             "bias_not_averaged": not self.summed,
             "missing_mean": not self.summed,
             "missing_mean/weights": not self.summed,
+            "bias_gradient_summed_over_units": sizes[i] > 1,
+            "bias_gradient_summed_over_units/spread": sizes[i] > 1,
             "no_hidden_derivative": hidden and name != "linear",
             "no_output_derivative": not hidden and name != "linear",
             "extra_output_derivative": not hidden and self.fused,

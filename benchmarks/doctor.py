@@ -26,7 +26,7 @@ BUGS = [
     *("untransposed_weights", "wrong_layer_input", "wrong_layer_input/z", "softmax_derivative_elementwise"),
     *("sum_over_outputs", "labels_broadcast", "update_before_backprop"),
     *("sign_flip/weights", "wrong_layer_input/before", "wrong_layer_derivative/own", "wrong_layer_derivative/before"),
-    "derivative_before_weights/transposed",
+    *("derivative_before_weights/transposed", "bias_gradient_summed_over_units", "bias_gradient_summed_over_units/spread"),
 ]
 STATES = ("reinitialized_weights", "frozen_bias", "stale_gradients", "sign_flip/update")
 MEANS = ("missing_mean", "bias_not_averaged", "double_mean")  # two of them on one tensor are one, or none

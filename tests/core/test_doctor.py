@@ -193,6 +193,8 @@ NAMED = {
     "double_mean": BINARY,
     "sign_flip": BINARY,
     "bias_gradient_missing": BINARY,
+    "bias_gradient_summed_over_units": SQUARE,
+    "bias_gradient_summed_over_units/spread": {**SQUARE, "output": "sigmoid"},  # below a softmax it is zero
     "no_hidden_derivative": BINARY,
     "no_output_derivative": {**BINARY, "loss": "mse"},
     "extra_output_derivative": BINARY,

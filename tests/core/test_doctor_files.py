@@ -21,6 +21,7 @@ from core.limits import LIMITS, ConfigError
 PROGRAM = Program(0, sizes=[3, 4, 2], loss="mse", output="linear", hidden="tanh", m=6, dtype=np.float64, summed=False)
 GOOD = PROGRAM.arrays(*PROGRAM.gradients(), form=0)
 LAYERS = LIMITS["layers"] + 1
+SOFTMAX = {"sizes": [4, 4, 4, 2], "hidden": "sigmoid", "output": "softmax", "m": 7, "summed": False, "dtype": np.float64}
 
 
 def npz(arrays, save=np.savez):
@@ -236,3 +237,26 @@ class TestCommand:
         np.savez(tmp_path / "RUN.npz", **GOOD)
         done = subprocess.run([sys.executable, "-m", "core", "check", tmp_path / "RUN.npz", "--json"], capture_output=True, text=True)
         assert done.returncode == 0 and json.loads(done.stdout)["verdict"] == "correct"
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+@pytest.mark.parametrize("form", range(4))
+def test_one_number_is_no_gradient_of_several_biases(form, averaged):
+    program = Program(form, loss="categorical_cross_entropy", **SOFTMAX)
+    dW, db = program.gradients({"bias_gradient_summed_over_units": (1, 2, 3)})
+    if averaged:  # np.mean over all, in place of np.sum
+        db = {i: array / program.sizes[i] for i, array in db.items()}
+    for also in ({}, {"missing_mean": (1, 2, 3)}):
+        answer = check(npz(program.arrays(program.gradients(also)[0] if also else dW, db, form=form)))
+        assert answer.verdict == "faulty" and answer.fault == "bias_gradient_summed_over_units" and answer.layers == (1, 2, 3)
+    assert {row.tensor for row in answer.table if row.relative_error > 1e-3} >= {"db1", "db2", "db3"}
+
+
+def test_one_number_is_the_gradient_of_a_bias_that_is_one_number():
+    program = Program(0, loss="mse", **SOFTMAX)
+    program.b = {i: np.full_like(b, b.flat[0]) for i, b in program.b.items()}
+    dW, db = program.gradients()
+    arrays = program.arrays(dW, {i: array.sum() for i, array in db.items()})
+    for i in program.layers:
+        arrays[f"b{i}"] = arrays[f"b{i}"].flat[0]
+    assert check(npz(arrays)).verdict == "correct"

@@ -103,7 +103,7 @@ def _named(answer):
 def explained(case, search, explanations):
     """The gradients are right, or mistakes in the catalogue give them."""
     best = explanations[0]
-    gradient_mistakes = [_entry(*written, case) for written in best.mistakes]
+    gradient_mistakes = [*_by_shape(case), *(_entry(*written, case) for written in best.mistakes)]
     mistakes, remarks = _with_step(case, search, best, gradient_mistakes)
     rows, yours, right = _table(case, search, best.convention)
     told = [_told(case, best, rows, mistakes, gradient_mistakes)]
@@ -147,8 +147,10 @@ def unknown(case, search):
         wrong = [row.tensor for row in rows if row.relative_error > WRONG]
         text = f"Wrong in a way that is not in the catalogue, first wrong in layer {layer}, seen from the output. {read_aloud(rows, wrong)}"
         text += _definitions(case.reading.plan)
-    explanation = " ".join([text, *_notes(case, convention)])
-    return Answer("unknown", (), (layer,), rows, explanation, None, (), str(case.reading), yours, right)
+    certain = _by_shape(case)
+    explanation = " ".join([*map(str, certain), text, *_notes(case, convention)])
+    verdict, layers, fix = ("faulty", certain[0].layers, _fix(certain[0])) if certain else ("unknown", (layer,), None)
+    return Answer(verdict, tuple(certain), layers, rows, explanation, fix, (), str(case.reading), yours, right)
 
 
 def _definitions(plan):
@@ -158,15 +160,14 @@ def _definitions(plan):
 
 def _nearest(case, search):
     """The convention under which most layers are right, counted from the output, and the first layer that is not."""
-    last = case.reading.plan.last
+    last, yours = case.reading.plan.last, _yours(case)
     nearest = None
     for convention in case.conventions:
         if convention.negated:
             continue
         right = search.right(convention)
         errors = [
-            max(compare("", case.reading.yours[name, layer], right[name, layer]).relative_error for name in ("dW", "db"))
-            for layer in range(last, 0, -1)
+            max(compare("", yours[name, layer], right[name, layer]).relative_error for name in ("dW", "db")) for layer in range(last, 0, -1)
         ]
         fine = next((at for at, error in enumerate(errors) if not error <= WRONG), last)
         if nearest is None or fine > nearest[0]:
@@ -177,13 +178,23 @@ def _nearest(case, search):
 
 def _table(case, search, convention):
     """(rows of the table, the file's gradients, the right ones), under a convention."""
-    right = search.right(convention)
-    names = {key: f"{key[0]}{key[1]}" for key in case.reading.yours}
-    rows = tuple(compare(name, case.reading.yours[key], right[key]) for key, name in names.items())
-    return rows, {name: case.reading.yours[key] for key, name in names.items()}, {name: right[key] for key, name in names.items()}
+    yours, right = _yours(case), search.right(convention)
+    rows = tuple(compare(f"{name}{layer}", array, right[name, layer]) for (name, layer), array in yours.items())
+    return rows, *({f"{name}{layer}": array for (name, layer), array in arrays.items()} for arrays in (yours, right))
+
+
+def _yours(case):
+    """The file's gradients; one number for several biases is spread over them, as NumPy does in the update."""
+    spread = {("db", at): np.full_like(case.reading.given["b", at], case.reading.yours["db", at].item()) for at in case.reading.summed}
+    return case.reading.yours | spread
 
 
 # Mistakes
+
+
+def _by_shape(case):
+    """The mistake that shapes alone show: one number as the gradient of several biases."""
+    return [_entry("bias_gradient_summed_over_units", case.reading.summed, case)] if case.reading.summed else []
 
 
 def _entry(name, layers, case, family=None):

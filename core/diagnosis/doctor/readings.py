@@ -18,14 +18,16 @@ WORK = 1_000_000_000  # samples times weights: a search works through so many pr
 @dataclass(frozen=True)
 class Reading:
     """One way to read the file, everything features-first and in float64. `given` is what Values begins with; `yours` has
-    ("dW", l) (units, inputs) and ("db", l) (units, 1), or (1, 1) where one number stands for all units; `next` has ("W", l) and
-    ("b", l) after the update, or is None. `words` tell the reading, in parts: the axes of X, of the weights, of Y."""
+    ("dW", l) (units, inputs) and ("db", l) (units, 1), or (1, 1) where one number stands for all units; that is right only where the bias
+    is one number itself, and wrong in the layers `summed`. `next` has ("W", l) and ("b", l) after the update, or is None. `words` tell
+    the reading, in parts: the axes of X, of the weights, of Y."""
 
     plan: Plan
     given: dict
     yours: dict
     next: dict | None
     words: tuple[str, str, str]
+    summed: tuple[int, ...] = ()
 
     @property
     def samples(self):
@@ -71,7 +73,8 @@ def _reading(run, weights, x, y, words):
         if run.next_weights:
             after["W", layer] = weights.turned(run.next_weights[at])
             after["b", layer] = np.broadcast_to(_column(run.next_biases[at]), (units, 1))
-    return Reading(plan, given, yours, after or None, words)
+    summed = [at for at, biases in enumerate(run.biases, 1) if yours["db", at].size < biases.size]
+    return Reading(plan, given, yours, after or None, words, tuple(summed))
 
 
 def _plain(array):

@@ -84,7 +84,7 @@ class Search:
     def __init__(self, reading, formulas, start, guarded=False):
         self._plan, self._eps, self._guarded = reading.plan, start.eps, guarded
         self._faults = candidates(("updated W", 1) in start.given)
-        self._yours = reading.yours
+        self._yours, self._summed_layers = reading.yours, reading.summed
         self._squares = {key: _inner(array, array) for key, array in reading.yours.items()}
         self._right = Hypothesis(start, formulas)
 
@@ -118,9 +118,10 @@ class Search:
         return explanation
 
     def right(self, convention):
-        """{("dW", l): ..., ("db", l): ...} of a right program, in the shapes of the file's."""
+        """{("dW", l): ..., ("db", l): ...} of a right program, in the shapes of the file's parameters."""
         with np.errstate(all="ignore"):
-            return {key: self._in_convention(key, self._right, convention) for key in self._yours}
+            right = {key: self._in_convention(key, self._right, convention) for key in self._yours}
+            return right | {("db", at): convention.scale * self._right.values["db", at] for at in self._summed_layers}
 
     def _descend(self, layer, hypothesis, conventions, most, floor, found):
         if layer == 0:

@@ -42,6 +42,11 @@ def _no_bias_gradient(formulas, layer):
     formulas["db", layer] = lambda v: np.zeros_like(v["b", layer])
 
 
+def _summed_over_units(formulas, layer):
+    right = formulas["db", layer]
+    formulas["db", layer] = lambda v: np.full_like(v["b", layer], right(v).sum())
+
+
 def _input_from(tensor, offset):
     """A single unit's row is spread over all inputs, as NumPy's broadcasting does when the weights are updated."""
 
@@ -231,5 +236,19 @@ FAULTS = [
         watch="It learns, but dead and saturated units still move the weights behind them.",
         tensors=("dW",),
         of="wrong_layer_input",
+    ),
+    Fault(
+        name="bias_gradient_summed_over_units",
+        title="Bias gradient summed over the units",
+        kind="formula",
+        edits="formulas",
+        edit=_summed_over_units,
+        applies=lambda plan, layer: plan.sizes[layer] > 1,
+        needs="a layer of several units",
+        wrong="db[l] = delta[l].sum() / m",
+        right="db[l] = delta[l].sum(axis=1, keepdims=True) / m",
+        origin="A sum without an axis adds up the units as well, and NumPy spreads the one number over all biases without a word.",
+        watch="All biases of this layer move alike; below a softmax they never move, since its errors add up to zero.",
+        tensors=("db",),
     ),
 ]
