@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from core.data.sources import FEATURES, SCALINGS, SOURCES
-from core.limits import LIMITS, ConfigError, shown
+from core.limits import LIMITS, TEXT_LENGTH, ConfigError, legible, plain_text, shown
 from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Plan
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
@@ -39,7 +39,7 @@ def whole(default, low, high, help, *, optional=False, unit=""):
 
 
 def text(help):
-    """A string of at most 4096 characters, or None."""
+    """A plain text of at most TEXT_LENGTH characters, or None."""
     return field(default=None, metadata={"kind": "text", "help": help})
 
 
@@ -72,9 +72,7 @@ def _checked_number(name, value, rule):
 
 
 def _checked_text(name, value, rule):
-    if value is not None and (not isinstance(value, str) or len(value) > 4096 or "\0" in value):
-        raise ConfigError(name, f"must be a text of at most 4096 characters or null; was {shown(value)}")
-    return value
+    return value if value is None else plain_text(name, value, TEXT_LENGTH)
 
 
 def _checked_names(name, value, rule):
@@ -126,7 +124,7 @@ class Checked:
 
 
 def _join(path, name):
-    name = str(name)[:60]
+    name = legible(str(name)[:60])
     return f"{path}.{name}" if path and name else path or name
 
 
@@ -159,6 +157,8 @@ class DataConfig(Checked):
             object.__setattr__(self, "target", tuple(self.target))
             if not self.target or not all(isinstance(name, str) for name in self.target):
                 raise ConfigError("target", f"must be a column name or a list of them; was {shown(self.target)}")
+            for name in self.target:
+                plain_text("target", name, TEXT_LENGTH)
         else:
             _checked_text("target", self.target, {})
         if self.source == "file" and not self.path:

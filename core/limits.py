@@ -1,4 +1,6 @@
-"""What a run may ask for, and the error that refuses the rest."""
+"""What a run may ask for, what a text may be, and the error that refuses the rest."""
+
+import re
 
 # What protects a shared server. Hidden layers and outputs differ: a 64x64 RGB picture alone is 12,288 outputs.
 LIMITS = {
@@ -13,6 +15,12 @@ LIMITS = {
     "file_cells": 1 << 24,  # 128 MiB as float64
     "classes": 100,
 }
+
+TEXT_LENGTH = 4096  # characters of a text in a configuration
+
+# What neither a page, a file nor the store can take, or what would break a line: control characters, line ends, lone surrogates
+NOT_PLAIN = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+NOT_PLAIN_LINES = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class ConfigError(ValueError):
@@ -31,6 +39,24 @@ def shown(value) -> str:
     """A value as an error message quotes it: short, whatever was sent."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def plain_text(field, text, most, lines=False):
+    """`text`, when it is a string of at most `most` characters that UTF-8 can encode, without control characters, and one line; with
+    `lines` it may have newlines and tabs. Raises ConfigError(field)."""
+    wanted = f"must be {'' if lines else 'one line of '}plain text, without control characters or lone surrogates"
+    if not isinstance(text, str):
+        raise ConfigError(field, f"{wanted}; was {shown(text)}")
+    if len(text) > most:
+        raise ConfigError(field, f"must be at most {most:,} characters long; had {len(text):,}")
+    if found := (NOT_PLAIN_LINES if lines else NOT_PLAIN).search(text):
+        raise ConfigError(field, f"{wanted}; had {shown(found[0])}")
+    return text
+
+
+def legible(text, lines=False):
+    """`text` with the replacement sign for whatever `plain_text` refuses in it."""
+    return (NOT_PLAIN_LINES if lines else NOT_PLAIN).sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def listed(names) -> str:

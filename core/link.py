@@ -13,6 +13,7 @@ import re
 from core.config import RunConfig
 from core.data.sources import SOURCES
 from core.limits import ConfigError, shown
+from core.numbers import parse_number, write_number
 
 STOP_AT, LATEST_STOP = "at", 10_000_000  # a link's own setting: the step to train to at once, and how far that may be
 RUN = "run"  # a link's other one: the stored run that it opens, if it is there
@@ -107,18 +108,18 @@ def _text(name, value):
         return "~".join(value)
     if value is None:
         return "none"
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    return value if isinstance(value, str) else write_number(value)
 
 
 def _value(name, text):
-    """What the text stands for; text that cannot be read is handed on as it is, for the table's rule to refuse."""
+    """What the text stands for; a name is handed on as it is, for the table's rule to refuse."""
     rule = SETTINGS[name].metadata
     if name == "layers":
         return [_layer(part) for part in re.split("_(?=[0-9])", text)]
     if name == "data.target":
         return _target(text)
     if rule.get("kind") in ("number", "whole"):
-        return None if text == "none" and rule["optional"] else _number(text)
+        return None if text == "none" and rule["optional"] else _number(name, text, rule["kind"] == "whole")
     if rule.get("kind") in ("choice", "text"):
         return text
     return text.split("~") if text else []
@@ -140,10 +141,10 @@ def _target(text):
         raise ConfigError("data.target", f"must be a column name or a list of them; was {shown(text)}") from None
 
 
-def _number(text):
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def _number(name, text, whole):
+    if text != text.strip():  # what a plus sign becomes in an address
+        raise ConfigError(name, f"must be a number without blanks in a link; was {shown(text)}")
+    try:
+        return parse_number(text, whole)
+    except ConfigError as refused:
+        raise ConfigError(name, refused.message) from None

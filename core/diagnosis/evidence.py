@@ -41,6 +41,8 @@ FALLING, CERTAIN = 0.02, 3
 # A loss that falls by less, but as surely, creeps
 CREEPING = 0.003
 LATER_PARTS, LATELY = (0.3, 0.6, 1.0), 0.8
+# Of a part of the run nothing is known from fewer full evaluations, and what is not known is never an alarm
+KNOWN = 3
 # No verdict "it does not learn" before so many updates
 PATIENCE = 200
 # Nor, of a run that is well-behaved in all else, that it stands still, or will get no further: many learn nothing for a while, and then all
@@ -338,13 +340,14 @@ class Evidence:
 
     @cached_property
     def behind(self):
-        """Whether it does far worse than others and gets no better."""
-        return not self.nonfinite and self.step >= LONG_PATIENCE and self.share < POORLY and not self.falling
+        """Whether it does far worse than others, gets no better, and does not even creep."""
+        slow = not self.nonfinite and self.step >= LONG_PATIENCE and self.share < POORLY
+        return slow and not self.falling and not self._creeping
 
     @cached_property
     def poor(self):
-        """The same of a run that has had all the time it needs, and does not even creep."""
-        return self.behind and self.step >= LONGEST_PATIENCE and not self._creeping
+        """The same of a run that has had all the time it needs."""
+        return self.behind and self.step >= LONGEST_PATIENCE
 
     @cached_property
     def falling(self):
@@ -355,28 +358,29 @@ class Evidence:
         noise = np.sqrt(before.var() / len(before) + after.var() / len(after))
         fall = before.mean() - after.mean()
         if self.step >= LONGEST_PATIENCE and self.loss > self.baseline.loss:  # worse than chance still: it counts if that will not last
-            return bool(fall > self.loss - (1 - LEARNED) * self.baseline.loss)
+            return bool(fall > max(self.loss - (1 - LEARNED) * self.baseline.loss, CERTAIN * noise))
         return bool(fall > max(FALLING * before.mean(), CERTAIN * noise)) or self._lately_better
 
     @property
     def _lately_better(self):
-        """Whether three in four of the last metrics are better than three in four of those in the middle of the run."""
+        """Whether three in four of the last metrics are better than three in four of those in the middle of the run; True where too few are
+        known."""
         before, after = self._middle_and_last("train_metric")
-        return bool(np.quantile(after, 0.25) > np.quantile(before, 0.75) + FALLING)
+        return len(before) < KNOWN or bool(np.quantile(after, 0.25) > np.quantile(before, 0.75) + FALLING)
 
     @property
     def _creeping(self):
-        """Whether three in four of the last losses are lower than three in four of those in the middle, if only a little."""
+        """Whether the loss is lower of late than in the middle of the run, if only a little; True where too few are known."""
         before, after = self._middle_and_last("train_loss")
-        return bool(np.quantile(after, 0.75) < (1 - CREEPING) * np.quantile(before, 0.25))
+        return len(before) < KNOWN or bool(np.median(after) < (1 - CREEPING) * np.median(before))
 
     def _middle_and_last(self, column):
-        """A column of the full evaluations (in the middle of the run, of late); NaN where there are too few."""
+        """A column of the full evaluations (in the middle of the run, of late: KNOWN of them at least)."""
         first, middle, last = np.searchsorted(
             self.telemetry.frames("step"), np.multiply((LATER_PARTS[0], LATER_PARTS[1], LATELY), self.step)
         )
         values = self.telemetry.frames(column)
-        return (part if len(part) > 2 else [np.nan] for part in (values[first:middle], values[last:]))
+        return values[first:middle], values[max(middle, min(last, len(values) - KNOWN)) :]
 
     def _data_losses(self, rows):
         """Batch losses of these rows without the penalty's part. That is known from the weight norms, somewhat high: these hold the biases

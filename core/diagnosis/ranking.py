@@ -26,10 +26,14 @@ ORDER = (
     *("oscillation", "update_too_large", "ignores_input", "plateau", "overfitting", "underfitting", "slow_progress"),
 )
 
+# What says no more than that a run does not learn, or not well: in one that is over it comes and goes with the noise
+NOT_LEARNING = ("saturated_units", "oscillation", "update_too_large", "ignores_input", "plateau", "underfitting")
+
 
 def ranked(findings):
     """The findings worst first. The root takes the severity of the worst of them; symptoms take what to change from a root that is a
-    mistake, and its fix mends what else is plainly wrong."""
+    mistake, and its fix mends what else is plainly wrong. Of a run that blew up, or a layer of which is dead, nobody needs to hear that
+    it does not learn."""
     serious = [finding for finding in findings if finding.severity != "info"]
     notes = sorted((finding for finding in findings if finding.severity == "info"), key=_order)
     if not serious:
@@ -40,6 +44,8 @@ def ranked(findings):
         """What no other setting can make good: a penalty that drowns the loss; labels that cannot be foretold, where nothing blew up."""
         return finding.cause == "penalty" or (finding.cause == "labels" and not broken)
 
+    if any(finding.code in ("nonfinite", "diverged", "dead_units") and finding.severity == "critical" for finding in serious):
+        serious = [finding for finding in serious if finding.code not in NOT_LEARNING or first(finding)]
     root, *others = sorted(serious, key=lambda finding: (not finding.mistake, not first(finding), *_order(finding)))
     if root.mistake:
         root = replace(root, fix=_together(root, others))

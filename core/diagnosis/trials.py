@@ -15,7 +15,8 @@ from core.diagnosis.forecast import forecast as foresee
 from core.diagnosis.remedies import SUITED_INIT, rounded
 from core.limits import ConfigError
 from core.report import status, strict
-from core.training.trainer import LIVE_CHANGES, Trainer, needs_new_run
+from core.training.live_changes import LIVE_CHANGES, needs_new_run
+from core.training.trainer import Trainer
 
 CANDIDATES = 10  # at most, those of the findings first
 SECONDS = 10.0  # that each may take
@@ -237,17 +238,15 @@ def _beginning(config, patch, dataset, start):
 
 
 def _trained(trainer, steps, end, tell, cancelled):
-    """Train up to step `steps`, or until the clock says `end`, evaluating as Trainer.run does; False when it was cancelled."""
-    first, every = trainer.step, trainer.frame_interval(steps - trainer.step)
+    """Train up to step `steps`, or until the clock says `end`; False when it was cancelled."""
+    first = trainer.step
     chunk, told = 1, 0
     while trainer.step < steps and not trainer.nonfinite and time.monotonic() < end:
         if cancelled and cancelled():
             return False
-        began, to_frame = time.monotonic(), every - (trainer.step - first) % every
-        trainer.advance(min(chunk, to_frame, steps - trainer.step))
+        began = time.monotonic()
+        trainer.advance(min(chunk, steps - trainer.step))
         chunk = max(1, int(chunk * min(2.0, LOOK / max(time.monotonic() - began, 1e-9))))
-        if (trainer.step - first) % every == 0:
-            trainer.frame()
         done = NOTES * (trainer.step - first) // (steps - first)
         if told < done < NOTES:
             told = done

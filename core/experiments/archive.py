@@ -19,9 +19,9 @@ import numpy as np
 from core.config import RunConfig, parameter_count
 from core.data import load
 from core.data.npz_archive import DAMAGE, ENTRY, NUMBERS, TEXT, Archive
-from core.experiments.checks import Damaged, checked
+from core.experiments.checks import LATEST, Damaged, check_text, checked
 from core.experiments.record import Moment, RunRecord, StoredRun, spark
-from core.experiments.store import MOST_MOMENTS, NAME_LENGTH, NOTE_LENGTH, Store
+from core.experiments.store import HISTORY_BYTES, MOST_MOMENTS, NAME_LENGTH, NOTE_LENGTH, Store
 from core.limits import LIMITS, ConfigError, listed, shown
 
 FORMAT = 1
@@ -31,6 +31,7 @@ UNPACKED = 4 * LIMITS["file_bytes"]  # bytes of all members together
 TEXT_BYTES = 4 << 20  # of config.json and of run.json
 MEMBER = re.compile(r"config\.json|run\.json|history\.npz|upload|checkpoints/(0|[1-9][0-9]{0,15})\.npz")
 PLAIN = ("name", "note", "status", "step", "epoch", "seconds", "figures", "interventions", "findings")
+MOST_HISTORY = HISTORY_BYTES // 2  # bytes: the store must be able to read it back
 HISTORY = {"samples": NUMBERS, "frames": NUMBERS, "events": TEXT}
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same file
 
@@ -92,15 +93,12 @@ def read(raw):
 
 
 def take_in(store, run, owner=None):
-    """Save a run that was read as a new one of this owner's; its id. Raises StoreError."""
-    upload = run.file and store.keep_upload(*run.file)
+    """Save a run that was read as a new one of this owner's, with all that it brings or not at all; its id. Raises StoreError."""
     record = RunRecord(
         **{name: getattr(run, name) for name in RunRecord.__dataclass_fields__ if hasattr(run, name)}
-        | {"owner": owner, "upload": upload, "parent": None, "spark": _spark(run)}
+        | {"owner": owner, "spark": _spark(run)}
     )
     store.save(record)
-    store.rename(run.id, run.name)
-    store.annotate(run.id, run.note)
     return run.id
 
 
@@ -118,37 +116,32 @@ def _read(members):
         )
     if missing := [name for name in (*PLAIN, "checkpoints", "upload") if name not in told]:
         raise ConfigError(FIELD, f"must have {listed(missing)} in run.json; there is none")
-    file = (_text(told, "upload", NAME_LENGTH), members.bytes("upload", LIMITS["file_bytes"])) if told["upload"] is not None else None
+    check_text("its name", told["name"], NAME_LENGTH)
+    check_text("its note", told["note"], NOTE_LENGTH, lines=True)
+    file = None
+    if told["upload"] is not None:
+        check_text("its upload's name", told["upload"], NAME_LENGTH)
+        file = told["upload"], members.bytes("upload", LIMITS["file_bytes"])
     run = StoredRun(
         id=Store.new_id(),
         owner=None,
         parent=None,
         forked_at=None,
-        name=_text(told, "name", NAME_LENGTH),
-        note=_text(told, "note", NOTE_LENGTH),
         starred=False,
         created=0.0,
         updated=0.0,
         config=members.json("config.json"),
         file=file,
-        **{name: told[name] for name in ("status", "step", "epoch", "seconds", "figures")},
+        **{name: told[name] for name in ("name", "note", "status", "step", "epoch", "seconds", "figures")},
         interventions=_list(told, "interventions"),
         findings=_list(told, "findings"),
-        history=members.arrays("history.npz", HISTORY) if "history.npz" in members.names else {},
+        history=members.arrays("history.npz", MOST_HISTORY, HISTORY) if "history.npz" in members.names else {},
         moments=tuple(_moment(members, entry) for entry in _list(told, "checkpoints")),
     )
     if run.status == "running":
         run = replace(run, status="paused")
     config = _checked_config(run.config, file)
-    run = replace(run, config=config.to_dict(), upload=file and config.data.path)
-    return _checked_against_data(checked(run), config)
-
-
-def _text(told, name, most):
-    text = told[name]
-    if not isinstance(text, str) or len(text) > most or "\0" in text:
-        raise ConfigError(FIELD, f"must have a text of at most {most:,} characters as its {name}; was {shown(text)}")
-    return text
+    return _checked_against_data(checked(replace(run, upload=file and config.data.path)), config)
 
 
 def _list(told, name):
@@ -159,10 +152,10 @@ def _list(told, name):
 
 def _moment(members, entry):
     well_formed = isinstance(entry, list) and len(entry) == 4 and type(entry[0]) is int and isinstance(entry[3], bool)
-    if not well_formed:
+    if not well_formed or not 0 <= entry[0] <= LATEST:
         raise ConfigError(FIELD, f"must describe each checkpoint by step, seconds, interventions and pin; was {shown(entry)}")
     step, spent, done, pinned = entry
-    return Moment(step, members.arrays(f"checkpoints/{step}.npz"), spent, done, pinned)
+    return Moment(step, members.arrays(f"checkpoints/{step}.npz", UNPACKED), spent, done, pinned)
 
 
 def _checked_config(values, file):
@@ -240,14 +233,15 @@ class _Members:
                 raise
             raise ConfigError(FIELD, f"must have JSON in {name}; it cannot be read") from None
 
-    def arrays(self, name, kinds=None):
-        """The arrays of an NPZ member: those of `kinds` (name -> NumPy kinds); without it numbers, and the text `config`."""
-        with Archive(self.bytes(name, UNPACKED), FIELD, "arrays of numbers", 64) as archive:
+    def arrays(self, name, most, kinds=None):
+        """The arrays of an NPZ member, at most so many bytes: those of `kinds` (name -> NumPy kinds); without it numbers, and the text
+        `config`."""
+        with Archive(self.bytes(name, most), FIELD, "arrays of numbers", 64) as archive:
             archive.check_packing()
             if kinds is not None and sorted(archive.names) != sorted(kinds):
                 raise ConfigError(FIELD, f"must have {listed(kinds)} in {name}; has {listed(archive.names)}")
             wanted = kinds or {array: TEXT if array == "config" else NUMBERS for array in archive.names}
             headers = {array: archive.header(array, kind) for array, kind in wanted.items()}
-            if sum(header.cells * header.dtype.itemsize for header in headers.values()) > UNPACKED:
-                raise ConfigError(FIELD, f"must have at most {UNPACKED >> 20} MiB of arrays in {name}; says it has more")
+            if sum(header.cells * header.dtype.itemsize for header in headers.values()) > most:
+                raise ConfigError(FIELD, f"must have at most {most >> 20} MiB of arrays in {name}; says it has more")
             return {array: archive.array(array, header) for array, header in headers.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,13 +12,15 @@ from core.config import RunConfig, parameter_count
 from core.data.sources import SOURCES
 from core.diagnosis.finding import SEVERITIES
 from core.experiments.record import FIGURES, FINDING_FIELDS
-from core.limits import ConfigError, shown
+from core.limits import TEXT_LENGTH, ConfigError, plain_text, shown
 from core.nn.optimizers import OPTIMIZERS
+from core.training.live_changes import needs_new_run
 from core.training.telemetry import FRAME_COLUMNS, FRAME_ROWS, LAYER_METRICS, SAMPLE_ROWS
-from core.training.trainer import needs_new_run
 
 STATUSES = ("running", "paused", "nonfinite")
 LATEST = 2**53  # no step is later: beyond it a float64 cannot count
+SAID = 1000  # characters of a title, a cause or an event
+DEEPEST = 4  # levels of a patch; a configuration has three
 
 
 class Damaged(ValueError):
@@ -25,14 +28,17 @@ class Damaged(ValueError):
 
 
 def checked(run):
-    """The StoredRun, or Damaged: everything fits its configuration, and nothing is unheard of."""
+    """The StoredRun with its configuration complete, or Damaged: everything fits its configuration, and nothing is unheard of."""
     try:
         config = RunConfig.from_dict(run.config)
     except ConfigError as error:
         raise Damaged(f"its configuration is not valid: {error}") from None
     _demand(_is_step(run.step), f"its step must be a whole number from 0; was {shown(run.step)}")
     _demand(run.status in STATUSES, f"its status must be one of {', '.join(STATUSES)}; was {shown(run.status)}")
-    _demand(_is_number(run.epoch) and _is_number(run.seconds), "its epochs and seconds must be numbers")
+    for name in ("epoch", "seconds"):
+        _demand(_is_number(getattr(run, name)), f"its {name} must be a number; was {shown(getattr(run, name))}")
+    _demand(isinstance(run.name, str) and isinstance(run.note, str), "its name and note must be texts")
+    _demand(run.parent is None or (isinstance(run.parent, str) and _is_step(run.forked_at)), "a fork must have a run and a step it is from")
     _check_figures(run.figures)
     _check_findings(run.findings)
     _check_interventions(run.interventions, run.step)
@@ -45,7 +51,15 @@ def checked(run):
     configs = {text: _config_of_moment(text, config) for text in texts}
     for moment in run.moments:
         _check_moment(moment, configs[str(moment.state["config"])], len(run.interventions))
-    return run
+    return replace(run, config=config.to_dict())
+
+
+def check_text(what, text, most, lines=False):
+    """Damaged unless `text` is a plain one, as core.limits has it; `what` is how the message calls it."""
+    try:
+        plain_text(what, text, most, lines)
+    except ConfigError as error:
+        raise Damaged(f"{what} {error.message}") from None
 
 
 def _demand(condition, message):
@@ -54,7 +68,8 @@ def _demand(condition, message):
 
 
 def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a finite number. A whole one that no float64 counts to measures nothing, and SQLite may not hold it."""
+    return math.isfinite(value) if isinstance(value, float) else type(value) is int and abs(value) <= LATEST
 
 
 def _is_step(value):
@@ -64,14 +79,16 @@ def _is_step(value):
 def _check_figures(figures):
     _demand(isinstance(figures, dict) and set(figures) == {*FIGURES, "metric"}, "its figures must be losses and metrics")
     _demand(figures["metric"] in ("accuracy", "r2"), f"its metric must be accuracy or r2; was {shown(figures['metric'])}")
-    _demand(all(figures[name] is None or _is_number(figures[name]) for name in FIGURES), "its figures must be numbers")
+    for name in FIGURES:
+        known = figures[name] is not None
+        _demand(not known or _is_number(figures[name]), f"its figure {name} must be a number or null; was {shown(figures[name])}")
 
 
 def _check_findings(findings):
     for finding in findings:
         _demand(isinstance(finding, dict) and set(finding) == set(FINDING_FIELDS), "its findings must have code, severity, step, layer ...")
-        texts = [finding[name] for name in ("code", "severity", "title", "cause")]
-        _demand(all(isinstance(text, str) and len(text) <= 1000 for text in texts), "its findings must be described in text")
+        for name in ("code", "severity", "title", "cause"):
+            check_text(f"a finding's {name}", finding[name], SAID)
         _demand(finding["severity"] in SEVERITIES, f"a finding's severity must be one of {', '.join(SEVERITIES)}")
         _demand(_is_step(finding["step"]) and (finding["layer"] is None or _is_step(finding["layer"])), "a finding must have a step")
 
@@ -84,11 +101,24 @@ def _check_interventions(interventions, last):
         _demand(isinstance(arguments, (list, tuple)), "an intervention's arguments must be a list")
         if method == "change":
             _demand(len(arguments) == 1 and isinstance(arguments[0], dict), "a change must be a patch of the configuration")
+            _check_patch(arguments[0], DEEPEST)
         else:
             _demand(method == "edit" and len(arguments) == 4, f"an intervention must be a change or an edit; was {shown(method)}")
             *place, value = arguments
             _demand(all(_is_step(at) for at in place if at is not None) and None not in place[:2], "an edit must name a weight or bias")
-            _demand(_is_number(value), "an edit must set a number")
+            _demand(_is_number(value), f"an edit must set a number; was {shown(value)}")
+
+
+def _check_patch(value, levels):
+    """Objects and lists, no deeper than so many levels, of plain texts, numbers, truths and nulls."""
+    if isinstance(value, (dict, list)):
+        _demand(levels > 0, f"a change must have at most {DEEPEST} levels")
+        for entry in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_patch(entry, levels - 1)
+    elif isinstance(value, str):
+        check_text("a text of a change", value, TEXT_LENGTH)
+    else:
+        _demand(value is None or isinstance(value, bool) or _is_number(value), f"a change must set numbers or texts; was {shown(value)}")
 
 
 def _check_history(history, layers):
@@ -106,20 +136,24 @@ def _check_history(history, layers):
 def _check_events(texts, layers):
     try:
         events, nonfinite = (json.loads(str(text)) for text in texts)
-        for step, text in events:
-            _demand(_is_step(step) and isinstance(text, str), "an event must have a step and a text")
     except (ValueError, TypeError, RecursionError):
-        raise Damaged("its events must be a list of steps and texts") from None
+        raise Damaged("its events must be JSON") from None
+    well_formed = isinstance(events, list) and all(isinstance(event, list) and len(event) == 2 and _is_step(event[0]) for event in events)
+    _demand(well_formed, "its events must be a list of steps and texts")
+    for _, text in events:
+        check_text("an event", text, SAID)
     if nonfinite is not None:
-        well_formed = isinstance(nonfinite, list) and len(nonfinite) == 3 and isinstance(nonfinite[2], str)
-        well_formed = well_formed and _is_step(nonfinite[0]) and _is_step(nonfinite[1])
+        well_formed = isinstance(nonfinite, list) and len(nonfinite) == 3 and _is_step(nonfinite[0]) and _is_step(nonfinite[1])
         _demand(well_formed, "its first non-finite value must have a step, a layer and a tensor")
+        check_text("its first non-finite tensor", nonfinite[2], SAID)
         _demand(nonfinite[1] <= layers, "its first non-finite value must be in one of its layers")
 
 
 def _config_of_moment(text, config):
     try:
         then = RunConfig.from_dict(json.loads(text))
+    except ConfigError as error:
+        raise Damaged(f"a moment's configuration is not valid: {error}") from None
     except (ValueError, RecursionError):
         raise Damaged("a moment's configuration is not valid") from None
     _demand(needs_new_run(config, then) is None, "a moment's configuration must be the run's but for what a run can change")

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 
 BUSY = 5.0  # seconds to wait for another process that writes
 
@@ -208,6 +209,7 @@ def _mark(path):
 
 def _connected(target, **options):
     connection = sqlite3.connect(target, timeout=BUSY, isolation_level=None, check_same_thread=False, **options)
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # a text that is none must not end the reading of others
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 

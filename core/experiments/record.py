@@ -31,6 +31,7 @@ class Moment(NamedTuple):
 class RunRecord:
     """A run as it is saved. `figures` holds FIGURES (None where there is none) and `metric`, the metric's name; `interventions` are (step,
     method, arguments); `moments` those not saved yet, the present last. `forget`: the run went back to this step since it was last saved.
+    Only a run from elsewhere brings its `name`, `note` and `file`, (name, bytes) of the upload: None leaves what is stored.
     """
 
     id: str
@@ -50,6 +51,9 @@ class RunRecord:
     interventions: tuple = ()
     findings: tuple[dict, ...] = ()
     forget: int | None = None
+    name: str | None = None
+    note: str | None = None
+    file: tuple[str, bytes] | None = None
 
 
 @dataclass(frozen=True)

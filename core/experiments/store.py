@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from core.config import RunConfig
 from core.experiments import claims
 from core.experiments.checks import Damaged, checked
 from core.experiments.database import Database, StoreError
 from core.experiments.packing import Unreadable, pack, unpack
 from core.experiments.record import FIGURES, Moment, StoredRun
-from core.limits import LIMITS, ConfigError
+from core.limits import LIMITS, legible, plain_text
 from core.settings import Settings
 from core.training.recorder import least_missed
 
@@ -36,6 +37,8 @@ LISTED = [
     *("number", "id", "owner", "parent", "forked_at", "name", "note", "starred", "created", "updated"),
     *("status", "step", "epoch", "seconds", *FIGURES, "metric", "findings", "config", "spark"),
 ]
+TEXTS = ("id", "parent", "name", "note", "status", "metric", "findings", "config")
+WHOLE, NUMBERS = ("forked_at", "step"), ("created", "updated", "epoch", "seconds", *FIGURES)
 
 
 class NoSuchRun(StoreError):
@@ -74,12 +77,15 @@ class Store:
     # Saving and loading
 
     def save(self, record):
-        """Insert or update a run, all of it or nothing. Thins its moments to the budget, then older runs to that of the store."""
+        """Insert or update a run, all of it with what it brings, or nothing. Thins its moments to the budget, then older runs to that of
+        the store. Raises StoreError, and ConfigError when its name, note or file's name is no plain text."""
         history = pack(record.history), json.dumps(record.interventions)
         newest, dropped = self._chosen(record)
         packed = [(moment, pack(moment.state)) for moment in newest]
         values = _row(record) | {"updated": time.time()}
         with self._database.writing() as connection:
+            if record.file is not None:
+                _keep_upload(connection, *record.file)
             number = _upsert(connection, values)
             connection.execute("REPLACE INTO histories(arrays, interventions, run) VALUES (?, ?, ?)", (*history, number))
             connection.execute("DELETE FROM checkpoints WHERE run = ? AND step > ?", (number, _back(record)))
@@ -122,8 +128,10 @@ class Store:
             file = connection.execute("SELECT name, bytes FROM uploads WHERE digest = ?", (row["upload"],)).fetchone()
         try:
             return checked(_stored(row, history, moments, file))
-        except (Unreadable, Damaged, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (Unreadable, Damaged) as error:
             raise StoreError(f"What is stored of this run cannot be used: {error}.") from error
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise StoreError("What is stored of this run cannot be used: it is damaged.") from error
 
     def settings_of(self, id):
         """(configuration's dict, (name, bytes) of the file that it trains on or None) of a run. Raises as `load` does."""
@@ -131,7 +139,7 @@ class Store:
             row = _found(connection, id, "config, upload")
             file = connection.execute("SELECT name, bytes FROM uploads WHERE digest = ?", (row["upload"],)).fetchone()
         try:
-            return json.loads(row["config"]), file
+            return RunConfig.from_dict(json.loads(row["config"])).to_dict(), file
         except (ValueError, RecursionError) as error:
             raise StoreError("What is stored of this run cannot be used: its settings are damaged.") from error
 
@@ -177,13 +185,8 @@ class Store:
 
     def keep_upload(self, name, raw):
         """Keep the bytes of a file that a run trains on; its digest. It goes with the last run that uses it."""
-        digest = hashlib.sha256(raw).hexdigest()
         with self._database.writing() as connection:
-            connection.execute(
-                "INSERT INTO uploads(digest, name, kept, bytes) VALUES (?, ?, ?, ?) ON CONFLICT(digest) DO UPDATE SET kept = excluded.kept",
-                (digest, name[:NAME_LENGTH], time.time(), raw),
-            )
-        return digest
+            return _keep_upload(connection, name[:NAME_LENGTH], raw)
 
     def upload(self, digest):
         """(name, bytes) of an upload. Raises NoSuchRun."""
@@ -196,26 +199,32 @@ class Store:
     # The list, and what a person does with it
 
     def table(self, owner=None):
-        """The owner's runs as a DataFrame, the newest first: the columns LISTED. `config` and `findings` are JSON texts, `spark` float32
-        bytes, times seconds since 1970; `status` is running only of a run that was saved within a minute."""
+        """The owner's runs as a DataFrame, the newest first: the columns LISTED. `config` and `findings` should be JSON texts, `spark` is
+        float32 bytes, times seconds since 1970; `status` is running only of a run that was saved within a minute.
+
+        Whatever is stored, texts are plain texts and numbers are numbers: what is of another type is empty, or missing."""
         import pandas as pd  # here alone: the processes that train only save, and start sooner without it
 
         query = f"SELECT {', '.join(LISTED)} FROM runs WHERE owner IS ? AND deleted IS NULL AND config IS NOT NULL ORDER BY updated DESC"
         with self._database.reading() as connection:
-            table = pd.DataFrame(connection.execute(query, (owner,)).fetchall(), columns=LISTED)
-        figures = {name: float for name in ("created", "updated", "epoch", "seconds", *FIGURES)}
-        table = table.astype(figures | {"starred": bool})
+            rows = connection.execute(query, (owner,)).fetchall()
+        columns = dict(zip(LISTED, zip(*rows) if rows else [()] * len(LISTED)))
+        columns |= {name: [legible(text, lines=True) for text in _only(str, columns[name], "")] for name in TEXTS}
+        columns |= {name: pd.array(_only(int, columns[name], None), "Int64") for name in WHOLE}
+        columns |= {name: np.array(_only((int, float), columns[name], np.nan), float) for name in NUMBERS}
+        table = pd.DataFrame(columns | {"spark": _only(bytes, columns["spark"], b""), "starred": list(map(bool, columns["starred"]))})
+        table = table.astype({"starred": bool})
         stopped = (table["status"] == "running") & (table["updated"] < time.time() - LIVING)
         table.loc[stopped, "status"] = "paused"
         return table
 
     def rename(self, id, text):
         """Give a run a name of at most NAME_LENGTH characters; an empty one takes it away. Raises ConfigError."""
-        self._set(id, "name", _bounded("name", " ".join(text.split()), NAME_LENGTH))
+        self._set(id, "name", plain_text("name", " ".join(text.split()), NAME_LENGTH))
 
     def annotate(self, id, text):
         """Give a run a note of at most NOTE_LENGTH characters. Raises ConfigError."""
-        self._set(id, "note", _bounded("note", text.strip(), NOTE_LENGTH))
+        self._set(id, "note", plain_text("note", text.strip(), NOTE_LENGTH, lines=True))
 
     def star(self, id, starred):
         """Star a run, or take the star away: a starred run is never thinned."""
@@ -251,12 +260,8 @@ class Store:
                 connection.execute("PRAGMA incremental_vacuum(1)")  # one page a statement: sqlite3 does not ask for more
 
 
-def _bounded(field, text, most):
-    if len(text) > most:
-        raise ConfigError(field, f"must be at most {most:,} characters long; had {len(text):,}")
-    if "\0" in text:
-        raise ConfigError(field, "must be plain text")
-    return text
+def _only(kinds, values, otherwise):
+    return [value if isinstance(value, kinds) else otherwise for value in values]
 
 
 def _back(record):
@@ -267,7 +272,7 @@ def _back(record):
 def _row(record):
     """The columns that saving sets."""
     findings = [dict(finding) for finding in record.findings]
-    return {
+    row = {
         "id": record.id,
         "owner": record.owner,
         "parent": record.parent,
@@ -283,6 +288,20 @@ def _row(record):
         "spark": record.spark.astype("<f4").tobytes(),
         "upload": record.upload,
     }
+    if record.name is not None:
+        row["name"] = plain_text("name", record.name, NAME_LENGTH)
+    if record.note is not None:
+        row["note"] = plain_text("note", record.note, NOTE_LENGTH, lines=True)
+    return row
+
+
+def _keep_upload(connection, name, raw):
+    digest = hashlib.sha256(raw).hexdigest()
+    connection.execute(
+        "INSERT INTO uploads(digest, name, kept, bytes) VALUES (?, ?, ?, ?) ON CONFLICT(digest) DO UPDATE SET kept = excluded.kept",
+        (digest, plain_text("upload", name, NAME_LENGTH), time.time(), raw),
+    )
+    return digest
 
 
 def _upsert(connection, values):

@@ -10,6 +10,7 @@ from core.nn.network import with_ones
 PIECE_ELEMENTS = 1 << 20  # evaluated in pieces, so that the widest layer's activations stay at 8 MB
 EVALUATED = 1 << 34  # samples times parameters at the most: a second or two; what is beyond leaves samples out
 FEWEST = 256  # but never goes below so many
+LOOKED_AT = 8192  # samples of a part that a run's histories are made from: half a percent of accuracy is noise in them, at the most
 
 
 class Evaluation:
@@ -25,8 +26,8 @@ class Evaluation:
         self._exclusive = output.units > 1 and (dataset.labels or output.activation == "softmax")
         signed = signed_coding(output.activation, config.loss) if dataset.labels else bool((scored < 0).any())
         self._threshold = 0.0 if signed else 0.5
-        self._spread = ((scored - scored.mean(axis=0)) ** 2).sum(axis=0) if self.samples else None
-        size = max(1, PIECE_ELEMENTS // max(network.sizes))
+        self._spread = {}  # of so many first samples, each output's sum of squared deviations from the mean
+        size = min(LOOKED_AT, max(1, PIECE_ELEMENTS // max(network.sizes)))
         cuts = [slice(start, min(start + size, self.samples)) for start in range(0, self.samples, size)]
         self._pieces = [(with_ones(part.inputs[rows], network.dtype), np.ascontiguousarray(self.targets[rows].T)) for rows in cuts]
 
@@ -35,16 +36,19 @@ class Evaluation:
         outputs = np.concatenate([self._network.forward(x)[-1][1].T for x, _ in self._pieces])
         return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > self._threshold).astype(int)
 
-    def loss_and_metric(self):
-        """(mean loss without penalty, accuracy or R^2); (None, None) without samples."""
+    def loss_and_metric(self, most=None):
+        """(mean loss without penalty, accuracy or R^2), of the first `most` samples or a few more; (None, None) without samples."""
         if not self.samples:
             return None, None
-        total, score = 0.0, 0.0
+        total, score, samples = 0.0, 0.0, 0
         for x, y in self._pieces:
             z, a = self._network.forward(x)[-1]
             total += float(self._network.loss_values(z, a, y).sum(dtype=float)) / self._network.loss.divisor(len(a))
             score = score + self._score(a, y)
-        return total / self.samples, self._metric(score)
+            samples += y.shape[1]
+            if most and samples >= most:
+                break
+        return total / samples, self._metric(score, samples)
 
     def _score(self, a, y):
         """What the metric adds up over samples: squared errors of each output, or right answers."""
@@ -54,8 +58,13 @@ class Evaluation:
             return np.count_nonzero(a.argmax(axis=0) == y.argmax(axis=0))
         return np.count_nonzero((a > self._threshold) == (y > self._threshold)) / len(a)
 
-    def _metric(self, score):
-        return r2(score, self._spread, self.samples) if self.metric_name == "r2" else score / self.samples
+    def _metric(self, score, samples):
+        if self.metric_name == "accuracy":
+            return score / samples
+        if samples not in self._spread:
+            scored = self.targets[:samples]
+            self._spread[samples] = ((scored - scored.mean(axis=0)) ** 2).sum(axis=0)
+        return r2(score, self._spread[samples], samples)
 
 
 def r2(residual, spread, samples):

@@ -4,12 +4,17 @@ The figures are microseconds as measured once; only their ratios matter. An esti
 the same configuration leaves the same telemetry everywhere.
 """
 
+from __future__ import annotations
+
 import math
+from dataclasses import dataclass
 
 from core.nn.activations import ACTIVATIONS
 
 OBSERVED_SHARE = 0.05  # of the training time may go into observed steps
-EVALUATED_SHARE = 0.03  # and into full evaluations of a headless run
+EVALUATED_SHARE = 0.03  # and into full evaluations of a long run
+CHEAP = 5000  # an evaluation that takes no longer is made after every one of the first updates
+FEWEST, MOST = 8, 16  # full evaluations while the number of updates grows e-fold: at least, and where they are cheap
 
 CALL = 0.3  # one NumPy call of a step
 MULTIPLY_ADD = 1.5e-4  # one parameter times one sample, forward, backward and update together
@@ -38,10 +43,35 @@ def observation_interval(network, step, probed):
     return _interval(cost, OBSERVED_SHARE * step)
 
 
-def evaluation_interval(network, step, samples):
-    """Updates from one full evaluation over `samples` samples to the next."""
+@dataclass(frozen=True)
+class EvaluationSchedule:
+    """The steps at which a run is evaluated in full. They follow from the configuration alone, whoever looks at the run and when.
+
+    One every `begin` updates at first, then ever fewer: `FEWEST` to `MOST` while the number of updates grows e-fold, and in the end one
+    every `interval` updates. One evaluation takes as long as `cost` updates; before the end no more than half the time goes into them,
+    unless `FEWEST` need it.
+    """
+
+    cost: int
+    interval: int
+    begin: int = 1
+
+    def first_from(self, step):
+        """The first of these steps that is not before `step`."""
+        at = 0
+        while at < step:
+            gap = min(self.interval, max(self.begin, at // MOST, min(at // FEWEST, self.cost)))
+            regular = -(-(step - at) // gap) if gap == self.interval else 1  # from here on they are evenly spaced
+            at += gap * regular
+        return at
+
+
+def evaluation_schedule(network, step, samples):
+    """The EvaluationSchedule of a run whose updates cost `step` and that is evaluated on `samples` samples."""
     fixed = EVALUATION * (1 + len(network.matrices))
-    return _interval(fixed + samples * (ELEMENT * sum(network.sizes) + FORWARD * network.vector.size), EVALUATED_SHARE * step)
+    cost = fixed + samples * (ELEMENT * sum(network.sizes) + FORWARD * network.vector.size)
+    begin = min(FEWEST, math.ceil(cost / CHEAP))
+    return EvaluationSchedule(math.ceil(cost / step), _interval(cost, EVALUATED_SHARE * step), begin)
 
 
 def _interval(cost, allowed):

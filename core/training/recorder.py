@@ -10,6 +10,7 @@ BUDGET = 64 << 20  # bytes
 FEWEST, MOST = 3, 4096  # states: so many even of a network that exceeds the budget, and no more of a small one
 SHOWN = 200  # kept steps that are told of
 PINNED_SHARE = 4  # at most one state in so many is kept for good
+SOUND, NOISE = 2.0, 0.05  # a loss is sound up to so many times its lowest; a loss that never fell may rise by this share
 
 
 class Kept(NamedTuple):
@@ -69,6 +70,21 @@ class FlightRecorder:
         """The newest Kept that is not behind `step`; the first one if all are."""
         return self._kept[max(0, self._index(step))]
 
+    def newest_sound(self, before, sound):
+        """Step of a state kept before step `before` for which `sound(state)` holds, and for the next one kept before it does not; the first
+        state counts as sound. Found by bisection: `sound` is asked for a few states only."""
+        last = self._index(before - 1)
+        good, bad, stride = max(last, 0), last + 1, 1
+        while good > 0 and not sound(self._kept[good].state):
+            good, bad, stride = max(0, good - stride), good, 2 * stride
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            if sound(self._kept[middle].state):
+                good = middle
+            else:
+                bad = middle
+        return self._kept[good].step
+
     def moments_behind(self, step):
         """What is kept behind `step`, and the newest pinned state: [(step, state, spent, done, whether it is pinned)]."""
         last = max(self._pinned)
@@ -109,6 +125,15 @@ class FlightRecorder:
         index = least_missed(self._steps, self._pinned)
         del self._kept[index]
         self._steps = np.delete(self._steps, index)
+
+
+def last_sound_step(trainer, recorder, trouble):
+    """The step of the newest kept state of a run, before its trouble that began at step `trouble`, whose training loss was still sound: at
+    most SOUND times the lowest until then, and no higher than at the start but for noise."""
+    steps, losses = trainer.telemetry.frames("step"), trainer.telemetry.frames("train_loss")
+    initial, lowest = losses[0], np.nanmin(losses[steps < trouble])
+    limit = max(min(SOUND * lowest, initial), (1 + NOISE) * lowest)
+    return recorder.newest_sound(trouble, lambda state: trainer.loss_of(state) <= limit)
 
 
 def least_missed(steps, pinned):

@@ -50,6 +50,10 @@ class ThinnedTable:
         """Forget the rows behind `step`: the run goes on from there."""
         self._count = int(np.searchsorted(self.rows[:, 0], step, side="right"))
 
+    def drop_last(self):
+        """Forget the newest row."""
+        self._count -= 1
+
     @property
     def rows(self):
         """The rows so far (a view), oldest first."""
@@ -113,6 +117,7 @@ class Telemetry:
         gradient_norms = [2 + layer * len(LAYER_METRICS) for layer in range(layers)]
         self._samples = ThinnedTable(columns, SAMPLE_ROWS, [1, *gradient_norms])
         self._frames = ThinnedTable(len(FRAME_COLUMNS), FRAME_ROWS, [1])
+        self._passing = None  # step of the frame that is only there until the next one
         self.events: list[Event] = []
         self.nonfinite: NonFinite | None = None
 
@@ -120,11 +125,16 @@ class Telemetry:
         """`metrics` (layers, len(LAYER_METRICS))."""
         self._samples.append(np.concatenate([(step, loss), metrics.ravel()]))
 
-    def add_frame(self, step, train_loss, test_loss, train_metric, test_metric):
-        """Full evaluation after `step` updates; NaN where there is no test part."""
-        if len(self._frames.rows) and self._frames.rows[-1, 0] == step:
+    def add_frame(self, step, train_loss, test_loss, train_metric, test_metric, passing=False):
+        """Full evaluation after `step` updates; NaN where there is no test part. A `passing` one gives way to the next, so that what stays
+        does not depend on who looked when."""
+        rows = self._frames.rows
+        if len(rows) and rows[-1, 0] == self._passing:
+            self._frames.drop_last()
+        elif len(rows) and rows[-1, 0] == step:
             return
         self._frames.append((step, train_loss, test_loss, train_metric, test_metric))
+        self._passing = step if passing else None
 
     def drop_after(self, step):
         """Forget everything behind `step`."""
@@ -139,8 +149,9 @@ class Telemetry:
         nonfinite = json.dumps(self.nonfinite and astuple(self.nonfinite))
         return {"samples": self._samples.rows.copy(), "frames": self._frames.rows.copy(), "events": np.array([events, nonfinite])}
 
-    def load_arrays(self, arrays):
-        """Take over what `to_arrays` gave."""
+    def load_arrays(self, arrays, passing=None):
+        """Take over what `to_arrays` gave; the frame of step `passing` is only there until the next one."""
+        self._passing = passing
         self._samples.rows = arrays["samples"]
         self._frames.rows = arrays["frames"]
         events, nonfinite = (json.loads(str(text)) for text in arrays["events"])

@@ -23,15 +23,11 @@ from core.nn.network import Network
 from core.nn.program import Program, Workspace
 from core.nn.updater import Updater
 from core.training.batches import TAPES, Batches
-from core.training.evaluation import Evaluation
-from core.training.pace import evaluation_interval, observation_interval, step_cost
+from core.training.evaluation import LOOKED_AT, Evaluation
+from core.training.live_changes import needs_new_run
+from core.training.pace import evaluation_schedule, observation_interval, step_cost
 from core.training.probe import Probe, norm
 from core.training.telemetry import LAYER_METRICS, Event, NonFinite, Telemetry
-
-# What `change` accepts while a run lives: the sections of the configuration, and of the optimizer all but its name
-LIVE_CHANGES = ("optimizer", "penalty", "clip_norm", "batch_size")
-
-FRAMES_PER_RUN = 16, 200  # full evaluations in a headless run: at least, whatever they cost, and at the most
 
 
 class Trainer:
@@ -70,7 +66,7 @@ class Trainer:
         self._guarded = [np.empty_like(array) for array in self._state()]
         self._cut_batches()
         self._compile()
-        self.frame()
+        self._evaluate()
 
     def _cut_batches(self):
         config = self.config
@@ -87,7 +83,9 @@ class Trainer:
         self._tapes = [self._tape(index) for index in range(len(self.batches))] if len(self.batches) <= TAPES else None
         step = step_cost(self.network, self._programs[self.batches.size][0].calls, self.batches.size)
         self._interval = observation_interval(self.network, step, self._probe.samples)
-        self._frame_interval = evaluation_interval(self.network, step, len(self.dataset.train) + len(self.dataset.test))
+        evaluated = sum(min(len(part), LOOKED_AT) for part in (self.dataset.train, self.dataset.test))
+        self._schedule = evaluation_schedule(self.network, step, evaluated)
+        self._next_frame = self._schedule.first_from(self.step)
         self._guard()
 
     # Moving on
@@ -97,36 +95,29 @@ class Trainer:
         end = self.step + updates
         with np.errstate(all="ignore"):
             while self.step < end and not self.nonfinite:
-                if self.step >= self._next_sample:
+                if self.step >= self._next_frame:
+                    self._evaluate()
+                elif self.step >= self._next_sample:
                     self._observe()
                 else:
-                    self._replay(min(end, self._next_sample) - self.step)
+                    self._replay(min(end, self._next_sample, self._next_frame) - self.step)
             if not self.nonfinite and not self._finite():
                 self._find_nonfinite()
         return self
 
     def run(self, steps):
-        """`advance`, with full evaluations on the way (FRAMES_PER_RUN, at little cost where it is a long one) and at the end."""
-        end, every = self.step + steps, self.frame_interval(steps)
-        while self.step < end and not self.nonfinite:
-            self.advance(min(every, end - self.step))
-            self.frame()
-        return self
-
-    def frame_interval(self, steps):
-        """Updates from one full evaluation to the next in a `run` of so many."""
-        fewest, most = FRAMES_PER_RUN
-        return max(min(self._frame_interval, steps // fewest), steps // most, 1)
+        """`advance`, and look at the end."""
+        return self.advance(steps).frame()
 
     def run_for(self, seconds):
-        """Advance for about this long (wall clock), with full evaluations on the way and at the end."""
+        """Advance for about this long (wall clock), and look at the end."""
         until, chunk = time.perf_counter() + seconds, 1
         while not self.nonfinite and (left := until - time.perf_counter()) > 0:
             began = time.perf_counter()
-            self.run(chunk)
+            self.advance(chunk)
             took = time.perf_counter() - began
             chunk = max(1, int(chunk * min(2.0, left / took)))
-        return self
+        return self.frame()
 
     def _replay(self, updates):
         for tape in self._upcoming(updates):
@@ -146,6 +137,14 @@ class Trainer:
     def _program_for(self, index, observed=False):
         x, y = self.batches[index]
         return self._programs[y.shape[1]][observed], x, y
+
+    def _evaluate(self):
+        """The full evaluation that is due."""
+        if not self._finite():
+            self._find_nonfinite()
+            return
+        self._add_frame()
+        self._next_frame = self._schedule.first_from(self.step + 1)
 
     def _observe(self):
         """One update whose gradients, outputs and effects are recorded."""
@@ -254,7 +253,7 @@ class Trainer:
         self.network.load(parameters)
         if not self.step:  # what was measured is of weights that were never trained
             self.telemetry.drop_after(-1)
-            self.frame()
+            self._add_frame()
         self._guard()
 
     def last_gradient(self):
@@ -273,15 +272,23 @@ class Trainer:
         weights = [matrix[:, :-1] for matrix in self.network.matrices_of(self.network.vector if vector is None else vector)]
         return float(sum(l1 * np.abs(w).sum() + l2 * np.square(w).sum() for w in weights))
 
-    def evaluate(self, part="train"):
-        """(loss with penalty, metric) over all of the train or test part; (None, None) if it is empty."""
+    def evaluate(self, part="train", most=None):
+        """(loss with penalty, metric) over the train or test part, or its first `most` samples; (None, None) if it is empty."""
         with np.errstate(all="ignore"):
-            loss, metric = self._parts[part].loss_and_metric()
+            loss, metric = self._parts[part].loss_and_metric(most)
             return (None, None) if loss is None else (loss + self.penalty(), metric)
 
     def loss(self, part="train"):
         """What training makes small, over all of the part: mean loss and penalty."""
         return self.evaluate(part)[0]
+
+    def loss_of(self, state):
+        """The training loss of a `state` of this run, as its histories have it; the run itself is left alone."""
+        now = self.network.vector.copy()
+        np.copyto(self.network.vector, state["vector"])
+        loss, _ = self.evaluate(most=LOOKED_AT)
+        np.copyto(self.network.vector, now)
+        return loss
 
     def metric(self, part="train"):
         """Accuracy or R^2 over all of the part."""
@@ -293,10 +300,15 @@ class Trainer:
         return self._parts["train"].metric_name
 
     def frame(self):
-        """Evaluate both parts and record it."""
-        train, test = self.evaluate("train"), self.evaluate("test")
+        """Evaluate both parts as they are now. This stays in the histories only until the next evaluation: what they hold of the past, and
+        so what is found, does not depend on when somebody looked."""
+        self._add_frame(passing=True)
+        return self
+
+    def _add_frame(self, passing=False):
+        train, test = self.evaluate("train", LOOKED_AT), self.evaluate("test", LOOKED_AT)
         values = [math.nan if value is None else value for value in (train[0], test[0], train[1], test[1])]
-        self.telemetry.add_frame(self.step, *values)
+        self.telemetry.add_frame(self.step, *values, passing=passing)
 
     # Changing
 
@@ -306,7 +318,7 @@ class Trainer:
         self._start()
 
     def change(self, patch):
-        """Change settings of the living run: a patch in the configuration's shape within LIVE_CHANGES.
+        """Change settings of the living run: a patch in the configuration's shape within live_changes.LIVE_CHANGES.
 
         Raises ConfigError, and changes nothing, for other settings and for values that are not allowed.
         """
@@ -361,13 +373,13 @@ class Trainer:
         step, cut_at, next_sample, self._epochs_before = state["position"].tolist()
         self.step, self._cut_at, self._next_sample = int(step), int(cut_at), int(next_sample)
         self._updater.updates = self.step
-        if "samples" in state:
-            self.telemetry.load_arrays(state)
-        else:
-            self.telemetry.drop_after(self.step)
         if self.config.batch_size != batch_size:
             self._cut_batches()
         self._compile()
+        if "samples" in state:
+            self.telemetry.load_arrays(state, passing=None if self.step == self._next_frame else self.step)
+        else:
+            self.telemetry.drop_after(self.step)
         self._look_ahead()
 
     def _look_ahead(self):
@@ -386,15 +398,6 @@ class Trainer:
 def _as_array(config):
     """A configuration's JSON text as an array; one for all states that have it."""
     return np.array(json.dumps(config.to_dict()))
-
-
-def needs_new_run(old, new):
-    """The first setting in which two configurations differ and that a living run cannot change; None if there is none."""
-    before, after = old.to_dict(), new.to_dict()
-    differing = [name for name in before if after[name] != before[name] and name not in LIVE_CHANGES]
-    if not differing and old.optimizer.name != new.optimizer.name:
-        return "optimizer.name"
-    return next(iter(differing), None)
 
 
 def programs_for(network, updater, config, size, keeping):

@@ -23,14 +23,14 @@ from core.diagnosis.forecast import LIVE
 from core.export import STEPS, exported
 from core.limits import ConfigError
 from core.training import checkpoint
+from core.training.live_changes import LIVE_CHANGES, needs_new_run
 from core.training.outlook import Outlook, foreseen
 from core.training.past import Past
 from core.training.priority import give_way
-from core.training.recorder import FlightRecorder
+from core.training.recorder import FlightRecorder, last_sound_step
 from core.training.saving import Saving, loaded
 from core.training.snapshot_maker import SnapshotMaker
 from core.training.telemetry import Event
-from core.training.trainer import LIVE_CHANGES, needs_new_run
 
 NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 CHUNK = 0.010  # seconds of training between two looks at the connection
@@ -194,12 +194,11 @@ class Worker:
         troubles = [finding.step for finding in picture.findings if finding.severity != "info" and not finding.mistake]
         if picture.first_crossing:
             troubles.append(picture.first_crossing[0])
-        first = min(troubles, default=0)
-        healthy = self._recorder.at(first - 1).step
-        if healthy < first:
-            self._recorder.pin(healthy)
-        else:
-            healthy = None
+        trouble = min(troubles, default=0)
+        if trouble and self._sound != (trouble, self._recorder.at(self._sound[1]).step):
+            self._sound = trouble, last_sound_step(self.trainer, self._recorder, trouble)
+            self._recorder.pin(self._sound[1])
+        healthy = self._sound[1] if trouble else None
         return dataclasses.replace(
             picture,
             kept_steps=self._recorder.overview(healthy),
@@ -255,6 +254,7 @@ class Worker:
         self.trainer, self._recorder = trainer, recorder
         self._next_record = 0.0
         self._past = self._picture = None
+        self._sound = 0, 0  # (first step of trouble, the last healthy step before it), as last worked out
         self._outlook = Outlook(trainer)
         self._maker = SnapshotMaker(trainer, lambda trainer: self._outlook.first)
         self._pace = 0.0  # updates a second at full speed, as last measured
@@ -308,7 +308,10 @@ class Worker:
                 self._marks.popleft()
             self._record()
             self._outlook.glance()
-        if self.trainer.nonfinite is not None or self.trainer.step >= self._until:
+        if self.trainer.nonfinite is not None:
+            self._recorder.forget_after(self.trainer.step)  # what went on for a while with finite weights did so after an overflow
+            self._stand()
+        elif self.trainer.step >= self._until:
             self._stand()
         elif time.monotonic() > self._heard + self._settings.pause_after:
             self._note(f"Paused: not looked at for {spoken(self._settings.pause_after)}")

@@ -4,14 +4,19 @@ import io
 import json
 import pickle
 import tracemalloc
+import unicodedata
 import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from core.config import RunConfig
+from core.diagnosis.finding import Finding
 from core.experiments import archive
 from core.experiments.store import Store
-from core.limits import ConfigError
+from core.limits import ConfigError, legible, listed, plain_text, shown
 from tests.core.stored_runs import recorded, restored, same_arrays, saved, trained
 
 
@@ -103,6 +108,9 @@ def test_a_run_on_an_upload_brings_its_data(store, tmp_path):
     for upload in (wider, None, b""):
         with pytest.raises(ConfigError):
             archive.read(changed(raw, upload=upload))
+    for name in ("\ud800.csv", "two\nlines.csv", "x" * 81, 7):
+        with pytest.raises(ConfigError, match="its upload's name must be"):
+            archive.read(changed(raw, run_dot_json=told(upload=name)))
 
 
 def test_a_run_of_which_only_figures_were_kept_can_be_handed_on(store, tmp_path):
@@ -194,3 +202,148 @@ def test_any_change_of_a_byte_is_refused_or_harmless(exported):
         except ConfigError:
             continue
         assert run.step == 100 and np.isfinite(run.moments[-1].state["vector"]).all()
+
+
+# Texts and numbers, wherever a file has them
+
+NOT_PLAIN = ["\ud800", "\udfff", "\0", "\x07", "\x1b", "\x7f", "\x85", "\u2028", "\n", "\t"]
+ENORMOUS = [10**400, -(10**400), 2**63, -(2**63) - 1, 2**64, 1e999, -1e999, float("nan")]
+EVENTS = [[3, "learning rate 0.1 \u2192 0.03"], [5, "Weights opened from a file"]], [9, 1, "pre-activation"]
+
+
+class Whole:
+    """A file with every text and number that there can be. `parts` is the JSON of its members, the history's events among them; `into` is
+    the store that it comes into."""
+
+    def __init__(self, folder):
+        store, self.into = Store(folder / "from"), Store(folder / "into")
+        trainer = trained(9, data={"source": "circle", "samples": 60, "target": ["width", "height"]}, seed=1)
+        deeds = [(3, "change", ({"optimizer": {"schedule": {"name": "step", "factor": 0.5}}},)), (4, "edit", (1, 2, 0, 1.5))]
+        finding = Finding("dead", "critical", 3, 1, "The cause.", "The title", "The advice.")
+        id = saved(store, trainer, findings=[finding], interventions=deeds)
+        store.rename(id, "a name")
+        store.annotate(id, "a note")
+        self._raw = archive.export(store.load(id))
+        with zipfile.ZipFile(io.BytesIO(self._raw)) as members:
+            parts = {name.replace(".", "_dot_"): json.loads(members.read(name)) for name in ("config.json", "run.json")}
+        self.parts = parts | {"events": list(EVENTS)}
+
+    def places(self, *kinds):
+        """(path, key) of all that is of these kinds: values, whose key is None, and with `str` the names in objects."""
+        return [place for name, part in self.parts.items() for place in _places(part, kinds, (name,))]
+
+    def with_one_changed(self, path, key, change):
+        """The file with what is at a place changed."""
+        parts = _put(self.parts, path, key, change)
+        events = with_arrays(events=np.array([json.dumps(part) for part in parts.pop("events")]))
+        return self.with_members(history_dot_npz=events, **{name: json.dumps(part).encode() for name, part in parts.items()})
+
+    def with_members(self, **members):
+        return changed(self._raw, **members)
+
+    def comes_in(self, raw):
+        """Whether the file comes in. If so, all of it can be read and written again; if not, a sentence says so and nothing is left."""
+        before = self._counted()
+        try:
+            id = archive.take_in(self.into, archive.read(raw))
+        except ConfigError as error:
+            assert error.message.startswith(("must ", "is not a field here")) and "Error" not in error.message
+            assert str(error).isprintable() and len(str(error)) < 300 and self._counted() == before
+            return False
+        run = self.into.load(id)
+        assert archive.read(archive.export(run)).step == run.step
+        texts = [run.name, run.note, *run.config["data"]["target"], *(finding["title"] for finding in run.findings)]
+        assert all(text.encode() and legible(text, lines=True) == text for text in texts)
+        assert self.into.table().set_index("id").loc[id, "step"] == run.step
+        return True
+
+    def _counted(self):
+        with self.into._database.reading() as connection:
+            tables = ("runs", "histories", "checkpoints", "uploads")
+            return [connection.execute(f"SELECT COUNT(*) FROM {name}").fetchone() for name in tables]
+
+
+def _places(value, kinds, path):
+    if isinstance(value, (dict, list, tuple)):
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(key, str) and str in kinds:
+                yield path, key
+            yield from _places(entry, kinds, (*path, key))
+    elif type(value) in kinds:
+        yield path, None
+
+
+def _put(value, path, key, change):
+    if path:
+        first, *rest = path
+        again = value.copy()
+        again[first] = _put(value[first], rest, key, change)
+        return again
+    return change(value) if key is None else {change(name) if name == key else name: entry for name, entry in value.items()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return Whole(tmp_path_factory.mktemp("whole"))
+
+
+def test_the_file_that_is_changed_comes_in_unchanged(whole):
+    assert len(whole.places(str)) > 100 and len(whole.places(int, float)) > 40
+    assert whole.comes_in(whole.with_one_changed(("run_dot_json", "name"), None, lambda name: name))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_text_that_is_not_plain_is_refused_wherever_it_is(whole, data):
+    path, key = data.draw(st.sampled_from(whole.places(str)))
+    bad, at = data.draw(st.sampled_from(NOT_PLAIN)), data.draw(st.integers(0, 3))
+    came_in = whole.comes_in(whole.with_one_changed(path, key, lambda text: text[:at] + bad + text[at:]))
+    assert came_in == (path == ("run_dot_json", "note") and bad in "\n\t")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_number_that_nothing_holds_is_refused_wherever_it_is(whole, data):
+    path, _ = data.draw(st.sampled_from(whole.places(int, float)))
+    number = data.draw(st.sampled_from(ENORMOUS))
+    assert not whole.comes_in(whole.with_one_changed(path, None, lambda _: number))
+
+
+def test_texts_have_a_length(whole):
+    for path, key in whole.places(str):
+        assert not whole.comes_in(whole.with_one_changed(path, key, lambda text: text * 5000)), (path, key)
+
+
+def test_a_moments_texts_are_plain_too(whole):
+    config = json.dumps(whole.parts["config_dot_json"])
+    assert whole.comes_in(whole.with_members(checkpoints__9_dot_npz=with_arrays(config=np.array(config))))
+    assert not whole.comes_in(whole.with_members(checkpoints__9_dot_npz=with_arrays(config=np.array(config.replace("width", "\\ud800")))))
+
+
+def test_a_history_that_could_not_be_read_again_is_refused(whole):
+    events = np.array([json.dumps([[1, "x" * 900]] * 10_000), "null"])
+    assert events.nbytes > archive.MOST_HISTORY
+    assert not whole.comes_in(whole.with_members(history_dot_npz=with_arrays(events=events)))
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec=None), max_size=90))
+def test_whatever_a_text_is_an_error_about_it_can_be_shown(text):
+    plain = all(unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") for character in text)
+    for value in (shown(text), shown([text]), shown({text: text}), listed([text] * 5)):
+        assert value.encode() and value.isprintable()
+    assert (legible(text) == text) == plain and plain_text("name", legible(text), 90) == legible(text)
+    for make in (
+        lambda: plain_text("name", text, 90),
+        lambda: RunConfig.from_dict({"data": {"target": text, "path": text}}),
+        lambda: RunConfig.from_dict({"data": {"target": [text]}}),
+    ):
+        try:
+            make()
+        except ConfigError as error:
+            assert not plain and legible(str(error)) == str(error)
+        else:
+            assert plain
+    with pytest.raises(ConfigError) as refusal:
+        RunConfig.from_dict({text: 1})
+    assert legible(str(refusal.value)) == str(refusal.value)

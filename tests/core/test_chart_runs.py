@@ -69,6 +69,7 @@ def test_the_curves_are_the_histories(lines):
 
 def test_runs_that_broke_or_have_no_history_are_drawn(lines):
     broken = trained(0, **SURFACE | {"optimizer": {"learning_rate": 90.0}}).advance(300)
+    broken.telemetry._frames.drop_after(0)  # nothing was evaluated before it broke, as of a run of an older version
     empty = Line("Figures only", np.empty((0, 9)), np.empty((0, 5)), np.empty(0), np.empty(0))
     panels = run_panels([*lines(broken), empty], "step", True, "dark")
     json.dumps(panels, allow_nan=False)

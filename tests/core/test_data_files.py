@@ -298,7 +298,7 @@ class TestPaths:
         for path in ("/dev/zero", str(tmp_path / "pipe")):
             assert "must be a file" in refusal(path)[1]
 
-    @pytest.mark.parametrize("path", ["a" * 4000, "\ud800", "./" * 2000])
+    @pytest.mark.parametrize("path", ["a" * 4000, "./" * 2000])
     def test_odd_paths(self, path):
         assert refusal(path)[0] == "data.path"
 

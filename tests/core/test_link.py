@@ -125,6 +125,33 @@ def test_a_broken_link_is_refused_by_name(query, names):
         assert from_query(query).data.target == '{"a": 1'
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("optimizer.learning_rate", "0,01", 0.01),
+        ("optimizer.learning_rate", ".5", 0.5),
+        ("seed", "1e3", 1000),
+        ("batch_size", "none", None),
+    ],
+)
+def test_a_number_in_a_link_is_read_as_one_that_is_typed(name, text, value):
+    assert flat(from_query({name: text}))[name] == value
+
+
+@pytest.mark.parametrize("text", ["1_0", " 1 ", "1 ", "nan", "inf", "\u0661", "\uff11", "1/10", "1,000", "0x10", "", "1" * 41])
+@pytest.mark.parametrize("name", ["optimizer.learning_rate", "batch_size"])
+def test_a_number_in_a_link_is_not_guessed_at(name, text):
+    with pytest.raises(ConfigError, match=f"^{name}: must be .*; was ") as refused:
+        from_query({name: text})
+    assert refused.value.field == name
+
+
+@pytest.mark.parametrize("text", ["1.000", "64.0", "64,0"])
+def test_a_whole_number_in_a_link_has_no_point(text):
+    with pytest.raises(ConfigError, match="batch_size: must be a whole number without point or comma"):
+        from_query({"batch_size": text})
+
+
 def test_flat_and_nested_undo_each_other():
     config = RunConfig().patched({"data": {"features": ["x1", "sin(x2)"]}, "batch_size": None})
     assert RunConfig.from_dict(nested(flat(config))) == config

@@ -7,6 +7,7 @@ import pytest
 
 from core.config import RunConfig
 from core.limits import ConfigError
+from core.presets import PRESETS
 from core.training.trainer import Trainer
 from tests.core import live_runs
 from tests.core.live_runs import ADAM, MODEST, blown_up, restored, same_bits, stand, until
@@ -162,6 +163,27 @@ def test_a_run_that_broke_is_taken_back_to_health(start):
     assert (now.status, now.nonfinite, now.healthy_step, now.influence) == ("paused", None, None, None)
     stand(run, 3000)
     assert run.snapshot().train_loss < 0.5 * run.snapshot(at=0).train_loss
+
+
+@pytest.mark.parametrize("name", ["explosion", "divergence", "dying"])
+def test_the_last_healthy_step_is_no_worse_than_the_start(start, name):
+    run = start(PRESETS[name].config)
+    run.play()
+    until(lambda: (now := run.snapshot()).healthy_step is not None and (now.status == "nonfinite" or now.step > 3000))
+    run.pause()
+    broken = run.snapshot()
+    begun, healthy = run.snapshot(at=0), run.snapshot(at=broken.healthy_step)
+    assert healthy.step == broken.healthy_step and healthy.train_loss <= 1.05 * begun.train_loss
+    assert max(broken.kept_steps) <= broken.step  # nothing is kept from behind the first number that was not finite
+
+
+def test_of_a_run_that_had_learned_the_last_healthy_step_is_near_its_best(start):
+    run = start(MODEST)
+    broken = blown_up(run)
+    lowest = broken.frames.train_loss[broken.frames.step <= broken.healthy_step].min()
+    assert broken.healthy_step > 1000 and run.snapshot(at=broken.healthy_step).train_loss <= 2 * lowest
+    run.fork(broken.healthy_step)
+    assert run.snapshot().step == broken.healthy_step
 
 
 def test_a_broken_run_forked_where_it_stands_breaks_again(start):

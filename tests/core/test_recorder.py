@@ -5,7 +5,7 @@ import pytest
 
 from core.config import RunConfig
 from core.training.past import Past
-from core.training.recorder import MOST, FlightRecorder
+from core.training.recorder import MOST, FlightRecorder, last_sound_step
 from core.training.trainer import Trainer
 
 ANY = 1e9  # seconds: no limit
@@ -166,3 +166,43 @@ def test_the_run_goes_on_from_a_moment_as_if_nothing_had_happened():
     assert bits(trainer) == seen[50]
     trainer.advance(50)
     assert whole(trainer) == end
+
+
+@pytest.mark.parametrize(("before", "found"), [(401, 400), (95, 90), (11, 10), (5, 0), (0, 0)])
+def test_the_newest_state_before_a_step_is_found_where_all_are_sound(before, found):
+    _, recorder, _ = recorded(400)
+    assert recorder.newest_sound(before, lambda state: True) == found
+
+
+def test_the_newest_sound_state_is_found_with_few_questions():
+    _, recorder, _ = recorded(400)
+    asked = []
+
+    def sound(state):
+        asked.append(state["position"][0])
+        return asked[-1] <= 130
+
+    assert recorder.newest_sound(395, sound) == 130 and len(asked) < 15
+    assert recorder.newest_sound(395, lambda state: False) == 0
+
+
+def test_the_loss_of_a_kept_state_is_that_of_then_and_the_run_goes_on_untouched():
+    trainer, recorder, seen = recorded(100)
+    then = recorder.at(50).state
+    past = Trainer(trainer.config)
+    past.restore(then)
+    assert trainer.loss_of(then) == past.loss() != trainer.loss()
+    assert bits(trainer) == seen[100]
+
+
+def test_a_sound_loss_is_near_its_lowest_and_no_higher_than_at_the_start():
+    trainer, recorder, _ = recorded(400)
+    trainer.telemetry._frames.rows[:, 1] = np.linspace(1.0, 0.2, len(trainer.telemetry.frames("step")))
+    lowest = trainer.telemetry.frames("train_loss")[trainer.telemetry.frames("step") < 300].min()
+    for losses, found in (({290: 1.9 * lowest}, 290), ({290: 2.1 * lowest, 280: lowest}, 280), ({290: np.nan, 280: lowest}, 280)):
+        trainer.loss_of = lambda state, losses=losses: losses.get(int(state["position"][0]), lowest)
+        assert last_sound_step(trainer, recorder, 300) == found
+    trainer.telemetry._frames.rows[:, 1] = 1.0  # nothing was learned: twice the lowest is above the start
+    for loss, found in ((1.04, 290), (1.06, 280)):
+        trainer.loss_of = lambda state, loss=loss: loss if state["position"][0] == 290 else 1.0
+        assert last_sound_step(trainer, recorder, 300) == found

@@ -1,17 +1,21 @@
 """The store's file in trouble: damaged, foreign, newer, older, locked, read-only, on a full disk. Nothing is lost, all is told."""
 
+import dataclasses
 import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from core.experiments import database
-from core.experiments.store import Store, StoreError
+from core.experiments import archive, database
+from core.experiments.record import record_of
+from core.experiments.store import NAME_LENGTH, NOTE_LENGTH, Store, StoreError
+from core.limits import ConfigError
 from tests.core.stored_runs import saved, trained
 
 
@@ -156,6 +160,129 @@ def test_a_full_disk_is_told_and_what_was_kept_stays(store):
         connection.execute("PRAGMA max_page_count = 100000").fetchall()
     saved(store, trained(30), id)
     assert store.load(id).step == 30
+
+
+# All that comes in, or nothing
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """The file of a run that has a name, a note, two moments and data of its own."""
+    path = tmp_path / "points.csv"
+    path.write_text("a,b,y\n" + "".join(f"{i % 7},{i * i % 11},{i % 2}\n" for i in range(40)))
+    store = Store(tmp_path / "from")
+    wide = [{"units": 900, "activation": "tanh"}, {"units": 1, "activation": "sigmoid"}]
+    trainer = trained(3, data={"source": "file", "path": str(path)}, layers=wide)
+    id = saved(store, trainer, upload=store.keep_upload(path.name, path.read_bytes()))
+    saved(store, trainer.run(5), id, upload=store.load(id).upload)
+    store.rename(id, "mine")
+    store.annotate(id, "a note")
+    return archive.export(store.load(id))
+
+
+def contents(store):
+    """Every row of every table."""
+    with store._database.reading() as connection:
+        return [connection.execute(f"SELECT * FROM {name}").fetchall() for name in ("runs", "histories", "checkpoints", "uploads")]
+
+
+class FailingAt:
+    """A connection whose statement number `at` fails with `error`."""
+
+    def __init__(self, real, at, error):
+        self.real, self._left, self._error = real, at, error
+
+    def execute(self, *arguments):
+        return self._tried(self.real.execute, arguments)
+
+    def executemany(self, *arguments):
+        return self._tried(self.real.executemany, arguments)
+
+    def _tried(self, method, arguments):
+        self._left -= 1
+        if self._left == 0:
+            raise self._error
+        return method(*arguments)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), MemoryError(), KeyboardInterrupt()], ids=repr)
+def test_an_import_that_fails_at_any_statement_leaves_nothing(store, exported, error):
+    saved(store, trained(2))
+    before, run, real = contents(store), archive.read(exported), store._database._connection
+    for at in range(1, 50):
+        store._database._connection = FailingAt(real, at, error)
+        try:
+            archive.take_in(store, run)
+            break
+        except (StoreError, MemoryError, KeyboardInterrupt):
+            assert contents(store) == before
+    store._database._connection = real
+    assert at > 8 and contents(store) != before
+    again = store.load(run.id)
+    assert (again.name, again.note, again.file[0], len(again.moments)) == ("mine", "a note", "points.csv", 2)
+
+
+def test_an_import_that_finds_the_disk_full_leaves_nothing(store, exported):
+    before = contents(store)
+    with store._database.reading() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages + 1}").fetchall()
+    with pytest.raises(StoreError, match="disk is full"):
+        archive.take_in(store, archive.read(exported))
+    assert contents(store) == before
+
+
+@pytest.mark.parametrize("brought", [{"name": "x" * (NAME_LENGTH + 1)}, {"name": "\ud800"}, {"name": "two\nlines"}, {"note": "\x07"},
+                                     {"note": "x" * (NOTE_LENGTH + 1)}, {"file": ("\ud800.csv", b"1")}, {"name": 7}])  # fmt: skip
+def test_a_run_is_not_kept_under_what_is_no_name(store, brought):
+    before = contents(store)
+    with pytest.raises(ConfigError, match="must be"):
+        store.save(dataclasses.replace(record_of(trained(1), "id", status="paused", seconds=1.0), **brought))
+    assert contents(store) == before
+
+
+# One bad row among the others
+
+BAD = {
+    "name": ["x'EDA080'", "CAST(x'EDA080' AS TEXT)", "CAST(x'FF00FE' AS TEXT)", "7", "'a' || char(7) || 'b'"],
+    "note": ["x'00'", "CAST(x'80' AS TEXT)"],
+    "config": ["'{'", "'[]'", "'7'", "x'80'", "CAST(x'7B80' AS TEXT)", "json_set(config, '$.data.source', 'nowhere')",
+               "json_remove(config, '$.layers[0].units', '$.layers')", "json_set(config, '$.data.target', json('\"\\ud800\"'))"],
+    "findings": ["'{'", "NULL", "'[7]'", "'[{}]'", "x'80'", "replace('[' || char(34) || '@ud800' || char(34) || ']', '@', char(92))"],
+    "status": ["'unheard of'", "NULL", "x'80'", "7"],
+    "metric": ["NULL", "x'80'", "'unheard of'"],
+    "final": ["'low'", "x'80'", "9e999", "-9223372036854775808", "NULL"],
+    "updated": ["'now'", "9e999", "1e300", "-1e300", "x'80'"],
+    "step": ["'many'", "NULL", "x'80'", "1.5", "9223372036854775807"],
+    "spark": ["x'0102'", "NULL", "'text'", "7", "x'0000c07f0000807f'"],
+    "starred": ["'yes'", "x'80'"],
+    "epoch": ["'text'"],
+    "forked_at": ["'text'"],
+    "parent": ["x'80'", "'gone'"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "value"), [(column, value) for column, values in BAD.items() for value in values])
+def test_one_bad_row_hides_nothing(store, column, value):
+    bad, good = saved(store, trained(2)), saved(store, trained(3))
+    store.close()
+    connection = sqlite3.connect(store.path)
+    connection.execute(f"UPDATE runs SET {column} = {value} WHERE id = ?", (bad,))
+    connection.commit()
+    connection.close()
+    table = store.table().set_index("id")
+    assert set(table.index) == {bad, good} and (table.loc[good, "step"], table.loc[good, "metric"]) == (3, "accuracy")
+    for name in ("name", "note", "status", "metric", "findings", "config"):
+        assert all(isinstance(text, str) and text.encode() is not None for text in table[name])
+    assert table["final"].dtype == table["updated"].dtype == float and table["starred"].dtype == bool
+    for look in (store.load, store.settings_of, store.owner_of):
+        with suppress(StoreError):
+            look(bad)
+    store.rename(bad, "mended")
+    store.star(bad, True)
+    assert store.table().set_index("id").loc[bad, "name"] == "mended" and store.load(good).step == 3
+    store.delete([bad])
+    assert store.table()["id"].tolist() == [good]
 
 
 AS_NOBODY = """

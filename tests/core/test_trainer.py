@@ -15,8 +15,9 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
+from core.training.live_changes import LIVE_CHANGES
 from core.training.telemetry import LAYER_METRICS, SAMPLE_ROWS, Telemetry
-from core.training.trainer import LIVE_CHANGES, Trainer
+from core.training.trainer import Trainer
 
 HIDDEN = [name for name, activation in ACTIVATIONS.items() if not activation.output_only]
 

@@ -111,8 +111,8 @@ def overfitting(evidence):
     ahead, behind = evidence.metric - now, best - now
     rising = np.nanmin(losses[-RECENT_LOOKS:]) > RISEN * np.nanmin(losses)
     if ahead > max(AHEAD, luck) and (behind > BEHIND or rising):
-        half_lost = now - evidence.baseline.metric < (best - evidence.baseline.metric) / 2
-        severe = half_lost and (behind > max(AHEAD, luck) or (rising and ahead > max(FAR_AHEAD, luck)))
+        half_lost = behind > max((best - evidence.baseline.metric) / 2, luck)
+        severe = half_lost and (behind > AHEAD or (rising and ahead > max(FAR_AHEAD, luck)))
         step = int(evidence.telemetry.frames("step")[np.nanargmin(losses)])
         yield Finding(
             code="overfitting",

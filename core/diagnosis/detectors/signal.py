@@ -75,7 +75,7 @@ def dead_units(evidence):
     born_dead = history[0, layer] and not evidence.layers("update_ratio")[0, layer] > HARMLESS_UPDATE
     yield Finding(
         code="dead_units",
-        severity="critical" if dead[layer] == 1 else "warning",
+        severity="critical" if dead.max() == 1 else "warning",
         step=step,
         layer=layer + 1,
         title=f"Layer {layer + 1} stopped learning at step {step}: {dead[layer]:.0%} of its units are dead.",
