@@ -217,7 +217,7 @@ class Visitor:
         before, query = self._tab.pages, f"optimizer.learning_rate={rate:g}"
         if query not in self._tab.query and self._tab.widget("optimizer.learning_rate"):
             began = time.monotonic()
-            await self._tab.enter("optimizer.learning_rate", rate, self._random.choice(AHEAD))
+            await self._tab.enter("optimizer.learning_rate", f"{rate:g}", self._random.choice(AHEAD))
             await self._answered("the learning rate", began, lambda: query in self._tab.query and self._tab.pages > before)
 
     async def _reset(self):

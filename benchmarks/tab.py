@@ -95,10 +95,10 @@ class Tab:
         button, fragment = self._found(key)
         await self._tell(fragment, ahead, WidgetState(id=button.id, trigger_value=True))
 
-    async def enter(self, key, number, ahead=None):
-        """Write a number into a field; `ahead` is as for `press`."""
+    async def enter(self, key, text, ahead=None):
+        """Write a text into a field; `ahead` is as for `press`."""
         field, fragment = self._found(key)
-        self._states[field.id] = WidgetState(id=field.id, double_value=number)
+        self._states[field.id] = WidgetState(id=field.id, string_value=text)
         await self._tell(fragment, ahead)
 
     async def _tell(self, fragment, ahead, *triggers):
@@ -218,9 +218,8 @@ class Tab:
                 self._timers.pop(fragment)[1].cancel()
 
 
-def _number(field):
-    value = ("value" if field.HasField("value") else None) if field.set_value else ("default" if field.HasField("default") else None)
-    return WidgetState(id=field.id, double_value=value and getattr(field, value))
+def _text(field):
+    return WidgetState(id=field.id, string_value=field.value if field.set_value else field.default)
 
 
 def _slider(slider):
@@ -247,7 +246,7 @@ def _toggle(box):
 
 # Kind of widget -> its state as the server has set it, or as it begins
 STATES = {
-    "number_input": _number,
+    "text_input": _text,
     "slider": _slider,
     "selectbox": _choice,
     "button_group": _choices,

@@ -34,7 +34,7 @@ def start_server(tmp_path):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """One server for all tests that do not ask for their own."""
-    server = Server(tmp_path_factory.mktemp("server") / "server.log")
+    server = Server(tmp_path_factory.mktemp("server") / "server.log", pause_after=10)  # what a test has left must not hold up the others
     yield server
     server.stop()
 

@@ -14,11 +14,12 @@ from core.cases import closely, upscaling
 from core.data import load
 from pages.charts.cases import picture
 from pages.widgets import words
-from pages.widgets.controls import show
+from pages.widgets.controls import count_field, refusal, show
 
 ROWS, COLUMNS = 10, 5  # of a matrix that are shown
 PICTURES = 4  # patches that are shown
 BEST = "best the hidden units allow"
+SAMPLE = "sample of the equations"  # key of the tab's state: the one that is shown
 NARROW = 16  # hidden units up to which the limit is worth working out: wider ones come close to everything
 
 
@@ -56,7 +57,7 @@ def follower(variant):
 def equations(side):
     """Controls, and BP1 to BP4 in the numbers of the left run as it stands; `side` is that run's."""
     trainer = follower(side.variant)[0].at(side.snapshot.step)
-    layer, sample = st.session_state.get("equations.layer", 2), st.session_state.get("equations.sample", 1)
+    layer, sample = st.session_state.get("equations.layer", 2), _sample(trainer)
     st.caption(
         f"{side.variant.title}, step {words.count(side.snapshot.step)}: layer {layer}, sample {sample:,}. The numbers follow the run. A "
         "gradient of the batch is the mean of what its samples give."
@@ -75,8 +76,21 @@ def equation_controls(variant):
             help="From the inputs; the last is the output.",
         )  # fmt: skip
     with right:
-        shown = show("equations.sample", st.session_state.get("equations.sample", 1))
-        st.number_input("Sample", 1, len(trainer.dataset.train), **shown, help="Which of the training samples.")
+        why = count_field(
+            "Sample", "equations.sample", _sample(trainer), len(trainer.dataset.train), _choose_sample,
+            help="Which of the training samples.",
+        )  # fmt: skip
+        if why:
+            refusal(why)
+
+
+def _sample(trainer):
+    """The chosen sample, from 1; the last of a case that has fewer."""
+    return min(st.session_state.get(SAMPLE, 1), len(trainer.dataset.train))
+
+
+def _choose_sample(sample):
+    st.session_state[SAMPLE] = sample
 
 
 def tour_controls():

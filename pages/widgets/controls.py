@@ -10,8 +10,10 @@ import math
 import streamlit as st
 
 from core.data.sources import SOURCES
-from core.link import SETTINGS
+from core.limits import ConfigError, shown
+from core.link import SETTINGS, flat
 from core.nn.optimizers import OPTIMIZERS
+from core.numbers import parse_number, write_number
 from pages.widgets import words
 from pages.widgets.echoes import heard, moved
 from pages.widgets.requests import uninterrupted
@@ -28,7 +30,9 @@ APPLIES = {
 }
 EVERY_OPTIMIZER = ("optimizer.name", "optimizer.learning_rate", "optimizer.schedule.")
 
+NUMBERS = ("number", "whole")  # kinds of settings that are typed
 EMPTY = {"batch_size": "all", "clip_norm": "off"}  # what no value means
+REFUSED = "refused numbers"  # key of the tab's state: {a field's key: (what it was to show, what was typed, why that was refused)}
 SLIDERS = {"data.noise": 1.0, "data.test_fraction": 0.95}  # name -> where the slider ends, unless the value is beyond
 LEARNING_RATES = (*(float(f"{digit}e{power}") for power in range(-5, 1) for digit in (1, 2, 3, 5)), 10.0)
 
@@ -54,7 +58,7 @@ def control(name):
     unit = f" ({rule['unit']})" if rule.get("unit") and name not in EMPTY else ""
     common = {"label": words.label(name) + unit, "help": rule["help"], "on_change": changed, "args": (name,)}
     KINDS[rule["kind"]](name, draft[name], rule, common)
-    complaint(name)
+    complaint(name, draft[name] if rule["kind"] in NUMBERS else None, rule["kind"] == "whole")
 
 
 def grid(*names):
@@ -71,16 +75,30 @@ def grid(*names):
 
 @uninterrupted
 def changed(name):
-    if heard(name):
-        session().edit(name, st.session_state[name])
+    value, rule = st.session_state[name], SETTINGS[name].metadata
+    if not heard(name) or (rule["kind"] == "choice" and value is None):  # a person cannot empty a choice; a browser that makes it anew does
+        return
+    if rule["kind"] in NUMBERS and isinstance(value, str):
+        value = read(value, rule["kind"] == "whole", rule["optional"])
+    # A refused number whose field goes with this would stand in the way unseen
+    draft, used = session().draft, flat(session().config)
+    numbers = [other for other, spec in SETTINGS.items() if spec.metadata.get("kind") in NUMBERS]
+    draft.update({other: used[other] for other in numbers if not applies(other, draft | {name: value})})
+    session().edit(name, value)
 
 
-def complaint(name):
-    """Why the value of this setting, or of a part of it, was refused."""
-    problem = session().problem
-    if problem and problem.field.partition("[")[0] == name and not session().explained:
-        session().explained = True
-        refusal(words.complaint(problem))
+def complaint(name, number=None, whole=False):
+    """Why the value of this setting, or of a part of it, was refused. Of a `number`, or the text in its place, each says it for itself."""
+    problem, told = session().problem, None
+    if problem and name in (problem.field, problem.field.partition("[")[0]) and not session().explained:
+        session().explained, told = True, problem
+    if isinstance(number, str):
+        try:
+            parse_number(number, whole)
+        except ConfigError as error:
+            told = ConfigError(name, error.message)
+    if told:
+        refusal(words.complaint(told))
 
 
 def refusal(text):
@@ -113,17 +131,56 @@ def _number(name, value, rule, common):
     if name in SLIDERS:
         st.slider(**common, **show(name, value), min_value=rule["low"], max_value=max(SLIDERS[name], value), step=0.01)
         return
-    kind = int if rule["kind"] == "whole" else float
-    common |= show(name, None if value is None else kind(value))
-    limits = {"min_value": kind(rule["low"]), "max_value": kind(rule["high"])}
-    empty = {"value": None, "placeholder": EMPTY.get(name, "")} if rule["optional"] else {"required": True}
-    step = 1 if kind is int else leading_digit(value)
-    st.number_input(**common, **limits, **empty, step=step, format="%d" if kind is int else "%g")
+    number_field(name, value, rule["kind"] == "whole", rule["optional"], placeholder=EMPTY.get(name), **common)
 
 
-def leading_digit(value):
-    """One unit of a number's leading digit, a step of fitting size: 0.01 for 0.03."""
-    return 10.0 ** math.floor(math.log10(value)) if value else 0.01
+def number_field(key, value, whole=False, optional=False, **common):
+    """A text field that shows a number, exact, or a refused text in its place. The browser's own field for numbers drops characters that
+    it does not know, a comma for one, and says nothing. What stands in the field and reads as `value` is left as it was typed."""
+    text = st.session_state.get(key, "")
+    if read(text, whole, optional) != value:
+        text = value if isinstance(value, str) else write_number(value)
+    st.text_input(**common, **show(key, text), autocomplete="off")
+
+
+def read(text, whole=False, optional=False):
+    """What a field's text stands for: a number, None if it may be empty and is, or the text itself, for the setting's rule to refuse."""
+    if optional and not text.strip():
+        return None
+    try:
+        return parse_number(text, whole)
+    except ConfigError:
+        return text
+
+
+def count_field(label, key, value, most, use, **common):
+    """A field for a whole number from 1 to `most` that is no setting: `use` is called with it. Returns why what stands there is refused."""
+    shows = value, most
+    why = refused(label, key, shows)
+    number_field(key, st.session_state[key] if why else value, whole=True, label=label, on_change=entered, args=(key, use, shows), **common)
+    return why
+
+
+@uninterrupted
+def entered(key, use, shows=(None, None)):
+    """Call `use` with the number in a field that is no setting's, unless it is refused: then it stays there. What the field `shows` is its
+    value, and the most that a whole number may be."""
+    text, most = st.session_state[key], shows[1]
+    refusals = st.session_state.setdefault(REFUSED, {})
+    refusals.pop(key, None)
+    try:
+        number = parse_number(text, whole=most is not None)
+        if most is not None and not 1 <= number <= most:
+            raise ConfigError("", f"must be a whole number from 1 to {most}; was {shown(text)}")
+        use(number)
+    except ConfigError as problem:
+        refusals[key] = shows, text, problem.message
+
+
+def refused(label, key, shows=(None, None)):
+    """Why `entered` refused what stands in this field; None if it did not, or if the field has something else to show since."""
+    then, text, why = st.session_state.get(REFUSED, {}).get(key, (None, None, None))
+    return f"{label} {why}" if (then, text) == (shows, st.session_state.get(key)) else None
 
 
 KINDS = {"choice": _choice, "names": _names, "number": _number, "whole": _number}
@@ -132,7 +189,7 @@ KINDS = {"choice": _choice, "names": _names, "number": _number, "whole": _number
 def learning_rate():
     """A slider over the decades, and beside it a field for any value."""
     name, slider = "optimizer.learning_rate", "learning rate slider"
-    value, rule = session().draft[name], SETTINGS["optimizer.learning_rate"].metadata
+    value, rule = session().draft[name], SETTINGS[name].metadata
     wide, narrow = st.columns([3, 2], vertical_alignment="bottom")
     with wide:
         st.select_slider(
@@ -142,12 +199,13 @@ def learning_rate():
     with narrow:
         common = {"label": "Any learning rate", "help": rule["help"], "on_change": changed, "args": (name,)}
         _number(name, value, rule, common | {"label_visibility": "collapsed"})
-    complaint(name)
+    complaint(name, value)
 
 
 def _mark(rate):
-    """The slider's mark nearest to a learning rate."""
-    return min(LEARNING_RATES, key=lambda mark: abs(math.log(mark / (rate or mark))))
+    """The slider's mark nearest to a learning rate; nearest to the run's where that is refused."""
+    rate = rate if isinstance(rate, float) and rate > 0 else session().config.optimizer.learning_rate
+    return min(LEARNING_RATES, key=lambda mark: abs(math.log(mark / rate)))
 
 
 @uninterrupted

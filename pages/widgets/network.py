@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.config import LayerConfig
-from core.limits import LIMITS
 from core.nn.activations import ACTIVATIONS
 from pages.widgets import words
-from pages.widgets.controls import complaint, show
+from pages.widgets.controls import complaint, number_field, read, show
 from pages.widgets.echoes import heard
 from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
@@ -37,8 +36,8 @@ def _hidden_row(index, layer):
     first = "visible" if index == 0 else "collapsed"
     with units:
         key = f"layers.{index}.units"
-        st.number_input(
-            "Units" if index == 0 else f"Units of layer {number}", 1, LIMITS["units"], **show(key, layer["units"]), label_visibility=first,
+        number_field(
+            key, layer["units"], whole=True, label="Units" if index == 0 else f"Units of layer {number}", label_visibility=first,
             help="How many units each hidden layer has, first layer on top.", on_change=_changed, args=(index, "units", key),
         )  # fmt: skip
     with activation:
@@ -51,6 +50,7 @@ def _hidden_row(index, layer):
     with remove:
         name = f"Remove layer {number}"  # for screen readers; the style sheet shows only the icon
         st.button(name, icon=":material/close:", key=name.lower(), help=name, on_click=_remove, args=(index,))
+    complaint(f"layers[{index}].units", layer["units"], whole=True)
 
 
 def _output_row(index, layer):
@@ -68,7 +68,7 @@ def _changed(index, part, key):
     if not heard(key):
         return
     layers = _copy()
-    layers[index][part] = st.session_state[key]
+    layers[index][part] = read(st.session_state[key], whole=True) if part == "units" else st.session_state[key]
     session().edit("layers", layers)
 
 

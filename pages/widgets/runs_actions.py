@@ -10,7 +10,7 @@ import streamlit as st
 from core.experiments import archive
 from core.experiments.comparison import history_csv
 from core.experiments.store import NAME_LENGTH, NOTE_LENGTH, StoreError
-from core.limits import LIMITS, ConfigError
+from core.limits import LIMITS, ConfigError, legible
 from core.link import RUN
 from pages.widgets import words
 from pages.widgets.keeping import owner, store
@@ -116,7 +116,7 @@ def _bring(key):
     def take_in():
         choose([archive.take_in(store(), archive.read(file.getvalue()), owner())])
 
-    _do(take_in, f"{file.name} cannot be used. ")
+    _do(take_in, f"{legible(file.name)} cannot be used. ")
 
 
 def _do(action, prefix=""):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,12 +13,13 @@ import streamlit as st
 from core.experiments.comparison import AXES, learned, parting, positions, rows_of, start_alike, varying
 from core.experiments.record import StoredRun
 from core.experiments.store import StoreError
+from core.limits import ConfigError
 from pages.charts.document import document
 from pages.charts.runs import MOST, Line, parallel, run_panels
 from pages.widgets import words
 from pages.widgets.keeping import store
 from pages.widgets.live import live_figures, theme
-from pages.widgets.runs_list import MARKS, name_of, said
+from pages.widgets.runs_list import MARKS, name_of, said, summary
 
 ALONG, LOGARITHMIC = "runs.along", "runs.log"
 KEPT = 24  # runs whose histories the server keeps at hand
@@ -40,7 +40,7 @@ class Looked:
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def looked(path, id, updated):
-    """The Looked of a run as it was saved at `updated`. Raises StoreError."""
+    """The Looked of a run as it was saved at `updated`. Raises StoreError, and ConfigError where its data cannot be had any more."""
     run = store().load(id)
     at = [{axis: positions(run, rows[:, 0], axis) for axis in AXES} for rows in rows_of(run)]
     return Looked(replace(run, moments=(), file=None), *at, learned(run))
@@ -53,13 +53,13 @@ def comparison(rows, table):
         try:
             drawn.append(looked(str(store().path), row["id"], row["updated"]))
             names.append(name_of(row))
-        except StoreError as error:
+        except (StoreError, ConfigError) as error:
             st.error(f"{words.literal(name_of(row))}: {words.literal(str(error))}", icon=":material/error:")
     if not drawn:
         return
     st.markdown(f"##### {words.literal(names[0]) if len(rows) == 1 else 'Compared'}")
     if len(rows) == 1:
-        _told(rows.iloc[0], table)
+        _told(drawn[0].run, rows.iloc[0]["note"], table)
     _controls(len(rows))
     along, logarithmic = st.session_state[ALONG], st.session_state[LOGARITHMIC]
     lines = [Line(name, *rows_of(one.run), one.sampled_at[along], one.evaluated_at[along], one.learned) for name, one in zip(names, drawn)]
@@ -81,16 +81,16 @@ def _download(panels, names):
     )  # fmt: skip
 
 
-def _told(row, table):
+def _told(run, note, table):
     """Of a single run: where it came from, your note, and all that was found."""
     lines = []
-    if pd.notna(row["parent"]):
-        origin = table[table["id"] == row["parent"]]
+    if run.parent is not None:
+        origin = table[table["id"] == run.parent]
         name = "a run that is no longer here" if origin.empty else name_of(origin.iloc[0])
-        lines.append(f'<div class="quiet">Forked from {html.escape(name)} at step {words.count(row["forked_at"])}.</div>')
-    if row["note"]:
-        lines.append(f'<div class="note">{html.escape(row["note"])}</div>')
-    for finding in json.loads(row["findings"]):
+        lines.append(f'<div class="quiet">Forked from {html.escape(name)} at step {words.count(run.forked_at)}.</div>')
+    if note:
+        lines.append(f'<div class="note">{html.escape(note)}</div>')
+    for finding in run.findings:
         mark = f'<span class="mark">{MARKS[finding["severity"]]}</span>'
         lines.append(f'<div class="{finding["severity"]}">{mark} {html.escape(finding["title"])}</div>')
     if lines:
@@ -111,7 +111,9 @@ def _controls(number):
 def _parallel(rows):
     """The chart of settings and results, or None where no setting differs."""
     rows = rows.head(MOST_LINES)
-    settings = varying([json.loads(text) for text in rows["config"]])
+    configs = [summary(row).config for row in rows.to_dict("records")]
+    rows = rows[[config is not None for config in configs]]
+    settings = varying([config for config in configs if config is not None])
     if not settings:
         return None
     columns = {}

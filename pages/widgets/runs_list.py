@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.config import RunConfig
 from core.data.sources import SOURCES
 from core.experiments.comparison import varying
+from core.limits import legible
 from pages.widgets import words
 
 CHOSEN = "runs.chosen"  # ids, in the order of the list
@@ -20,6 +24,18 @@ ROWS = 100  # of one page of the list
 MOST_SETTINGS = 4  # told of what differs in a row
 MARKS = {"critical": "✕", "warning": "!", "info": "i"}
 STATES = {"running": "▶ running", "paused": "❚❚ paused", "nonfinite": "✕ not finite"}
+UNREADABLE = "cannot be read"
+
+
+@dataclass
+class Summary:
+    """What the list says of a run: its own name or its data and layers, what was found, its losses, and its configuration's dict. What
+    cannot be read is said so, or is empty."""
+
+    name: str
+    found: str = UNREADABLE
+    spark: tuple[float, ...] = ()
+    config: dict | None = None
 
 
 def chosen():
@@ -33,12 +49,21 @@ def choose(ids):
     st.session_state[SHOWN] = None  # the list is drawn anew, so that it shows the choice
 
 
+def summary(row):
+    """The Summary of a row of the store's table, whatever is in it."""
+    told = Summary(row["name"] or f"Run {row['number']}")
+    with suppress(Exception):  # whoever wrote it: a row that makes no sense must not hide the others
+        told.spark = _spark(row["spark"])
+        config = RunConfig.from_dict(json.loads(row["config"]))
+        told.config = config.to_dict()
+        told.name = row["name"] or f"{SOURCES[config.data.source].title} {'-'.join(str(layer.units) for layer in config.layers)}"
+        told.found = _found(row["findings"])
+    return told
+
+
 def name_of(row):
-    """What a run is called: its own name, or its data and layers."""
-    if row["name"]:
-        return row["name"]
-    config = json.loads(row["config"]) if isinstance(row["config"], str) else row["config"]
-    return f"{SOURCES[config['data']['source']].title} {'-'.join(str(layer['units']) for layer in config['layers'])}"
+    """What the run of a row is called."""
+    return summary(row).name
 
 
 def filters():
@@ -114,21 +139,21 @@ def _ticked(key, ids):
 
 
 def _shown(rows):
-    configs = [json.loads(text) for text in rows["config"]]
+    told = [summary(row) for row in rows.to_dict("records")]
     return pd.DataFrame(
         {
             "starred": np.where(rows["starred"], "★", ""),
-            "name": [name_of({"name": name, "config": config}) for name, config in zip(rows["name"], configs)],
-            "spark": [_spark(raw) for raw in rows["spark"]],
-            "status": [STATES[status] for status in rows["status"]],
-            "found": [_found(text) for text in rows["findings"]],
-            "differs": _differences(configs),
+            "name": [one.name for one in told],
+            "spark": [one.spark for one in told],
+            "status": [STATES.get(status, UNREADABLE) for status in rows["status"]],
+            "found": [one.found for one in told],
+            "differs": _differences([one.config for one in told]),
             "final": rows["final"].to_numpy(),
             "best": rows["best"].to_numpy(),
             "metric": [f"{words.phrase(name)} {words.number(value, 3)}" for name, value in zip(rows["metric"], _metric(rows), strict=True)],
             "step": rows["step"].to_numpy(),
             "test": rows["test"].to_numpy(),
-            "updated": pd.to_datetime(rows["updated"].to_numpy(), unit="s", utc=True),
+            "updated": pd.to_datetime(rows["updated"].to_numpy(), unit="s", utc=True, errors="coerce"),
         }
     )
 
@@ -140,9 +165,9 @@ def _metric(rows):
 
 def _spark(raw):
     """The losses on a logarithmic scale, which the little chart does not have itself."""
-    losses = np.frombuffer(raw, "<f4")
+    losses = np.frombuffer(raw[: len(raw) // 4 * 4], "<f4")
     losses = losses[np.isfinite(losses) & (losses > 0)]
-    return np.log10(losses).round(3).tolist()
+    return tuple(np.log10(losses).round(3).tolist())
 
 
 def _found(text):
@@ -150,18 +175,19 @@ def _found(text):
     if not findings:
         return "✓ nothing"
     more = f" (+{len(findings) - 1})" if len(findings) > 1 else ""
-    return f"{MARKS[findings[0]['severity']]} {findings[0]['title']}{more}"
+    return f"{MARKS[findings[0]['severity']]} {legible(findings[0]['title'])}{more}"
 
 
 def _differences(configs):
-    """For each configuration, what sets it apart from the others that are shown."""
-    settings = varying(configs)
+    """For each configuration, what sets it apart from the others that are shown; nothing for None."""
+    readable = [place for place, config in enumerate(configs) if config is not None]
+    settings = varying([configs[place] for place in readable])
     named = list(settings)
-    return [
-        ", ".join(f"{words.label(name).lower()} {said(settings[name][place])}" for name in named[:MOST_SETTINGS])
-        + (f" +{len(named) - MOST_SETTINGS}" if len(named) > MOST_SETTINGS else "")
-        for place in range(len(configs))
-    ]
+    told = dict.fromkeys(range(len(configs)), "")
+    for index, place in enumerate(readable):
+        told[place] = ", ".join(f"{words.label(name).lower()} {said(settings[name][index])}" for name in named[:MOST_SETTINGS])
+        told[place] += f" +{len(named) - MOST_SETTINGS}" if len(named) > MOST_SETTINGS else ""
+    return list(told.values())
 
 
 def said(value):

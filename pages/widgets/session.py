@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import streamlit as st
 
-from core.config import DataConfig, LayerConfig, RunConfig, suggested_output
-from core.data import load
+from core.config import LayerConfig, RunConfig, suggested_output
 from core.data.sources import SOURCES
 from core.diagnosis.trials import Trials
 from core.experiments.store import StoreError
@@ -15,16 +12,15 @@ from core.limits import ConfigError
 from core.link import RUN, flat, nested, stored_run, to_query
 from core.presets import OPENING
 from core.training.client import TooManyRuns, WorkerDied
-from core.training.trainer import LIVE_CHANGES
+from core.training.live_changes import LIVE_CHANGES
 from pages.widgets import words
 from pages.widgets.keeping import is_open, owner, this_tab
 from pages.widgets.requests import navigated, uninterrupted
-from pages.widgets.starting import linked, started, suited_output
+from pages.widgets.starting import is_own, linked, started, with_suited_output
 from pages.widgets.uploads import Uploads
 
 KEY = "session"
 DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
-LOOKS = ("snapshot", "export")  # what leaves a run alone
 ELSEWHERE = "This run is only looked at here: it is driven in another tab, or it is somebody else's"
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 
@@ -109,7 +105,7 @@ class Session:
             st.query_params.from_dict(self._settings | ({RUN: run} if run else {}))
 
     def _linked(self, settings, run=None):
-        config, at, run, problem = linked(settings, run, self.uploads)
+        config, at, run, problem = linked(settings, run, self.uploads, owner())
         self.notice = problem or self.notice
         return config, at, run
 
@@ -117,10 +113,21 @@ class Session:
 
     def start(self, at=0, run=None):
         """Start a worker for the configuration, beside the page, which draws its controls meanwhile; have it train to step `at`, or go on
-        where the stored `run` stands."""
+        where the stored `run` stands. ConfigError, when that needs a lent file, leaves all as it was."""
+        owned = run is None or is_own(run, owner())
+        config = self.uploads.resolved(self.config, to_look=not owned)
         self.death = self.refusal = self.seen = self.moment = None
-        self.run, self.foreign = run, False
-        self._run = started(self.uploads.resolved(self.config), self.speed, at, run, owner())
+        self.run, self.foreign, self.owned = run, False, owned
+        self._run = started(config, self.speed, at, run, owner())
+
+    def start_again(self):
+        """Step 0 of a run of this person's own; of somebody else's that needs a lent file, another look."""
+        self.start(run=self.run if self.borrows else None)
+
+    @property
+    def borrows(self):
+        """Whether the run trains on a file of somebody else's."""
+        return self.config.data.path is not None and self.uploads[self.config.data.path].lent
 
     def ready(self):
         """Wait until the worker has started; False when there is no room for it (`refusal`)."""
@@ -130,13 +137,11 @@ class Session:
             self.refusal = refusal
         except WorkerDied as death:
             self.death = death
-        except ConfigError as error:  # only now the data was made
-            self.notice = f"This configuration cannot run, so you see the default. {words.complaint(error)}."
-            self._adopt(OPENING)
-            self.start()
-            st.rerun()
-        except StoreError as error:
-            self.notice = str(error)
+        except (ConfigError, StoreError) as error:  # only now the data was made, or the store asked
+            if isinstance(error, ConfigError) or not self.owned:
+                self._adopt(OPENING)
+            refused = "This configuration cannot run, so you see the default."
+            self.notice = str(error) if isinstance(error, StoreError) else f"{refused} {words.complaint(error)}."
             self.start()
             st.rerun()
         return self.refusal is None
@@ -180,10 +185,11 @@ class Session:
         self._adopt_from(live)
 
     def act(self, action, *arguments):
-        """Call this method of the run; a worker that died meanwhile shows at the next look. Who only watches can only look."""
-        if action not in LOOKS and self.watching:
+        """Call this method of the run; a worker that died shows at the next look. Who only watches only looks; exports are the owner's."""
+        if action != "snapshot" and (not self.owned if action == "export" else self.watching):
             self.notice = ELSEWHERE
             return None
+        self.playing = self.playing or action == "play"  # until it is looked at: a change that comes before that goes on playing
         try:
             return getattr(self._run.result(), action)(*arguments)
         except WorkerDied as death:
@@ -285,18 +291,31 @@ class Session:
     # The configuration
 
     def edit(self, name, value):
-        """One control was changed: use the new configuration, or keep the old one and say why."""
+        """One control was changed: use all that the controls show, or nothing of it and say why (`problem`)."""
         self.draft[name] = value
         if name == "data.source":
             self.draft |= {"data.samples": SOURCES[value].samples, "data.path": None, "data.task": "classification", "data.target": None}
         try:
-            if self.draft["data.source"] == "file" and self.draft["data.path"] is None:
-                raise NO_FILE
-            if name in DATA_SHAPE:
-                self._suggest_output()
-            self._use(RunConfig.from_dict(nested(self.draft)))
+            self._use_draft(self.draft, reshaped=name in DATA_SHAPE)
         except ConfigError as error:
             self.problem = error
+
+    def _use_draft(self, draft, reshaped):
+        """Use a draft; where the data was `reshaped`, the output follows it. ConfigError leaves all as it was."""
+        if draft["data.source"] == "file" and draft["data.path"] is None:
+            raise NO_FILE
+        draft, suggested = with_suited_output(draft, self._suggested, self.uploads) if reshaped else (draft, self._suggested)
+        self._use(config := RunConfig.from_dict(nested(draft)))
+        self.draft, self._suggested = flat(config), suggested
+
+    @property
+    def pending(self):
+        """Settings that the run has otherwise than the controls show, {name: the run's value}: nothing begins to train while there are."""
+        return {name: value for name, value in flat(self.config).items() if self.draft[name] != value}
+
+    def take_back(self):
+        """Have the controls show what the run uses."""
+        self._adopt(self.config)
 
     def load(self, config):
         """Use a whole configuration: a preset, a link."""
@@ -309,27 +328,27 @@ class Session:
 
     def open_weights(self, config, parameters):
         """Use a configuration and weights that fit it. ConfigError leaves the run untouched."""
-        if self.watching:
-            raise ConfigError("", ELSEWHERE)
         self.begin_anew(config, parameters)
         self._adopt(config)
 
     def upload(self, name, raw):
-        """Use a file: as a classification if its last column can be that, else as a regression."""
+        """Use a file: as a classification if its last column can be that, else as a regression; else it waits for another target."""
         try:
             token = self.uploads.add(name, raw)
         except ConfigError as error:
             self.problem = error
             return
         self.uploads.keep_only([token, self.config.data.path])
+        file = {"data.source": "file", "data.samples": SOURCES["file"].samples, "data.path": token, "data.target": None}
+        drafts = [self.draft | file | {"data.task": task} for task in ("classification", "regression")]
         problems = []
-        for task in ("classification", "regression"):
-            self.draft |= {"data.source": "file", "data.samples": SOURCES["file"].samples, "data.target": None, "data.task": task}
-            self.edit("data.path", token)
-            if self.problem is None:
+        for draft in drafts:
+            try:
+                self._use_draft(draft, reshaped=True)
                 return
-            problems.append(self.problem)
-        self.problem = problems[0]
+            except ConfigError as error:
+                problems.append(error)
+        self.draft, self.problem = drafts[0], problems[0]
 
     def _use(self, config):
         """Have the run follow: a live change, or step 0 of a new run, which goes on playing. ConfigError leaves the run untouched."""
@@ -347,7 +366,10 @@ class Session:
         self.config, self.problem = config, None
 
     def begin_anew(self, config, parameters=None):
-        """Step 0 of a run of this configuration, which goes on playing; `parameters` are its first weights, if they are not drawn."""
+        """Step 0 of a run of this configuration, which goes on playing; `parameters` are its first weights, if they are not drawn.
+        ConfigError leaves the run untouched."""
+        if self.watching:
+            raise ConfigError("", ELSEWHERE)
         playing = self.playing
         self.act("configure", self.uploads.resolved(config), parameters)
         self.picked = self.moment = None
@@ -376,19 +398,3 @@ class Session:
         except ConfigError as error:
             self.notice = words.complaint(error)
             return self.config
-
-    def _suggest_output(self):
-        """Where the data asks for other outputs than before, the output layer and the loss follow. Classes are not scaled."""
-        if (SOURCES[self.draft["data.source"]].task or self.draft["data.task"]) == "classification":
-            self.draft["data.target_scaling"] = "none"
-        data = self.uploads.resolved(DataConfig.from_dict(nested(self.draft)["data"], "data"))
-        if data.source == "file":
-            dataset = load(data)
-            self.draft["data.samples"] = len(dataset.train) + len(dataset.test)
-            suggested = suited_output(data, dataset)
-        else:
-            suggested = suggested_output(data)
-        if suggested != self._suggested:
-            self._suggested = suggested
-            output, loss = suggested
-            self.draft |= {"layers": [*self.draft["layers"][:-1], dataclasses.asdict(output)], "loss": loss}

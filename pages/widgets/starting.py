@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from concurrent.futures import Future
 
-from core.config import LayerConfig, RunConfig, suggested_output
+from core.config import DataConfig, LayerConfig, RunConfig, suggested_output
+from core.data import load
+from core.data.sources import SOURCES
 from core.experiments.store import StoreError
 from core.limits import ConfigError
-from core.link import from_query, stop_at
+from core.link import from_query, nested, stop_at
 from core.presets import OPENING
 from core.training.client import LiveRun, TooManyRuns, living, put_away
 from pages.widgets import words
@@ -18,13 +21,14 @@ from pages.widgets.keeping import is_open, store
 ENDING = 6.0  # seconds that such a process may take
 
 
-def linked(settings, run, uploads):
+def linked(settings, run, uploads, person):
     """(configuration, step to train to, id of the stored run to go on with, a sentence about what could not be opened) of a link's settings
-    and run; None where there is none. No link, or a broken one, is what the page opens with. A stored run's file goes into the Uploads."""
+    and run; None where there is none. No link, or a broken one, is what the page opens with. A stored run's file goes into the Uploads,
+    lent unless the run is this `person`'s."""
     problem = None
     if run is not None:
         try:
-            return _stored(run, uploads), 0, run, None
+            return _stored(run, uploads, person), 0, run, None
         except StoreError as error:
             problem = f"{error} You see its settings, at step 0." if settings else str(error)
     if not settings:
@@ -38,11 +42,19 @@ def linked(settings, run, uploads):
     return config, at, None, problem
 
 
-def _stored(run, uploads):
+def is_own(run, person):
+    """Whether the stored run of this id is this person's."""
+    try:
+        return store().owner_of(run) == person
+    except StoreError:
+        return False
+
+
+def _stored(run, uploads, person):
     config, file = store().settings_of(run)
     try:
         if file is not None:
-            config["data"]["path"] = uploads.add(*file)
+            config["data"]["path"] = uploads.add(*file, lent=not is_own(run, person))
         return RunConfig.from_dict(config)
     except ConfigError as error:
         raise StoreError(f"What is stored of this run cannot be used: {words.complaint(error)}.") from error
@@ -105,7 +117,26 @@ def _free(stored):
     return True
 
 
-def suited_output(data, dataset):
+def with_suited_output(draft, before, uploads):
+    """(the draft {dotted path: value}, the output (layer, loss) that its data suggests): where that is another one than `before`, those of
+    the draft follow. Classes are not scaled. Raises ConfigError when the data cannot be loaded."""
+    draft = dict(draft)
+    if (SOURCES[draft["data.source"]].task or draft["data.task"]) == "classification":
+        draft["data.target_scaling"] = "none"
+    data = uploads.resolved(DataConfig.from_dict(nested(draft)["data"], "data"))
+    if data.source == "file":
+        dataset = load(data)
+        draft["data.samples"] = len(dataset.train) + len(dataset.test)
+        suggested = _suited_to_file(data, dataset)
+    else:
+        suggested = suggested_output(data)
+    if suggested != before:
+        output, loss = suggested
+        draft |= {"layers": [*draft["layers"][:-1], dataclasses.asdict(output)], "loss": loss}
+    return draft, suggested
+
+
+def _suited_to_file(data, dataset):
     """(output layer, loss) for a file, now that it is loaded."""
     if dataset.task == "regression" or dataset.labels:
         return suggested_output(data, dataset.outputs, dataset.task)

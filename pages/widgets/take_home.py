@@ -26,6 +26,10 @@ OUTCOME = "weights outcome"  # (the file's name, why it was refused or None)
 def take_home(snapshot):
     """A menu with a download for each format, made when it is asked for, and an uploader for weights."""
     with st.popover("Take home", icon=":material/download:", key="take home"), st.container(key="exports", gap="xsmall", width=WIDTH):
+        if not session().owned:
+            st.caption("This run is somebody else's. You can take home its charts; scripts, weights and data are its owner's.")
+            _charts()
+            return
         st.caption("This run, to read, to run and to use elsewhere.")
         for name, export in EXPORTS.items():
             _download(name, export)

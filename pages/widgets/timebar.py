@@ -26,27 +26,28 @@ def timebar(snapshot):
 
 
 def _slider(snapshot):
-    """One slider always: another in its place would lose what the browser last knew of it."""
+    """One slider always: another in its place would lose what the browser last knew of it. Its options are what is written on them: that is
+    all the browser knows, and the step that was shown is "now" once the run goes on from there."""
     now = session().now
     shown = now if session().moment is None else session().moment
-    steps = sorted({*snapshot.kept_steps, shown, now})
+    steps = {_name(step, now): step for step in sorted({*snapshot.kept_steps, shown, now})}
     resting = session().playing or len(steps) < 2
     if resting:
-        steps, shown = [START, NOW], NOW
+        steps, shown = {START: 0, NOW: now}, now
     st.select_slider(
-        "Time", steps, **show("moment", shown), disabled=resting, format_func=lambda step: _name(step, now), on_change=_slide, help=HELP,
+        "Time", list(steps), **show("moment", _name(shown, now)), disabled=resting, on_change=_slide, args=(steps,), help=HELP,
         label_visibility="collapsed",
     )  # fmt: skip
 
 
 def _name(step, now):
-    return NOW if step == now else step if step in (START, NOW) else words.count(step)
+    return NOW if step == now else words.count(step)
 
 
 @uninterrupted
-def _slide():
+def _slide(steps):
     if not session().playing and heard("moment"):
-        look_at(st.session_state["moment"])
+        look_at(steps[st.session_state["moment"]])
 
 
 def _buttons(snapshot):
@@ -86,7 +87,7 @@ def _line(snapshot):
 @uninterrupted
 def look_at(step):
     """Show the moment after so many updates; the run's own step is the present."""
-    session().moment = None if step in (session().now, START, NOW) else step
+    session().moment = None if step == session().now else step
 
 
 @uninterrupted

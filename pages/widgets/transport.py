@@ -13,10 +13,11 @@ from pages.widgets.gauge import gauge, use_stable_rate
 from pages.widgets.requests import uninterrupted
 from pages.widgets.session import session
 from pages.widgets.take_home import take_home
-from pages.widgets.trouble import looked_at
+from pages.widgets.trouble import looked_at, not_applied
 from pages.widgets.view import view_menu
 
 SPEEDS = {"Full speed": None, "1,000 steps/s": 1000, "100 steps/s": 100, "10 steps/s": 10, "1 step/s": 1}
+WAITING = ("play", "step", "epoch", "new_seed")  # what waits while the controls show something that the run does not have
 STATES = {"running": "Running", "paused": "Paused", "finished": "Finished"}
 
 
@@ -29,17 +30,18 @@ def buttons(snapshot):
             _drive(snapshot)
         view_menu()
         take_home(snapshot)
+        not_applied()
 
 
 def _drive(snapshot):
-    over, playing = snapshot.status == "nonfinite", snapshot.status == "running"
+    over, playing, waiting = snapshot.status == "nonfinite", snapshot.status == "running", bool(session().pending)
     # Both are always there, and the style sheet shows one: were one taken away, the others would move under the pointer
-    _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over or playing)
+    _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over or playing or waiting)
     _button("Pause", "pause", "pause", shortcut="P", type="primary", disabled=not playing)
-    _button("Step", "step", "skip_next", shortcut="S", disabled=over)
-    _button("Epoch", "epoch", "fast_forward", shortcut="E", disabled=over)
+    _button("Step", "step", "skip_next", shortcut="S", disabled=over or waiting)
+    _button("Epoch", "epoch", "fast_forward", shortcut="E", disabled=over or waiting)
     _button("Reset", "reset", "replay", shortcut="0", help="Back to step 0, with the same first weights; this run stays among the runs")
-    _button("New seed", "new_seed", "casino", shortcut="N", help="Step 0, with other first weights")
+    _button("New seed", "new_seed", "casino", shortcut="N", disabled=waiting, help="Step 0, with other first weights")
     shown = show("speed", next(name for name, speed in SPEEDS.items() if speed == session().speed))
     st.selectbox(
         "Speed", SPEEDS, **shown, label_visibility="collapsed", width=135, on_change=_set_speed, help="How fast a playing run goes."
@@ -52,7 +54,7 @@ def _button(label, action, icon, **settings):
 
 @uninterrupted
 def _act(action):
-    if pressed_again(action):
+    if pressed_again(action) or (action in WAITING and session().pending):  # what was pressed may not be what is shown any more
         return
     if action == "new_seed":
         session().edit("seed", (session().config.seed + 1) % 2**31)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from pages.widgets import words
@@ -30,10 +32,21 @@ def looked_at():
     with st.container(key="looked-at", horizontal=True, wrap=False, vertical_alignment="center", gap="small", width="content"):
         if session().foreign:
             st.html("<p>You are looking at a run that is somebody else's, or that another server trains.</p>", width="content")
-            st.button("A run of my own", key="own run", on_click=_own_run, help="Step 0 of a new run with the same settings.")
+            borrows = session().borrows
+            about = "Not of this run: it trains on its owner's file." if borrows else "Step 0 of a new run with the same settings."
+            st.button("A run of my own", key="own run", on_click=_start_again, disabled=borrows, help=about)
         else:
             st.html("<p>You are looking at a run that another tab drives.</p>", width="content")
             st.button("Drive it here", key="drive here", type="primary", on_click=_drive, help="The other tab can only look then.")
+
+
+def not_applied():
+    """Beside the buttons that wait: the controls show something that could not be applied, so what the run stays with."""
+    if not session().pending:
+        return
+    with st.container(key="not-applied", horizontal=True, wrap=False, vertical_alignment="center", gap="small", width="content"):
+        st.html(f"<p>Not applied. The run stays with: <b>{html.escape(words.settings(session().pending))}</b></p>", width="content")
+        st.button("Undo", key="take back", on_click=_take_back, help="Sets the controls back to what the run uses.")
 
 
 def not_kept(snapshot):
@@ -55,14 +68,14 @@ def worker_died():
 
 
 @uninterrupted
-def _dismiss():
-    session().notice = None
+def _take_back():
+    session().take_back()
+    st.rerun()
 
 
 @uninterrupted
-def _own_run():
-    session().start()
-    st.rerun()
+def _dismiss():
+    session().notice = None
 
 
 @uninterrupted
@@ -79,5 +92,5 @@ def _recover():
 
 @uninterrupted
 def _start_again():
-    session().start()
+    session().start_again()
     st.rerun()

@@ -23,10 +23,11 @@ FOLDER = "descent-upload-"  # what the name of a session's folder begins with, b
 
 @dataclass(frozen=True)
 class Upload:
-    """One file: where it lies, and what it holds."""
+    """One file: where it lies, and what it holds. A `lent` one is somebody else's, there to look at their run and for nothing else."""
 
     path: Path
     contents: FileColumns
+    lent: bool = False
 
 
 class Uploads:
@@ -43,19 +44,19 @@ class Uploads:
             raise ConfigError("data.path", "must be a file uploaded in this session: a link cannot carry it, upload it again")
         return self._files[token]
 
-    def add(self, name, raw):
+    def add(self, name, raw, lent=False):
         """Keep a file's bytes and return its token. Raises ConfigError when it is too large or not to be read."""
         if len(raw) > LIMITS["file_bytes"]:
             raise ConfigError("data.path", f"must be at most {LIMITS['file_bytes'] >> 20} MiB; was {len(raw) >> 20:,} MiB")
         name = re.sub(r"[^A-Za-z0-9._-]|^(?=[.]|$)", "_", name)[-80:]  # neither "" nor ".."
         token = hashlib.sha256(name.encode() + raw).hexdigest()[:16]
-        if token not in self._files:
+        if token not in self._files or self._files[token].lent:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-")
             path = Path(self._folder.name) / token / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(raw)
             try:
-                self._files[token] = Upload(path, columns(str(path)))
+                self._files[token] = Upload(path, columns(str(path)), lent)
             except ConfigError:
                 shutil.rmtree(path.parent)
                 raise
@@ -66,13 +67,17 @@ class Uploads:
         for token in self._files.keys() - set(tokens):
             shutil.rmtree(self._files.pop(token).path.parent, ignore_errors=True)
 
-    def resolved(self, config):
-        """A RunConfig, or DataConfig, that names the file itself where this one names its token."""
+    def resolved(self, config, to_look=False):
+        """A RunConfig, or DataConfig, that names the file itself where this one names its token. Raises ConfigError for a token of another
+        session's, and for a lent file unless it is `to_look` at the run that it was lent for."""
         if hasattr(config, "data"):
-            return dataclasses.replace(config, data=self.resolved(config.data))
+            return dataclasses.replace(config, data=self.resolved(config.data, to_look))
         if config.source != "file":
             return dataclasses.replace(config, path=None)
-        return dataclasses.replace(config, path=str(self[config.path].path))
+        upload = self[config.path]
+        if upload.lent and not to_look:
+            raise ConfigError("data.path", "must be a file of yours; this one is the run's owner's, and the run shows its charts alone")
+        return dataclasses.replace(config, path=str(upload.path))
 
     def named(self, config):
         """A RunConfig that names the token of its file where this one names the file. Another tab's is added; raises ConfigError

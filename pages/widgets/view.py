@@ -25,8 +25,8 @@ def view_menu():
             "Histograms of", HISTOGRAMS, key="view.histogram", persist_state="session", format_func=words.option, default=HISTOGRAMS[0],
             required=True, help="Weights, gradients or activations of every layer.",
         )  # fmt: skip
-        st.number_input(
-            "Layer shown over time", 1, layers, **shown, help="The layer whose histogram is drawn against the step.",
+        st.selectbox(
+            "Layer shown over time", list(range(1, layers + 1)), **shown, help="The layer whose histogram is drawn against the step.",
         )  # fmt: skip
         st.segmented_control(
             "Layers over time", CAUSES, key="view.cause", persist_state="session", format_func=words.option, default=CAUSES[0],

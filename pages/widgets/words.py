@@ -65,6 +65,15 @@ def changes(old, new):
     return ", ".join([*said, *_layer_changes(old.layers, new.layers)])
 
 
+def settings(values):
+    """What settings {dotted path: value} are: "learning rate 0.03, batch size 10"; where the data differ, they say it all: "Spiral"."""
+    if "data.source" in values:
+        return SOURCES[values["data.source"]].title
+    plain = {name: value for name, value in values.items() if name != "layers"}
+    layers = ["layers " + "-".join(str(layer["units"]) for layer in values["layers"])] if "layers" in values else []
+    return ", ".join([*(f"{_in_a_sentence(label(name))} {_said(value)}" for name, value in plain.items()), *layers])
+
+
 def _layer_changes(old, new):
     if [layer.units for layer in old] != [layer.units for layer in new]:
         yield f"units {', '.join(str(layer.units) for layer in old)} → {', '.join(str(layer.units) for layer in new)}"

@@ -6,6 +6,8 @@ from unittest.mock import patch
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.numbers import parse_number, write_number
+
 APP = Path(__file__).parents[2] / "app.py"
 
 
@@ -39,9 +41,16 @@ class Page:
         return self.run()
 
     def set(self, kind, key, value):
-        """Change a control, as `set("selectbox", "loss", "mse")`."""
+        """Change a control, as `set("selectbox", "loss", "mse")`; a number, or None, is written into a field as text."""
+        if kind == "text_input" and not isinstance(value, str):
+            value = write_number(value)
         getattr(self.test, kind)(key=key).set_value(value)
         return self.run()
+
+    def number(self, key):
+        """The number that a field shows; None where it is empty."""
+        text = self.test.text_input(key=key).value
+        return parse_number(text) if text else None
 
     def upload(self, name, raw):
         """Choose a file, as `file_uploader` hands it over."""

@@ -1,5 +1,6 @@
 """The cases' page: every case opens, runs side by side and leads to the playground; links to it are checked."""
 
+import re
 import time
 from urllib.parse import parse_qsl
 
@@ -98,8 +99,20 @@ def test_a_variant_of_ones_own_choice_stands_on_either_side(open_cases):
 def test_four_equations_in_numbers_follow_layer_and_sample(open_cases):
     cases = open_cases(case="four_equations")
     assert "BP1" in cases.page.words and "BP3" in cases.page.words
-    cases.page.set("segmented_control", "equations.layer", 1).set("number_input", "equations.sample", 7)
+    cases.page.set("segmented_control", "equations.layer", 1).set("text_input", "equations.sample", 7)
     assert "BP2" in cases.page.words and "sample 7" in cases.page.words and "10 × 2" in cases.page.words
+
+
+def test_a_sample_that_there_is_not_is_refused_beside_its_field(open_cases):
+    cases = open_cases(case="four_equations")
+    cases.page.set("text_input", "equations.sample", "7")
+    for text in ("0", "1e6", "1/2", "1,5", ""):
+        cases.page.set("text_input", "equations.sample", text)
+        said = cases.page.words.replace("\\", "")
+        assert re.search(rf"Sample must be a whole number .*; was {repr(text) if text else 'empty'}\]$", said, re.MULTILINE)
+        assert cases.page.text_input(key="equations.sample").value == text and "sample 7" in said
+    cases.page.set("text_input", "equations.sample", "8")
+    assert "must be" not in cases.page.words and "sample 8" in cases.page.words
 
 
 def test_the_tour_has_seven_steps(open_cases):
@@ -144,7 +157,7 @@ def test_links_open_just_this_in_the_playground(open_cases):
 
 def test_the_playground_is_as_it_was_on_coming_back(open_page):
     page = open_page()
-    page.press("step").set("number_input", "optimizer.learning_rate", 0.25)
+    page.press("step").set("text_input", "optimizer.learning_rate", 0.25)
     run, query = page.live_run, page.query
     query.pop("run", None)  # it may have been kept only now
     for name in ("doctor", "playground"):

@@ -30,7 +30,7 @@ def test_a_killed_worker_is_told_and_goes_on(open_page):
 
 
 def test_a_killed_worker_can_be_replaced_by_a_new_run(open_page):
-    page = open_page().set("number_input", "seed", 7).press("step")
+    page = open_page().set("text_input", "seed", 7).press("step")
     kill(page)
     page.run().press("start again")
     assert not page.error and page.step == 0 and page.live_run.config.seed == 7
@@ -39,7 +39,7 @@ def test_a_killed_worker_can_be_replaced_by_a_new_run(open_page):
 def test_a_change_to_a_dead_run_is_no_traceback(open_page):
     page = open_page()
     kill(page)
-    page.set("number_input", "optimizer.learning_rate", 0.5)
+    page.set("text_input", "optimizer.learning_rate", 0.5)
     assert page.error
     page.press("start again")
     assert page.live_run.config.optimizer.learning_rate == 0.5

@@ -24,7 +24,7 @@ def test_the_card_says_what_its_fix_changes_and_takes_it_over(open_page):
     page.press(f"apply {finding.code}")
     assert page.live_run.config.optimizer.learning_rate == rate
     assert page.query["optimizer.learning_rate"] == f"{rate:g}"
-    assert page.number_input(key="optimizer.learning_rate").value == rate
+    assert page.number("optimizer.learning_rate") == rate
     assert page.live_run.snapshot().status == "running"
     page.press("pause").live_run.step(2000)
     assert settled(page).session.seen.nonfinite is None
@@ -46,8 +46,12 @@ def test_fixes_are_tried_ranked_and_the_winner_mends_the_run(open_page):
 
 
 def test_fixes_tried_from_the_last_healthy_step_go_on_there(open_page):
-    page = exploded(open_page)
+    page = open_page(**{"data.source": "hills", "layers": "8-tanh_8-tanh_1-linear"})
+    page.live_run.step(1000)
+    settled(page).set("text_input", "optimizer.learning_rate", 3)
+    settled(page.press("play"))
     healthy = page.session.seen.healthy_step
+    assert healthy >= 900
     page.press("try from healthy")
     trials = tried(page).live_run.trials.trials
     assert f"step {healthy:,}, or step 0 where it must" in page.words

@@ -5,6 +5,8 @@ import threading
 import pytest
 
 from core.experiments.store import Store
+from core.export import EXPORTS
+from core.limits import ConfigError
 from core.presets import OPENING, PRESETS
 from core.training.client import LiveRun
 from pages.widgets import keeping, session, starting
@@ -80,7 +82,7 @@ def test_settings_that_the_store_has_yet_to_hear_of_are_shown(store, open_page, 
     monkeypatch.setattr(Store, "settings_of", lambda *_: (OPENING.to_dict(), None))
     monkeypatch.setattr(session, "is_open", lambda tab: is_open)
     monkeypatch.setattr(session, "this_tab", lambda: "another")
-    assert open_page(run=id).number_input(key="optimizer.learning_rate").value == 0.25
+    assert open_page(run=id).number("optimizer.learning_rate") == 0.25
 
 
 def test_who_looks_sees_what_the_driver_changes(store, open_page, monkeypatch):
@@ -90,7 +92,7 @@ def test_who_looks_sees_what_the_driver_changes(store, open_page, monkeypatch):
     monkeypatch.setattr(session, "this_tab", lambda: "another")
     second = open_page(run=id)
     first.session.edit("optimizer.learning_rate", 0.25)
-    assert second.run().number_input(key="optimizer.learning_rate").value == 0.25
+    assert second.run().number("optimizer.learning_rate") == 0.25
     first.session.upload("two classes.csv", CSV)
     assert first.session.problem is None
     second.run().press("drive here").press("step")
@@ -146,7 +148,7 @@ def test_the_speed_of_a_run_that_goes_on_is_shown(store, open_page):
 def test_the_address_names_the_run_while_it_is_the_same(store, open_page):
     page = open_page(**{"data.source": "circle"})
     id = trained(page)
-    page.run().set("number_input", "optimizer.learning_rate", 0.007)
+    page.run().set("text_input", "optimizer.learning_rate", 0.007)
     assert (page.test.query_params["run"], page.test.query_params["optimizer.learning_rate"]) == (id, "0.007")
     page.set("selectbox", "loss", "mse")  # that is another run
     assert "run" not in page.test.query_params and page.step == 0
@@ -155,14 +157,14 @@ def test_the_address_names_the_run_while_it_is_the_same(store, open_page):
 def test_the_address_of_a_run_that_went_on_otherwise_is_put_right(store, open_page):
     page = open_page(**{"data.source": "circle"})
     id = trained(page)
-    page.run().set("number_input", "optimizer.learning_rate", 0.007)
+    page.run().set("text_input", "optimizer.learning_rate", 0.007)
     page.press("step")
     page.session.close()
     again = open_page(**{"data.source": "circle", "run": id})  # the server was killed before the browser heard of the change
     assert again.query["optimizer.learning_rate"] == "0.007" and again.query["run"] == id
     plain = open_page(run=id)
     assert plain.query == {"run": id}
-    plain.set("number_input", "optimizer.learning_rate", 0.009)
+    plain.set("text_input", "optimizer.learning_rate", 0.009)
     assert plain.navigate({"run": id}).session.config.optimizer.learning_rate == 0.007  # what the run had when it was opened
 
 
@@ -226,6 +228,41 @@ def test_on_a_shared_server_a_link_shows_the_runs_of_others_and_no_more(store, o
     theirs.close()
 
 
+def test_who_looks_at_a_run_gets_pictures_and_not_its_owners_file(store, open_page, monkeypatch):
+    owner = open_page().set("segmented_control", "data.source", "file")
+    owner.upload("secret.csv", CSV)
+    id = trained(owner)
+    monkeypatch.setattr(session, "owner", lambda: "browser:mine")
+    page = open_page(run=id)
+    assert page.step == 300 and "somebody else" in page.words and page.session.config.data.source == "file"
+    token = page.session.config.data.path
+    downloads = {button.proto.label for button in page.test.get("download_button")}
+    assert downloads == {"Charts"} and "are its owner's" in page.words
+    assert all(page.session.act("export", name) is None for name in EXPORTS)
+    assert page.test.button(key="own run").disabled
+    with pytest.raises(ConfigError, match="owner"):
+        page.session.start()
+    with pytest.raises(ConfigError):
+        page.session.begin_anew(page.session.config)
+    page.session.refusal = "no room"  # then a change begins a run at once
+    page.session.edit("seed", 5)
+    assert "owner" in page.session.problem.message and page.session.run == id
+    page.session.refusal = None
+    other = open_page(**{"data.source": "file", "data.path": token})
+    assert "could not be opened" in other.words and other.session.config == OPENING
+    page.navigate({"data.source": "file", "data.path": token})
+    assert page.session.config.data.source != "file" or page.session.foreign
+    monkeypatch.setattr(session, "owner", lambda: None)
+    assert {button.proto.label for button in open_page(run=id).test.get("download_button")} > downloads
+
+
+def test_the_fate_of_a_file_is_told_as_it_is(open_page, monkeypatch):
+    page = open_page().set("segmented_control", "data.source", "file")
+    assert "can open and export these runs" in page.test.file_uploader(key="file").help
+    monkeypatch.setenv("DESCENT_SHARED", "1")
+    assert "never the file" in page.run().test.file_uploader(key="file").help
+
+
 def test_a_run_comes_back_with_its_file(store, open_page):
     first = open_page().set("segmented_control", "data.source", "file")
     first.upload("mine.csv", CSV)
@@ -234,7 +271,7 @@ def test_a_run_comes_back_with_its_file(store, open_page):
     first.close()
     again = open_page(run=id)
     assert again.step == 300 and again.session.config.data.source == "file"
-    again.set("number_input", "seed", 5)
+    again.set("text_input", "seed", 5)
     assert again.session.problem is None and again.step == 0
 
 

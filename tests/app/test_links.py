@@ -25,9 +25,9 @@ def test_a_link_restores_the_controls_and_the_run(open_page):
     assert page.live_run.config == config
     assert page.slider(key="data.noise").value == 0.25
     assert page.selectbox(key="layers.0.activation").value == "relu"
-    assert page.number_input(key="optimizer.beta1").value == 0.8
+    assert page.number("optimizer.beta1") == 0.8
     assert page.pills(key="data.features").value == ["x1", "sin(x2)"]
-    assert page.number_input(key="batch_size").value is None
+    assert page.number("batch_size") is None
 
 
 def test_values_beyond_the_sliders_come_by_link(open_page):
@@ -46,7 +46,7 @@ def test_sixteen_layers_come_by_link_though_the_page_adds_only_eight(open_page):
     page = open_page(**{"data.source": "circle", "layers": "_".join(["3-tanh"] * 15 + ["1-sigmoid"])})
     assert len(page.live_run.config.layers) == 16
     assert page.button(key="add layer").disabled
-    page.set("number_input", "layers.14.units", 4)
+    page.set("text_input", "layers.14.units", 4)
     assert page.live_run.config.layers[14].units == 4
 
 

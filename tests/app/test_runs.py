@@ -2,7 +2,9 @@
 
 import dataclasses
 import html
+import io
 import json
+import zipfile
 
 import pytest
 
@@ -41,6 +43,16 @@ def open_runs(store, open_page):
 def listed(page):
     """The list as the browser gets it."""
     return page.dataframe[0].value
+
+
+def with_texts(raw, **values):
+    """An exported run with these values in its run.json."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(packed, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, json.dumps(json.loads(content) | values) if name == "run.json" else content)
+    return packed.getvalue()
 
 
 def labels(page):
@@ -176,6 +188,96 @@ def test_a_run_comes_in_from_a_file(store, open_runs):
     page.run()
     assert "cannot be used" in page.error[0].value and "<b>" not in page.error[0].value and len(listed(page)) == 2
     assert not page.run().error
+
+
+FINDING = {"code": "x", "severity": "critical", "step": 1, "layer": 1, "title": "\ud800", "cause": "c"}
+REFUSED = {"name": {"name": "\ud800"}, "title": {"findings": [FINDING]}, "note": {"note": "\0"}, "figure": {"seconds": 10**400}}
+
+
+def test_a_run_that_is_refused_is_told_in_a_sentence_and_the_list_is_as_it_was(store, open_runs):
+    raw = archive.export(store.load(saved(store, trained(77))))
+    page = open_runs()
+    before = listed(page)
+    for number, (what, values) in enumerate(REFUSED.items()):
+        page.test.file_uploader(key=f"runs.file {number}").set_value(("one.descent", with_texts(raw, **values), "application/zip"))
+        page.run()
+        (error,) = page.error
+        assert error.value.startswith("one\\.descent cannot be used\\. File must be") and error.value.isprintable(), what
+        assert listed(page).drop(columns="updated").equals(before.drop(columns="updated"))
+        assert not page.run().error
+
+
+BAD = {
+    "a surrogate in a finding": ("findings", json.dumps([FINDING])),
+    "findings that are no JSON": ("findings", "{"),
+    "findings of another kind": ("findings", "[7]"),
+    "a configuration that is no JSON": ("config", "{"),
+    "a configuration of another kind": ("config", "[]"),
+    "a source that does not exist": ("config", json.dumps({"data": {"source": "nowhere"}})),
+    "a surrogate in a setting": ("config", json.dumps({"data": {"target": "\ud800"}})),
+    "a figure that is text": ("final", "low"),
+    "a metric that is none": ("metric", b"\x80"),
+    "an unknown status": ("status", "unheard of"),
+    "a spark of odd length": ("spark", b"123"),
+    "a step that is text": ("step", "many"),
+    "a time without end": ("updated", 1e300),
+    "a name of another type": ("name", b"\x80"),
+    "a name that is too long": ("name", "x" * 500),
+    "a note of another type": ("note", b"\x80"),
+    "a fork from nowhere": ("parent", "gone"),
+}
+
+
+@pytest.fixture
+def with_bad_rows(store):
+    """The ids of a good run and, by what is the matter with it, of each bad one."""
+    ids = {what: saved(store, trained(2)) for what in [*BAD, "a surrogate in its name"]}
+    with store._database.writing() as connection:
+        for what, (column, value) in BAD.items():
+            connection.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (value, ids[what]))
+        connection.execute("UPDATE runs SET name = CAST(x'61EDA080' AS TEXT) WHERE id = ?", (ids["a surrogate in its name"],))
+    return saved(store, trained(3)), ids
+
+
+def test_bad_rows_hide_no_others(store, open_runs, with_bad_rows):
+    _, bad = with_bad_rows
+    page = open_runs()
+    rows = listed(page).iloc[::-1].reset_index(drop=True)  # as they were made
+    assert not page.error and len(rows) == len(bad) + 1 and rows["name"].iloc[-1] == "Circle 3-1"
+    rows.index = [*bad, "good"]
+    for what in (
+        "findings that are no JSON",
+        "a configuration that is no JSON",
+        "a source that does not exist",
+        "a surrogate in a setting",
+    ):
+        assert rows.loc[what, "found"] == "cannot be read"
+    assert rows.loc["a configuration of another kind", "name"].startswith("Run ")
+    assert (rows.loc["a spark of odd length", ["name", "found"]] == ["Circle 3-1", "✓ nothing"]).all()
+    assert rows.loc["a surrogate in a finding", "found"] == "✕ \ufffd" and rows.loc["a surrogate in its name", "name"].startswith("a\ufffd")
+    assert rows.loc["an unknown status", "status"] == "cannot be read" and rows.loc["a figure that is text", "step"] == 2
+    for words, found in (("circle", len(bad) - 3), ("xxxx", 1), ("unheard of", 1)):
+        assert len(listed(page.set("text_input", "runs.filter", words))) == found and not page.error
+    assert "No run has" in page.set("toggle", "runs.starred", True).words
+
+
+def test_bad_rows_are_told_one_by_one_and_deleted(store, open_runs, with_bad_rows):
+    good, bad = with_bad_rows
+    page, told = open_runs(), set()
+    for what, id in bad.items():
+        page.test.session_state["runs.chosen"] = [id]
+        page.run()
+        assert "Delete" in labels(page) and len(page.error) <= 1
+        for error in page.error:
+            assert "cannot be used" in error.value and error.value.isprintable()
+            told.add(what)
+    assert bad.keys() - told == {"a spark of odd length", "a time without end", "a name that is too long", "a surrogate in its name"}
+    page = open_runs([good, *list(bad.values())[:5]])
+    assert len(page.error) == 5 and "Loss" not in page.words and "Delete 6" in labels(page)
+    page = open_runs([good, *bad.values()])
+    page.press("runs.star").press("runs.delete")
+    assert f"{len(bad) + 1} runs deleted" in page.words and not page.dataframe
+    assert len(listed(page.press("runs.undo"))) == len(bad) + 1
 
 
 def test_a_run_of_which_only_figures_are_left_is_shown(store, open_runs):

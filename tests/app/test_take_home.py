@@ -51,7 +51,7 @@ def test_a_broken_backprop_is_not_written_as_a_script(page):
 def test_what_a_script_leaves_out_is_said_once_there_is_something(page):
     page.press("step")
     assert "what was changed on the way" not in page.words
-    page.set("number_input", "optimizer.learning_rate", 0.1)
+    page.set("text_input", "optimizer.learning_rate", 0.1)
     assert "what was changed on the way" in page.words
 
 

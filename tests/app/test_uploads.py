@@ -31,7 +31,7 @@ def test_a_table_of_classes_is_used_at_once(page):
     config = page.live_run.config
     assert (config.data.task, config.layers[-1].units, config.layers[-1].activation) == ("classification", 1, "sigmoid")
     assert page.selectbox(key="data.target").value == "ripe"
-    assert page.number_input(key="data.samples").value == 40
+    assert page.number("data.samples") == 40
     assert page.press("step").step == 1
 
 
@@ -42,6 +42,14 @@ def test_the_target_column_can_be_another_one(page):
     page.set("multiselect", "data.target", ["a", "b"])
     config = page.live_run.config
     assert (config.data.target, config.layers[-1].units, config.loss) == (("a", "b"), 2, "mse")
+
+
+def test_a_file_taken_out_of_the_list_stays_in_use(page):
+    page.upload("fruit.csv", CSV)
+    page.test.file_uploader(key="file").set_value(None)
+    page.run()
+    assert not page.session.pending and page.session.config.data.source == "file" and "In use: fruit" in page.words.replace("\\", "")
+    assert page.press("step").step == 1
 
 
 def test_a_measure_is_taken_as_a_regression(page):
@@ -70,7 +78,10 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(page, name):
     page.upload(name, HOSTILE[name])
     assert ":red[" in page.words and "Traceback" not in page.words and "<script>" not in page.words
     assert page.live_run.config == OPENING
-    page.press("step")
+    assert page.button(key="play").disabled and page.button(key="step").disabled
+    assert "The run stays with: <b>Spiral</b>" in page.words
+    page.press("take back").press("step")
+    assert page.segmented_control(key="data.source").value == "spiral" and page.step == 1
 
 
 def test_the_real_path_is_never_shown(page):

@@ -74,6 +74,24 @@ def test_one_goes_on_from_the_last_healthy_step_with_another_learning_rate(broke
     expect(status(tab)).to_have_text("Running")
 
 
+def test_one_continues_at_the_step_that_was_chosen_and_that_is_now(broken):
+    tab = broken
+    for _ in range(2):
+        shown = status(tab).inner_text()
+        moment(tab).focus()
+        tab.keyboard.press("ArrowLeft")
+        expect(status(tab)).not_to_have_text(shown)
+        expect(status(tab)).to_contain_text("of 209")
+    chosen = step(settled(tab))
+    assert 0 < chosen < 209
+    button(tab, "Continue from here").click()
+    expect(status(tab)).to_have_text("Paused")
+    settled(tab).wait_for_timeout(1000)  # the browser would have moved the slider by itself within that time
+    assert step(tab) == chosen and status(tab).inner_text() == "Paused"
+    expect(moment(tab)).to_have_attribute("aria-valuetext", "now")
+    expect(button(tab, "Continue from here")).to_be_disabled()
+
+
 def test_trying_the_fixes_ends_in_a_table_and_the_winner_mends_the_run(broken):
     tab = broken
     expect_true(lambda: tab.evaluate(KEEP) > 1)

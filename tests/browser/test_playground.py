@@ -162,6 +162,24 @@ def test_a_learning_rate_changes_while_it_runs(open_tab):
     assert step(tab) >= 100
 
 
+def test_a_comma_is_a_point_and_what_is_no_number_is_refused_beside_its_field(open_tab):
+    tab = ready(open_tab())
+    field = tab.get_by_label("Any learning rate", exact=True)
+
+    def typed(text):
+        field.click()
+        tab.keyboard.press("Control+A")
+        tab.keyboard.type(text)
+        tab.keyboard.press("Enter")
+
+    typed("0,01")
+    expect(tab).to_have_url(re.compile(r"optimizer\.learning_rate=0\.01(&|$)"))
+    typed("1/10")
+    expect(tab.get_by_text("Learning rate must be a number such as 0.01 or 1e-3; was '1/10'")).to_be_visible()
+    expect(field).to_have_value("1/10")
+    expect(tab).to_have_url(re.compile(r"optimizer\.learning_rate=0\.01(&|$)"))
+
+
 def test_a_copied_address_restores_the_run(open_tab):
     tab = ready(open_tab(viewport={"width": 1280, "height": 1400}))  # scrolling to a list would close it
     tab.get_by_role("radio", name="Moons").click()
@@ -228,6 +246,8 @@ def test_a_hostile_upload_is_refused(open_tab, name):
     expect(tab.get_by_text("No file yet")).to_be_visible()
     tab.locator("input[type=file]").set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": HOSTILE[name]})
     expect(tab.get_by_text("Your file must")).to_be_visible()
+    expect(button(tab, "Step")).to_be_disabled()
+    button(tab, "Undo").click()
     button(tab, "Step").click()
     expect(reading(tab, "Step")).to_have_text("1")
 

@@ -126,6 +126,20 @@ def test_a_run_goes_out_as_a_file_and_comes_in_again(store, open_runs, tmp_path)
     assert set(store.table()["step"]) == {120}
 
 
+def test_a_row_that_cannot_be_read_is_ticked_told_and_deleted(store, open_runs):
+    good, bad = (saved(store, trained(steps)) for steps in (20, 10))
+    with store._database.writing() as connection:
+        broken = "config = '{', findings = NULL, status = x'80', step = 'many', final = 'low', name = CAST(x'EDA080' AS TEXT)"
+        connection.execute(f"UPDATE runs SET {broken} WHERE id = ?", (bad,))
+    tab = tick(open_runs(), 0)
+    expect(tab.get_by_text("cannot be used")).to_be_visible()
+    expect(tab.get_by_text("2 runs", exact=True)).to_be_visible()
+    tab.get_by_role("button", name="Delete").click()
+    expect(tab.get_by_text("1 run deleted.")).to_be_visible()
+    expect(tab.get_by_test_id("stException")).to_have_count(0)
+    assert store.table()["id"].tolist() == [good]
+
+
 def test_the_charts_go_out_as_a_page_that_needs_no_server(store, open_runs, tmp_path):
     for steps in (20, 120):
         saved(store, trained(steps))
