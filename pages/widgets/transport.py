@@ -102,5 +102,5 @@ def state(snapshot):
     if snapshot.nonfinite is not None:
         return "trouble", f"✕ Not a number at step {words.count(snapshot.nonfinite.step)}"
     if snapshot.status == "paused" and snapshot.step == 0:
-        return "ready", "Ready: press Play"
+        return "ready", "Waiting for the settings" if session().pending else "Ready: press Play"
     return snapshot.status, STATES[snapshot.status]
