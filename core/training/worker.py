@@ -157,6 +157,7 @@ class Worker:
         if patch:
             self._recorder.note("change", patch)
         self._past = self._picture = None
+        self._sound = 0, 0
         self._stand()
         return config
 

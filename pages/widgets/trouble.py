@@ -44,7 +44,7 @@ def not_applied():
     """Beside the buttons that wait: the controls show something that could not be applied, so what the run stays with."""
     if not session().pending:
         return
-    with st.container(key="not-applied", horizontal=True, wrap=False, vertical_alignment="center", gap="small", width="content"):
+    with st.container(key="not-applied", horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f"<p>Not applied. The run stays with: <b>{html.escape(words.settings(session().pending))}</b></p>", width="content")
         st.button("Undo", key="take back", on_click=_take_back, help="Sets the controls back to what the run uses.")
 

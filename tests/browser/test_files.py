@@ -74,3 +74,17 @@ def test_after_a_refused_file_the_page_says_what_the_run_stays_with(own_file, tm
     play(tab)
     expect_true(lambda: step(tab) > 100)
     assert "data.source" not in tab.url
+
+
+def test_what_was_not_applied_can_be_undone_on_a_phone(open_tab):
+    tab = ready(open_tab(viewport={"width": 390, "height": 844}))
+    tab.get_by_test_id("stExpandSidebarButton").click()
+    field = tab.get_by_label("Any learning rate", exact=True)
+    field.fill("1/10")
+    field.press("Enter")
+    expect(tab.get_by_text("must be a number such as 0.01 or 1e-3; was '1/10'")).to_be_visible()
+    tab.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click(force=True)
+    box = button(tab, "Undo").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    button(tab, "Undo").click()
+    expect(button(tab, "Play")).to_be_enabled()
