@@ -1,5 +1,5 @@
 """Descent: train small networks in the browser and see what goes wrong. This is the frame; the pages are in pages/."""
 
-from pages.widgets.frame import frame
+from pages.frame import frame
 
 frame().run()

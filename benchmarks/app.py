@@ -67,7 +67,7 @@ class Server:
         return [
             pid
             for pid, parent, state in _processes()
-            if parent == self._process.pid and state != "Z" and "core.training.worker" in _command(pid)
+            if parent == self._process.pid and state != "Z" and "core.live.worker" in _command(pid)
         ]
 
     def memory(self):

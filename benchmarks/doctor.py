@@ -17,7 +17,7 @@ import time
 import numpy as np
 
 from benchmarks.backprop import Program
-from core.diagnosis.doctor import check
+from core.doctor import check
 
 BUGS = [
     *("missing_mean", "missing_mean/weights", "bias_not_averaged", "double_mean", "sign_flip", "sign_flip/delta"),

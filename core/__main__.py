@@ -146,9 +146,9 @@ def cases(arguments):
 
 def check(arguments):
     """Print the doctor's answer; the exit status."""
+    from core import doctor
     from core.config import ConfigError
     from core.data.files import read_bytes
-    from core.diagnosis import doctor
 
     try:
         answer = doctor.check(read_bytes(arguments.file, "file"))

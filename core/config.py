@@ -234,7 +234,7 @@ def _faults(values, path):
 
 def _catalogue():
     """The catalogue of faults, loaded when a configuration has some: it is part of diagnosis, which reads configurations."""
-    from core.diagnosis import faults
+    from core import faults
 
     return faults
 

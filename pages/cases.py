@@ -1,6 +1,6 @@
 """The cases: programs that people posted because they did not work, run as they were beside what mends them."""
 
-from pages.widgets.frame import guard
+from pages.frame import guard
 
 guard()
 
@@ -11,21 +11,22 @@ import streamlit as st  # noqa: E402
 
 from core.cases import CASES  # noqa: E402
 from core.link import to_query  # noqa: E402
+from pages import wording  # noqa: E402
+from pages.case_view import walkthrough  # noqa: E402
 from pages.charts.cases import pair_panels  # noqa: E402
-from pages.widgets import closely, words  # noqa: E402
-from pages.widgets.controls import show  # noqa: E402
-from pages.widgets.frame import head  # noqa: E402
-from pages.widgets.live import live_figures, theme  # noqa: E402
-from pages.widgets.pair import pair  # noqa: E402
-from pages.widgets.requests import navigated, uninterrupted  # noqa: E402
+from pages.frame import head  # noqa: E402
+from pages.shell.controls import show  # noqa: E402
+from pages.shell.live_figures import live_figures, theme  # noqa: E402
+from pages.shell.pair import pair  # noqa: E402
+from pages.shell.requests import navigated, uninterrupted  # noqa: E402
 
 TICK = 0.15  # seconds from one look at playing runs to the next
 MARKS = {"critical": "✕", "warning": "!", "info": "i"}
 MOST = 3  # findings shown of a run, the root first: the charts below must not jump
 SIDES = ("left", "right")
 VIEWS = {
-    "equations": ("Four equations, in numbers", lambda: closely.equation_controls(pair().sides[0].variant), closely.equations),
-    "tour": ("The seven steps, in numbers", closely.tour_controls, closely.tour),
+    "equations": ("Four equations, in numbers", lambda: walkthrough.equation_controls(pair().sides[0].variant), walkthrough.equations),
+    "tour": ("The seven steps, in numbers", walkthrough.tour_controls, walkthrough.tour),
 }
 
 
@@ -33,7 +34,7 @@ def chosen():
     """The case of the address, or the first; the address follows the choice."""
     asked = st.query_params.get("case", next(iter(CASES)))
     if asked not in CASES:
-        st.warning(f"There is no case {words.literal(asked[:60])}; you see the first.", icon=":material/error:")
+        st.warning(f"There is no case {wording.literal(asked[:60])}; you see the first.", icon=":material/error:")
         asked = next(iter(CASES))
     st.pills(
         "Case", CASES, **_followed(asked), required=True, format_func=lambda name: CASES[name].title, label_visibility="collapsed",
@@ -94,7 +95,7 @@ def variants(case):
                 f"On the {side}", names, **shown, format_func=lambda name: case.variant(name).title, help="One way to run this program."
             )
             entry = case.variant(name)
-            st.caption(f"{entry.about} ({words.count(entry.steps)} steps)")
+            st.caption(f"{entry.about} ({wording.count(entry.steps)} steps)")
             st.page_link(
                 "pages/playground.py", label="Open in the playground", icon=":material/open_in_new:", query_params=to_query(entry.config)
             )
@@ -121,7 +122,7 @@ def runs(case):
 
 def restless(case):
     """Whether anything on the page will change by itself."""
-    return pair().restless or (case.show == "pictures" and not closely.measured(pair().sides))
+    return pair().restless or (case.show == "pictures" and not walkthrough.measured(pair().sides))
 
 
 def draw(case, was_restless, left, right, charts, closer):
@@ -144,7 +145,7 @@ def draw(case, was_restless, left, right, charts, closer):
         if begun and case.show in VIEWS:
             VIEWS[case.show][2](sides[0])
         elif begun and case.show == "pictures":
-            closely.pictures(sides)
+            walkthrough.pictures(sides)
         else:
             st.empty()
 
@@ -158,8 +159,8 @@ def state(side):
         st.html('<div class="found"><div class="quiet">Getting ready ...</div></div>')
         return
     one = side.snapshot
-    metric = f"{words.phrase(one.metric)} {words.number(one.train_metric, 3)}"
-    figures = f"Step {words.count(one.step)} · loss {words.number(one.train_loss)} · {metric}"
+    metric = f"{wording.phrase(one.metric)} {wording.number(one.train_metric, 3)}"
+    figures = f"Step {wording.count(one.step)} · loss {wording.number(one.train_loss)} · {metric}"
     entries = "".join(
         f'<div class="{finding.severity}"><span class="mark">{MARKS[finding.severity]}</span> {html.escape(finding.title)}</div>'
         for finding in one.findings[:MOST]

@@ -1,6 +1,6 @@
 """The doctor: upload what backprop code of your own has at one step, and see whether its gradients are right, and if not, why."""
 
-from pages.widgets.frame import guard
+from pages.frame import guard
 
 guard()
 
@@ -9,15 +9,15 @@ import html  # noqa: E402
 import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
-from core.diagnosis.doctor.consult import SECONDS, consult  # noqa: E402
-from core.diagnosis.doctor.examples import EXAMPLES, example  # noqa: E402
+from core.doctor.consult import SECONDS, consult  # noqa: E402
+from core.doctor.examples import EXAMPLES, example  # noqa: E402
 from core.limits import LIMITS, ConfigError  # noqa: E402
 from core.nn.activations import ACTIVATIONS  # noqa: E402
 from core.nn.losses import LOSSES  # noqa: E402
+from pages import wording  # noqa: E402
 from pages.charts.doctor import doctor_panels  # noqa: E402
-from pages.widgets import words  # noqa: E402
-from pages.widgets.frame import head  # noqa: E402
-from pages.widgets.live import live_figures, theme  # noqa: E402
+from pages.frame import head  # noqa: E402
+from pages.shell.live_figures import live_figures, theme  # noqa: E402
 
 FILE, ANSWER = "doctor file", "doctor answer"  # (name, bytes), and what was said of them: an Answer or a ConfigError
 VERDICTS = {
@@ -127,6 +127,6 @@ if FILE in st.session_state:
     file_name, content = st.session_state[FILE]
     result = answered(content)
     if isinstance(result, ConfigError):
-        st.error(f"{words.literal(file_name)} cannot be used. {words.literal(words.complaint(result))}.", icon=":material/error:")
+        st.error(f"{wording.literal(file_name)} cannot be used. {wording.literal(wording.complaint(result))}.", icon=":material/error:")
     else:
         told(file_name, result)

@@ -1,11 +1,11 @@
 """The playground: choose data, a network and how to train it; press Play; see what it learns, or what goes wrong."""
 
-from pages.widgets.frame import guard
+from pages.frame import guard
 
 guard()
 
-from pages.widgets.live import live_figures  # noqa: E402
-from pages.widgets.session import session  # noqa: E402
+from pages.shell.live_figures import live_figures  # noqa: E402
+from pages.training.session import session  # noqa: E402
 
 session()  # its training process starts meanwhile, too
 
@@ -13,18 +13,18 @@ import streamlit as st  # noqa: E402
 
 from core.link import RUN  # noqa: E402
 from pages.charts import panels  # noqa: E402
-from pages.widgets.echoes import answered  # noqa: E402
-from pages.widgets.findings import findings  # noqa: E402
-from pages.widgets.fixes import fixes  # noqa: E402
-from pages.widgets.pace import pace  # noqa: E402
-from pages.widgets.requests import draw_next, uninterrupted  # noqa: E402
-from pages.widgets.sidebar import sidebar  # noqa: E402
-from pages.widgets.thumbnails import thumbnails  # noqa: E402
-from pages.widgets.timebar import timebar  # noqa: E402
-from pages.widgets.transport import buttons, status  # noqa: E402
-from pages.widgets.trouble import no_room, not_kept, notice, worker_died  # noqa: E402
-from pages.widgets.unit import unit_editor  # noqa: E402
-from pages.widgets.view import view_options  # noqa: E402
+from pages.shell.echoes import answered  # noqa: E402
+from pages.shell.pace import pace  # noqa: E402
+from pages.shell.requests import draw_next, uninterrupted  # noqa: E402
+from pages.training.findings import findings  # noqa: E402
+from pages.training.fixes import fixes  # noqa: E402
+from pages.training.notices import no_room, not_kept, notice, worker_died  # noqa: E402
+from pages.training.sidebar import sidebar  # noqa: E402
+from pages.training.thumbnails import thumbnails  # noqa: E402
+from pages.training.timebar import timebar  # noqa: E402
+from pages.training.transport import buttons, status  # noqa: E402
+from pages.training.unit_editor import unit_editor  # noqa: E402
+from pages.training.view_menu import view_options  # noqa: E402
 
 WAIT = 0.3  # seconds from one look to the next at a run that stands, and that something is being worked out for
 

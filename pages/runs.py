@@ -1,6 +1,6 @@
 """The runs that were kept: look back, compare, name, hand on."""
 
-from pages.widgets.frame import guard
+from pages.frame import guard
 
 guard()
 
@@ -8,13 +8,13 @@ from contextlib import suppress  # noqa: E402
 
 import streamlit as st  # noqa: E402
 
-from core.experiments.store import StoreError  # noqa: E402
-from pages.widgets import words  # noqa: E402
-from pages.widgets.frame import head  # noqa: E402
-from pages.widgets.keeping import owner, store  # noqa: E402
-from pages.widgets.runs_actions import actions, bring_in, messages  # noqa: E402
-from pages.widgets.runs_comparison import comparison  # noqa: E402
-from pages.widgets.runs_list import chosen, filtered, filters, runs_list  # noqa: E402
+from core.store.store import StoreError  # noqa: E402
+from pages import wording  # noqa: E402
+from pages.frame import head  # noqa: E402
+from pages.run_list.actions import actions, bring_in, messages  # noqa: E402
+from pages.run_list.comparison import comparison  # noqa: E402
+from pages.run_list.table import chosen, filtered, filters, runs_list  # noqa: E402
+from pages.shell.identity import owner, store  # noqa: E402
 
 
 def clear_away():
@@ -30,7 +30,7 @@ def kept():
     try:
         return store().table(owner()).sort_values("number", ascending=False)
     except StoreError as error:
-        st.error(words.literal(str(error)), icon=":material/error:")
+        st.error(wording.literal(str(error)), icon=":material/error:")
         return None
 
 

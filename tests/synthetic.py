@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from core.training.snapshot import (
+from core.snapshot.snapshot import (
     Confusion,
     Curves,
     FrameCurves,

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from core.data.dataset import encoded_targets
-from core.diagnosis.attainable import attainable
 from core.diagnosis.baseline import baseline
+from core.diagnosis.reference_models import attainable
 from core.nn.losses import LOSSES
 from core.nn.network import with_ones
 

@@ -21,10 +21,10 @@ from core.nn.curvature import Curvature, largest_eigenvalue
 from core.nn.network import with_ones
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
-from core.training.pace import CALL, FORWARD, MULTIPLY_ADD, PARAMETER, activation_cost
+from core.training.cost_model import CALL, FORWARD, MULTIPLY_ADD, PARAMETER, activation_cost
 from core.training.rehearsal import Rehearsal
 
-# Microseconds that a forecast may take, by the estimates of core/training/pace.py: before the run, and while it lives (once a second)
+# Microseconds that a forecast may take, by the estimates of core/training/cost_model.py: before the run, and while it lives (once a second)
 BEFORE, LIVE = 600_000, 40_000
 
 # Hessian-vector products: at least, usually and at most, within so much memory for Lanczos' basis, until the residual is so small

@@ -168,7 +168,7 @@ def _without_planted(evidence, what):
     """The patch that takes out planted faults of the set-up, if some concern the "inputs" or the "parameters"."""
     if not evidence.config.faults:
         return None
-    from core.diagnosis.faults import FAULTS  # loaded for runs that have some
+    from core.faults import FAULTS  # loaded for runs that have some
 
     left = [entry for entry in evidence.config.faults if FAULTS[entry.partition(":")[0]].edits != what]
     return {"faults": left} if len(left) < len(evidence.config.faults) else None

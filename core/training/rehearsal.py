@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.nn.updater import Updater
-from core.training.pace import activation_cost, step_cost
+from core.training.cost_model import activation_cost, step_cost
 from core.training.trainer import programs_for
 
 

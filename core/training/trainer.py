@@ -23,11 +23,11 @@ from core.nn.network import Network
 from core.nn.program import Program, Workspace
 from core.nn.updater import Updater
 from core.training.batches import TAPES, Batches
+from core.training.cost_model import evaluation_schedule, observation_interval, step_cost
 from core.training.evaluation import LOOKED_AT, Evaluation
 from core.training.live_changes import needs_new_run
-from core.training.pace import evaluation_schedule, observation_interval, step_cost
-from core.training.probe import Probe, norm
 from core.training.telemetry import LAYER_METRICS, Event, NonFinite, Telemetry
+from core.training.unit_samples import Probe, norm
 
 
 class Trainer:
@@ -410,6 +410,6 @@ def programs_for(network, updater, config, size, keeping):
 
 def _faults():
     """The catalogue of faults, loaded for runs that have some: it is part of diagnosis, which looks at trainers."""
-    from core.diagnosis import faults
+    from core import faults
 
     return faults

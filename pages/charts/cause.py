@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.diagnosis.crossing import OUT_OF_RANGE
+from core.diagnosis.onset import OUT_OF_RANGE
 from pages.charts.curves import last_step, moment_line
 from pages.charts.style import (
     LOG_LOWEST,

@@ -13,7 +13,7 @@ import numpy as np
 
 from pages.charts.images import enlarged, png
 from pages.charts.style import bare_axis, figure, number, packed, plain, signed_color
-from pages.widgets.words import feature
+from pages.wording import feature
 
 HEIGHT = 372
 TOP, BOTTOM = 30, 24  # pixels for the column's name, and for what is not shown

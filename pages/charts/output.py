@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.training.snapshot import Confusion, Pictures, Plane, Predictions
+from core.snapshot.snapshot import Confusion, Pictures, Plane, Predictions
 from pages.charts.images import png, points_png
 from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color, mixed, note, number, packed, plain, signed_color
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from pages.charts.histograms import steps_outline
 from pages.charts.style import axis, colorscale, figure, layer_color, note, number, packed, plain, round_up, signed_color
-from pages.widgets.words import feature
+from pages.wording import feature
 
 HEIGHT = 250
 BARS = 12  # incoming weights shown as bars, the largest

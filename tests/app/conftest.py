@@ -33,7 +33,7 @@ class Page:
         self.test.query_params.clear()
         for name, value in query.items():
             self.test.query_params[name] = value
-        with patch("pages.widgets.requests.went_back", return_value=True):
+        with patch("pages.shell.requests.went_back", return_value=True):
             return self.run()
 
     def press(self, key):

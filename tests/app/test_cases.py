@@ -14,7 +14,7 @@ PATIENCE = 60
 
 @pytest.fixture(autouse=True)
 def _few_stops(monkeypatch):
-    monkeypatch.setattr("pages.widgets.pair.SHARES", 6)
+    monkeypatch.setattr("pages.shell.pair.SHARES", 6)
 
 
 class Cases:

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from core.diagnosis.doctor.examples import EXAMPLES, example
+from core.doctor.examples import EXAMPLES, example
 from tests.app.files import HOSTILE
 
 

@@ -5,8 +5,8 @@ import gc
 import os
 import signal
 
-from core.training import checkpoint
-from pages.widgets import starting
+from core.live import checkpoint
+from pages.training import launch
 from tests.app.conftest import Page
 from tests.core.live_runs import until
 
@@ -58,7 +58,7 @@ def test_one_run_too_many_is_told_so_and_may_try_again(open_page, monkeypatch):
 
 def test_a_run_whose_tab_is_gone_makes_room_unless_it_plays(open_page, monkeypatch):
     monkeypatch.setenv("DESCENT_MAX_RUNS", "1")
-    monkeypatch.setattr(starting, "is_open", lambda tab: False)
+    monkeypatch.setattr(launch, "is_open", lambda tab: False)
     first = open_page().press("play")
     assert "which is its limit" in open_page().warning[0].value.replace("\\", "")
     first.press("pause")

@@ -3,7 +3,7 @@
 import pytest
 
 from core.config import RunConfig
-from core.diagnosis.faults import FAULTS
+from core.faults import FAULTS
 from core.link import from_query
 
 SQUARE = {"data.source": "circle", "layers": "4-tanh_4-tanh_1-sigmoid"}

@@ -4,12 +4,13 @@ import threading
 
 import pytest
 
-from core.experiments.store import Store
 from core.export import EXPORTS
 from core.limits import ConfigError
+from core.live.client import LiveRun
 from core.presets import OPENING, PRESETS
-from core.training.client import LiveRun
-from pages.widgets import keeping, session, starting
+from core.store.store import Store
+from pages.shell import identity
+from pages.training import launch, session
 from tests.core.live_runs import until
 
 CSV = b"a,b,c\n" + b"".join(b"%d,%d,%d\n" % (i % 7, i % 5, i % 2) for i in range(60))
@@ -20,16 +21,16 @@ FOREIGN = "browser:somebody else's"
 def store(monkeypatch, tmp_path):
     """A store of the test's own."""
     monkeypatch.setenv("DESCENT_DATA_FOLDER", str(tmp_path))
-    keeping.store.clear()
-    yield keeping.store()
-    keeping.store.clear()
+    identity.store.clear()
+    yield identity.store()
+    identity.store.clear()
 
 
 def trained(page, steps=300):
     """The id of the page's run after so many updates, once it is kept."""
     page.live_run.step(steps)
     id = until(lambda: page.live_run.snapshot().run)
-    until(lambda: keeping.store().load(id).step == steps)
+    until(lambda: identity.store().load(id).step == steps)
     return id
 
 
@@ -173,8 +174,8 @@ def test_a_run_that_another_server_trains_is_looked_at_or_waited_for(store, open
     theirs = LiveRun(OPENING, kept=True)
     theirs.step(50)
     id = until(lambda: theirs.snapshot().run)
-    monkeypatch.setattr(starting, "living", lambda id: None)
-    monkeypatch.setattr(starting, "ENDING", patience)
+    monkeypatch.setattr(launch, "living", lambda id: None)
+    monkeypatch.setattr(launch, "ENDING", patience)
     ending = threading.Timer(1.0, theirs.close)
     ending.start()
     page = open_page(run=id)
@@ -187,8 +188,8 @@ def test_a_run_that_somebody_else_was_quicker_to_take_is_looked_at(store, open_p
     theirs.step(50)
     id = until(lambda: theirs.snapshot().run)
     until(lambda: store.load(id).step == 50)
-    monkeypatch.setattr(starting, "living", lambda id: None)
-    monkeypatch.setattr(starting, "_free", lambda id: True)  # as it was a moment ago
+    monkeypatch.setattr(launch, "living", lambda id: None)
+    monkeypatch.setattr(launch, "_free", lambda id: True)  # as it was a moment ago
     page = open_page(run=id)
     assert page.session.foreign and page.step == 50 and "only looked at" not in page.words
     theirs.close()
@@ -278,9 +279,9 @@ def test_a_run_comes_back_with_its_file(store, open_page):
 def test_what_cannot_be_kept_is_told_and_trains_on(open_page, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DESCENT_DATA_FOLDER", str(tmp_path / "file" / "folder"))
-    keeping.store.clear()
+    identity.store.clear()
     page = open_page()
     page.live_run.step(10)
     until(lambda: page.live_run.snapshot().keeping)
     assert page.run().step == 10 and "kept" in " ".join(warning.value for warning in page.warning)
-    keeping.store.clear()
+    identity.store.clear()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pages.widgets import pace as module
-from pages.widgets.pace import LONGEST, MEMORY, SHARE, SHORTEST, Pace
+from pages.shell import pace as module
+from pages.shell.pace import LONGEST, MEMORY, SHARE, SHORTEST, Pace
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.presets import OPENING, PRESETS
-from pages.widgets import echoes
+from pages.shell import echoes
 from tests.core.live_runs import until
 
 WITHOUT_FILE = [name for name in SOURCES if name != "file"]

@@ -10,11 +10,11 @@ import pytest
 
 from core.config import RunConfig
 from core.diagnosis import diagnose
-from core.experiments import archive
-from core.experiments.record import record_of
-from core.experiments.store import NoSuchRun, Store, StoreError
+from core.store import archive
+from core.store.record import record_of
+from core.store.store import NoSuchRun, Store, StoreError
 from core.training.trainer import Trainer
-from pages.widgets import keeping
+from pages.shell import identity
 from tests.core.stored_runs import SMALL, saved, trained
 
 HOSTILE_NAME = "<img src=x onerror=alert(1)> $x^2$ [a](javascript:b)"
@@ -23,9 +23,9 @@ HOSTILE_NAME = "<img src=x onerror=alert(1)> $x^2$ [a](javascript:b)"
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("DESCENT_DATA_FOLDER", str(tmp_path / "data"))
-    keeping.store.clear()
+    identity.store.clear()
     yield Store(tmp_path / "data")
-    keeping.store.clear()
+    identity.store.clear()
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def test_on_a_shared_server_each_sees_their_own(store, open_runs, monkeypatch):
     saved(store, trained(1), owner="browser:somebody")
     nobodys = saved(store, trained(2))
     assert listed(open_runs())["step"].tolist() == [2]
-    monkeypatch.setattr(keeping, "owner", lambda: "browser:me")
+    monkeypatch.setattr(identity, "owner", lambda: "browser:me")
     page = open_runs([nobodys])
     assert "No runs yet" in page.words and not page.dataframe
 
@@ -302,11 +302,11 @@ def test_a_store_in_trouble_is_told(tmp_path, monkeypatch, open_page):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "runs.db").write_bytes(b"something else")
     monkeypatch.setenv("DESCENT_DATA_FOLDER", str(tmp_path / "data"))
-    keeping.store.clear()
+    identity.store.clear()
     page = open_page()
     page.test.switch_page("pages/runs.py")
     page.run()
-    keeping.store.clear()
+    identity.store.clear()
     assert "damaged" in page.warning[0].value and "No runs yet" in page.words
 
 

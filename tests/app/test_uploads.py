@@ -11,8 +11,8 @@ import pytest
 
 from core.limits import LIMITS, ConfigError
 from core.presets import OPENING
-from pages.widgets import uploads
-from pages.widgets.uploads import Uploads
+from pages.training import uploads
+from pages.training.uploads import Uploads
 from tests.app.files import CSV, HOSTILE, NUMBERS, npz
 
 

@@ -26,7 +26,7 @@ PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 SCRIPT = """
 import streamlit as st
 from pages.charts import ViewOptions, panels
-from pages.widgets.live import live_figures, theme
+from pages.shell.live_figures import live_figures, theme
 from tests.synthetic import snapshot
 
 st.set_page_config(layout="wide")
@@ -332,7 +332,7 @@ async ([early, late]) => {
 def canvas(browser):
     page = browser.new_page()
     page.add_script_tag(path=str(PLOTLY))
-    page.add_script_tag(path=str(ROOT / "pages" / "widgets" / "repaint.js"))
+    page.add_script_tag(path=str(ROOT / "pages" / "shell" / "repaint.js"))
     yield page
     page.close()
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from core.diagnosis.doctor.examples import example
+from core.doctor.examples import example
 from tests.browser.test_playground import expect_true, settled
 
 

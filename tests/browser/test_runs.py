@@ -6,9 +6,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from core.experiments import archive
-from core.experiments.record import record_of
-from core.experiments.store import Store
+from core.store import archive
+from core.store.record import record_of
+from core.store.store import Store
 from tests.browser.test_pages import drawn
 from tests.browser.test_playground import expect_true, settled
 from tests.core.stored_runs import saved, trained

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from core.config import RunConfig
+from core.live import checkpoint
+from core.live.client import LiveRun, WorkerDied
 from core.settings import Settings
-from core.training import checkpoint
-from core.training.client import LiveRun, WorkerDied
 from core.training.trainer import Trainer
 
 PATIENCE = 30.0  # seconds after which something that must happen counts as not happening
@@ -50,7 +50,7 @@ def children(parent="self"):
     """Process numbers of a process' workers, zombies too: these have lost their command line. Other tests' servers do not count."""
     pids = {int(pid) for listed in Path(f"/proc/{parent}/task").glob("*/children") for pid in listed.read_text().split()}
     commands = {pid: _command(pid) for pid in pids}
-    return {pid for pid, command in commands.items() if command == "" or "core.training" in (command or "")}
+    return {pid for pid, command in commands.items() if command == "" or "core.live" in (command or "")}
 
 
 def _command(pid):

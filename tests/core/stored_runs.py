@@ -3,8 +3,8 @@
 import numpy as np
 
 from core.config import RunConfig
-from core.experiments.record import Moment, record_of
-from core.experiments.store import Store
+from core.store.record import Moment, record_of
+from core.store.store import Store
 from core.training.recorder import FlightRecorder
 from core.training.trainer import Trainer
 

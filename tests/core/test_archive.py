@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from core.config import RunConfig
 from core.diagnosis.finding import Finding
-from core.experiments import archive
-from core.experiments.store import Store
 from core.limits import ConfigError, legible, listed, plain_text, shown
+from core.store import archive
+from core.store.store import Store
 from tests.core.stored_runs import recorded, restored, same_arrays, saved, trained
 
 

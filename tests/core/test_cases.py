@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from core.cases import CASES, closely, upscaling, variant
+from core.cases import CASES, upscaling, variant, walkthrough
 from core.config import ConfigError
 from core.data import load
 from core.link import from_query, to_query
@@ -157,7 +157,7 @@ def test_mended_exclusive_or_leaves_its_plateau_sooner():
 class TestClosely:
     def test_four_equations_are_those_of_the_paper(self):
         config = CASES["four_equations"].variant("mended").config
-        trainer = closely.Follower(config).at(30)
+        trainer = walkthrough.Follower(config).at(30)
         weights, x = trainer.parameters(), trainer.dataset.train.inputs[4]
         y = trainer.dataset.train.targets[4]
         a1 = 1 / (1 + np.exp(-(x @ weights["W1"] + weights["b1"])))
@@ -170,20 +170,22 @@ class TestClosely:
             1: [back, a1 * (1 - a1), delta1, delta1, np.outer(delta1, x)],
         }
         for layer, arrays in wanted.items():
-            for term, array in zip(closely.four_equations(trainer, layer, 4), arrays, strict=True):
+            for term, array in zip(walkthrough.four_equations(trainer, layer, 4), arrays, strict=True):
                 np.testing.assert_allclose(np.ravel(term.numbers), np.ravel(array), rtol=1e-9, err_msg=term.equation)
 
     def test_a_follower_is_where_the_run_is_forwards_and_back(self):
         config = CASES["four_equations"].variants[0].config
-        follower = closely.Follower(config)
+        follower = walkthrough.Follower(config)
         for step in (7, 20, 3):
             np.testing.assert_array_equal(follower.at(step).network.vector, Trainer(config).advance(step).network.vector)
 
     def test_every_step_of_the_tour_shows_the_run_as_it_stands(self):
-        trainer = closely.Follower(CASES["flower_boundary"].variants[0].config)
+        trainer = walkthrough.Follower(CASES["flower_boundary"].variants[0].config)
         first = trainer.trainer.parameters()
         run = trainer.at(500)
-        shown = {step: {term.symbol: term.numbers for term in closely.tour(run, first, step)} for step in range(1, len(closely.TOUR) + 1)}
+        shown = {
+            step: {term.symbol: term.numbers for term in walkthrough.tour(run, first, step)} for step in range(1, len(walkthrough.TOUR) + 1)
+        }
         assert len(shown) == 7
         np.testing.assert_array_equal(shown[1]["X"].T, run.dataset.train.inputs)
         assert [array.shape for array in shown[2].values()] == [(4, 2), (4, 1), (1, 4), (1, 1)]

@@ -5,10 +5,10 @@ import pytest
 
 from core.config import RunConfig
 from core.diagnosis import diagnose
-from core.diagnosis.attainable import attainable
 from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ORDER, ranked
+from core.diagnosis.reference_models import attainable
 from core.report import report, status
 from core.training.trainer import Trainer
 
@@ -187,7 +187,7 @@ def test_others_reach_what_there_is_to_reach():
 def test_a_linear_model_leaves_one_out_as_fitting_without_it_does():
     from sklearn.linear_model import Ridge
 
-    from core.diagnosis.attainable import RIDGE, _ridge
+    from core.diagnosis.reference_models import RIDGE, _ridge
 
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((30, 4))

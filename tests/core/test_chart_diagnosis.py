@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.diagnosis.forecast import Forecast
-from core.training.snapshot import GaugeHistory, Influence
+from core.snapshot.snapshot import GaugeHistory, Influence
 from pages.charts import ViewOptions, panels
 from pages.charts.output import influence_text
 from pages.charts.style import THEMES

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from core.training.snapshot import Histogram
+from core.snapshot.snapshot import Histogram
 from pages.charts import ViewOptions, panels
 from pages.charts.style import THEMES
 from tests.figures import decoded_png, unpacked

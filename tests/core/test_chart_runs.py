@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from core.experiments.comparison import AXES, learned, positions
-from core.experiments.store import Store
+from core.store.comparison import AXES, learned, positions
+from core.store.store import Store
 from pages.charts.runs import COLORS, MOST, Line, parallel, run_panels
 from pages.charts.style import THEMES
 from tests.core.stored_runs import saved, trained

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import RunConfig
-from core.training.snapshot import Histogram
-from core.training.snapshot_maker import SnapshotMaker
+from core.snapshot.maker import SnapshotMaker
+from core.snapshot.snapshot import Histogram
 from core.training.telemetry import Event, NonFinite
 from core.training.trainer import Trainer
 from pages.charts import ViewOptions, panels

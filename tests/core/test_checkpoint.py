@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.live import checkpoint
 from core.settings import Settings
-from core.training import checkpoint
 
 
 def test_checkpoint_files_are_private_and_old_ones_go(tmp_path):

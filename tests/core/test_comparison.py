@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from core.config import RunConfig
-from core.experiments import comparison
-from core.experiments.comparison import history_csv, learned, parting, positions, start_alike, varying
-from core.experiments.store import Store
-from core.training.snapshot_maker import SnapshotMaker
+from core.snapshot.maker import SnapshotMaker
+from core.store import comparison
+from core.store.comparison import history_csv, learned, parting, positions, start_alike, varying
+from core.store.store import Store
 from core.training.trainer import Trainer
 from tests.core.stored_runs import SMALL, saved, trained
 

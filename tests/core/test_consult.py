@@ -3,9 +3,9 @@
 import pytest
 
 from core.config import ConfigError
-from core.diagnosis.doctor import check
-from core.diagnosis.doctor.consult import consult
-from core.diagnosis.doctor.examples import EXAMPLES, example
+from core.doctor import check
+from core.doctor.consult import consult
+from core.doctor.examples import EXAMPLES, example
 
 
 @pytest.mark.parametrize("faults", EXAMPLES.values(), ids=EXAMPLES)

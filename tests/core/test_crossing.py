@@ -7,8 +7,8 @@ import pytest
 
 from core.config import RunConfig
 from core.diagnosis import diagnose
-from core.diagnosis.crossing import first_crossing
 from core.diagnosis.finding import Finding
+from core.diagnosis.onset import first_crossing
 from core.training.telemetry import LAYER_METRICS, NonFinite, Telemetry
 from core.training.trainer import Trainer
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.backprop import HIDDEN, OUTPUTS, Program
-from core.diagnosis import doctor
-from core.diagnosis.doctor.answers import Answer, Mistake, agreed
-from core.diagnosis.faults import FAULTS
+from core import doctor
+from core.doctor.answers import Answer, Mistake, agreed
+from core.faults import FAULTS
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 

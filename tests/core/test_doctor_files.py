@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmarks.backprop import Program
 from core.__main__ import main
-from core.diagnosis.doctor import check
+from core.doctor import check
 from core.limits import LIMITS, ConfigError
 
 PROGRAM = Program(0, sizes=[3, 4, 2], loss="mse", output="linear", hidden="tanh", m=6, dtype=np.float64, summed=False)

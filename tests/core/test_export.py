@@ -11,8 +11,8 @@ import pytest
 
 from core.__main__ import INVALID, main
 from core.config import RunConfig
-from core.diagnosis.faults import FAULTS
 from core.export import EXPORTS, exported, pieces
+from core.faults import FAULTS
 from core.limits import ConfigError
 from core.training.trainer import Trainer
 from tests.core.exports import CASES, FLOAT32

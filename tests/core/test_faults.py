@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.config import ConfigError, RunConfig
-from core.diagnosis.faults import FAULTS, KINDS, placed
+from core.faults import FAULTS, KINDS, placed
 from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Formulas, Plan, Values, parameters_given
 from core.nn.losses import LOSSES

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.config import RunConfig
-from core.training.influence import SHOWN, gradient_norms, influence, shares
+from core.snapshot.gradient_share import SHOWN, gradient_norms, influence, shares
 from core.training.trainer import Trainer
 
 

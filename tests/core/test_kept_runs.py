@@ -9,11 +9,11 @@ import pytest
 
 from core.config import RunConfig
 from core.diagnosis.forecast import forecast
-from core.experiments.store import NoSuchRun, Store
 from core.limits import ConfigError
+from core.live import store_writer
+from core.live.client import LiveRun, WorkerDied, living
 from core.settings import Settings
-from core.training import keeper
-from core.training.client import LiveRun, WorkerDied, living
+from core.store.store import NoSuchRun, Store
 from core.training.recorder import FlightRecorder
 from core.training.trainer import Trainer
 from tests.core.live_runs import MODEST, TOO_FAST, children, dead, stand, until
@@ -53,15 +53,15 @@ def stored(store, id, step):
     return until(lambda: (found := store.load(id)).step == step and found)
 
 
-@pytest.mark.parametrize(("bytes", "most"), [(keeper.NEW_BYTES, 31), (1, 2)])
+@pytest.mark.parametrize(("bytes", "most"), [(store_writer.NEW_BYTES, 31), (1, 2)])
 def test_one_saving_takes_few_moments_of_a_large_network(settings, store, monkeypatch, bytes, most):
-    monkeypatch.setattr(keeper, "NEW_BYTES", bytes)
+    monkeypatch.setattr(store_writer, "NEW_BYTES", bytes)
     trainer = Trainer(MODEST)
     recorder = FlightRecorder(trainer)
     for _ in range(30):
         trainer.advance(1)
         recorder.record()
-    keeping = keeper.Keeper(settings)
+    keeping = store_writer.Keeper(settings)
     keeping.keep(trainer, recorder, "paused", ())
     keeping.finish()
     steps = [moment.step for moment in store.load(keeping.id).moments]

@@ -11,12 +11,12 @@ import pytest
 
 from core.config import RunConfig
 from core.limits import ConfigError
+from core.live import client
+from core.live.client import LiveRun, WorkerDied
+from core.live.start_request import Beginning
+from core.live.worker import LONGEST_REST, Worker
 from core.settings import Settings
-from core.training import client
-from core.training.beginning import Beginning
-from core.training.client import LiveRun, WorkerDied
 from core.training.trainer import Trainer
-from core.training.worker import LONGEST_REST, Worker
 from tests.core import live_runs
 from tests.core.live_runs import ADAM, PATIENCE, checkpoints, children, restored, same_bits, until
 

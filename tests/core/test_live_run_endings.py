@@ -12,8 +12,8 @@ import pytest
 
 from core.config import RunConfig
 from core.limits import ConfigError
-from core.training import checkpoint, client
-from core.training.client import LiveRun, TooManyRuns, WorkerDied
+from core.live import checkpoint, client
+from core.live.client import LiveRun, TooManyRuns, WorkerDied
 from core.training.trainer import Trainer
 from tests.core import live_runs
 from tests.core.live_runs import ADAM, checkpoints, children, dead, restored, same_bits, state, until
@@ -177,7 +177,7 @@ import sys, time
 from pathlib import Path
 from core.config import RunConfig
 from core.settings import Settings
-from core.training.client import LiveRun
+from core.live.client import LiveRun
 runs = [LiveRun(RunConfig(), Settings(checkpoint_folder=Path(sys.argv[1]))) for _ in range(2)]
 for run in runs:
     run.play()

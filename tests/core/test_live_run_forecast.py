@@ -7,11 +7,11 @@ import pytest
 
 from core.config import RunConfig
 from core.diagnosis.forecast import BEFORE, forecast
+from core.live import forecaster
+from core.live.start_request import Beginning
+from core.live.worker import Worker
 from core.settings import Settings
-from core.training import outlook
-from core.training.beginning import Beginning
 from core.training.trainer import Trainer
-from core.training.worker import Worker
 from tests.core import live_runs
 from tests.core.live_runs import ADAM, MODEST, TOO_FAST, blown_up, restored, same_bits, stand, until
 
@@ -87,14 +87,14 @@ def test_the_past_has_the_forecast_of_then(start):
 
 def test_the_history_is_bounded_and_keeps_its_spikes(monkeypatch):
     trainer, rows = Trainer(RunConfig()), 64
-    monkeypatch.setattr(outlook, "ROWS", rows)
-    monkeypatch.setattr(outlook, "SHOWN", 20)
+    monkeypatch.setattr(forecaster, "ROWS", rows)
+    monkeypatch.setattr(forecaster, "SHOWN", 20)
     told = forecast(trainer, BEFORE)
-    ahead = outlook.Outlook(trainer)
+    ahead = forecaster.Outlook(trainer)
     for step in range(500):
         trainer.step = step
         rate = 100.0 if step == 137 else told.learning_rate
-        monkeypatch.setattr(outlook, "forecast", lambda *_, rate=rate: type(told)(**vars(told) | {"learning_rate": rate}))
+        monkeypatch.setattr(forecaster, "forecast", lambda *_, rate=rate: type(told)(**vars(told) | {"learning_rate": rate}))
         ahead.look(between=None)
     history = ahead.history()
     assert len(history.step) <= 20 and history.step[0] == 0 and history.ratio.argmax() == history.step.tolist().index(137)
@@ -116,7 +116,7 @@ def test_whoever_looks_or_asks_does_not_wait_for_a_forecast(monkeypatch, tmp_pat
         between()
         raise AssertionError("what was asked must come first")
 
-    monkeypatch.setattr(outlook, "forecast", slow)
+    monkeypatch.setattr(forecaster, "forecast", slow)
     server, connection = Pipe()
     worker = Worker(connection, Settings(checkpoint_folder=tmp_path, exit_after=5.0), tmp_path / "run.npz", Beginning(RunConfig()))
     server.send(("snapshot", (None,)))

@@ -13,8 +13,8 @@ from core.data.sources import SOURCES
 from core.diagnosis import diagnose
 from core.diagnosis.evidence import Evidence
 from core.presets import PRESETS
+from core.training.cost_model import FEWEST, EvaluationSchedule
 from core.training.evaluation import LOOKED_AT
-from core.training.pace import FEWEST, EvaluationSchedule
 from core.training.trainer import Trainer
 
 SLOW = ("photo", "photo_upscale", "photo_ten", "upscale", "ten_images")  # milliseconds an update, and more a look

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from core.config import RunConfig
-from core.diagnosis.doctor import check
-from core.diagnosis.doctor.examples import EXAMPLES, example
-from core.training.snapshot_maker import SnapshotMaker
+from core.doctor import check
+from core.doctor.examples import EXAMPLES, example
+from core.snapshot.maker import SnapshotMaker
 from core.training.trainer import Trainer
 from pages.charts.cases import pair_panels
 from pages.charts.doctor import doctor_panels

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.config import RunConfig
-from core.training.past import Past
 from core.training.recorder import MOST, FlightRecorder, last_sound_step
+from core.training.replay import Past
 from core.training.trainer import Trainer
 
 ANY = 1e9  # seconds: no limit

@@ -8,11 +8,11 @@ import pytest
 
 from core.config import RunConfig
 from core.diagnosis import diagnose
-from core.experiments import store as store_module
-from core.experiments.packing import Unreadable, pack, unpack
-from core.experiments.record import record_of
-from core.experiments.store import NoSuchRun, Store, StoreError
 from core.limits import ConfigError
+from core.store import store as store_module
+from core.store.array_codec import Unreadable, pack, unpack
+from core.store.record import record_of
+from core.store.store import NoSuchRun, Store, StoreError
 from core.training.trainer import Trainer
 from tests.core.stored_runs import SMALL, recorded, restored, same_arrays, saved, trained
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from core.experiments import archive, database
-from core.experiments.record import record_of
-from core.experiments.store import NAME_LENGTH, NOTE_LENGTH, Store, StoreError
 from core.limits import ConfigError
+from core.store import archive, database
+from core.store.record import record_of
+from core.store.store import NAME_LENGTH, NOTE_LENGTH, Store, StoreError
 from tests.core.stored_runs import saved, trained
 
 
@@ -289,7 +289,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from tests.core.stored_runs import saved, trained
-from core.experiments.store import Store, StoreError
+from core.store.store import Store, StoreError
 trainer = trained(1)  # before its rights are gone: all that it takes is imported
 Store(Path(sys.argv[1]) / "other").table()
 if os.geteuid() == 0:

@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from core.experiments.store import Store
+from core.store.store import Store
 from core.training.trainer import Trainer
 from tests.core.stored_runs import restored, same_arrays, saved, trained
 
 WRITER = """
 import sys
 from tests.core.stored_runs import saved, trained
-from core.experiments.store import Store
+from core.store.store import Store
 store, id, until = Store(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 trainer = trained(0)
 print("ready", flush=True)
@@ -27,7 +27,7 @@ for step in range(1, until + 1):
 
 CLAIMER = """
 import sys, time
-from core.experiments.store import Store
+from core.store.store import Store
 print(Store(sys.argv[1]).claim(sys.argv[2]) is not None, flush=True)
 time.sleep(60)
 """

@@ -66,7 +66,7 @@ def update_fault(evidence):
 
 def _named(evidence, *kinds):
     """The planted faults of these kinds."""
-    from core.diagnosis.faults import FAULTS  # loaded for runs that have some
+    from core.faults import FAULTS  # loaded for runs that have some
 
     faults = [FAULTS[entry.partition(":")[0]] for entry in evidence.config.faults]
     return [fault for fault in faults if fault.kind in kinds]

@@ -1,0 +1,370 @@
+"""The page's handle on one live run: a worker process that trains, and the line to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from core.diagnosis.trials import Trials
+from core.limits import ConfigError
+from core.live import checkpoint
+from core.live.start_request import Beginning
+from core.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # must be set before NumPy is imported
+LEAVING = 2.0  # seconds that a process which has closed its connection gets to end by itself
+
+
+class TooManyRuns(RuntimeError):
+    """The server has no room for another live run; the message is for the user."""
+
+
+class WorkerDied(RuntimeError):
+    """The worker is gone. `message` is one sentence for the user, `checkpoint_step` where `recover` goes on, and `seconds_lost` how
+    many seconds of training are gone at most."""
+
+    def __init__(self, message, checkpoint_step, seconds_lost):
+        super().__init__(message)
+        self.message = message
+        self.checkpoint_step = checkpoint_step
+        self.seconds_lost = seconds_lost
+
+
+class LiveRun:
+    """A run that trains in a process of its own. Any thread may call; calls wait for each other, and for one chunk of training.
+
+    It begins at step 0 of `config`; or where the store has `run`, an id, and then `config` says only where its data file is. A `kept`
+    run is saved in the store as `owner`'s; its id there is `run`, None until it is saved for the first time. `speed` is as it was set.
+    `driver` is for the pages: who of several that look at it may do more than look.
+
+    Every method but `recover` and `close` raises WorkerDied once the worker is gone. Starting, as `recover` does too, raises
+    TooManyRuns, and ConfigError when the data cannot be loaded or the store cannot give the run. Closed or garbage-collected, a run leaves
+    neither process nor file, but for what the store keeps.
+    """
+
+    def __init__(self, config, settings=None, run=None, kept=False, owner=None):
+        self.config, self.run = config, run
+        self.owner, self.driver = owner, None
+        self.kept = kept
+        self._settings = settings or Settings.from_environment()
+        self.speed = None  # updates a second, as set
+        self._lock = threading.RLock()
+        self._path = checkpoint.new_path(self._settings.checkpoint_folder)
+        self._worker, self._trial_worker = _Worker("core.live.worker"), _Worker("core.live.trial_worker")
+        self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._trial_worker, self._path, LEAVING if kept else 0.0)
+        self._trials = Trials()
+        self._looked, self._plays_until = time.monotonic(), 0.0  # when it was last, and until when it plays as far as is known
+        self._death = None  # what WorkerDied is raised with
+        try:
+            with self._lock:  # whoever finds it now waits until it has begun
+                with _listing:
+                    _runs.add(self)
+                self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def play(self):
+        """Train until told otherwise; after a non-finite value nothing happens."""
+        self._ask("play")
+
+    def pause(self):
+        """Stand still."""
+        self._ask("pause")
+
+    def step(self, updates=1):
+        """Make this many updates at full speed, then stand still. Waits for the first 10 ms of them only."""
+        self._ask("step", updates)
+
+    def epoch(self):
+        """Train at full speed to the end of the current epoch, then stand still. Does not wait for it."""
+        self._ask("epoch")
+
+    def reset(self):
+        """Back to step 0 with the same first weights and the current settings, paused."""
+        self._ask("reset")
+        self.run = None
+
+    def new_seed(self):
+        """Step 0 with the next seed's weights, paused. Returns the new configuration."""
+        with self._lock:
+            return self.configure(dataclasses.replace(self.config, seed=(self.config.seed + 1) % 2**31))
+
+    def configure(self, config, parameters=None):
+        """Step 0 of another configuration, paused, in the same process; with `parameters`, in the shapes of `Trainer.parameters()`,
+        these are its first weights. After a ConfigError the old run is untouched."""
+        self.cancel_trials()
+        return self._reconfigure("configure", config, parameters)
+
+    def change(self, patch):
+        """Change settings (those in trainer.LIVE_CHANGES) while it runs; ConfigError for others. Returns the new configuration."""
+        return self._reconfigure("change", patch)
+
+    def fork(self, at, patch=None):
+        """Go back to step `at` and stand there: another path begins, which the store keeps as a run of its own.
+
+        With a `patch` its settings hold from there on; but when a living run cannot change them, it is step 0 of a new run with the
+        settings of that moment and these. Where too much training would have to be replayed to get to `at`, it is the nearest moment
+        the recorder has. Returns the configuration; ConfigError leaves the run untouched.
+        """
+        self.cancel_trials()
+        return self._reconfigure("fork", at, patch)
+
+    def edit(self, layer, unit, source, value):
+        """Set one weight, or with `source` None the bias, of a unit: layer from 1, unit and source from 0."""
+        self._ask("edit", layer, unit, source, value)
+
+    def export(self, name):
+        """The bytes of this run as it stands in a format of core.export.EXPORTS; ConfigError for what that cannot hold."""
+        return self._ask("export", name)
+
+    def set_speed(self, updates_per_second):
+        """Updates a second while playing, evenly spread; None is as fast as it can."""
+        if updates_per_second is not None and not 0 < updates_per_second < math.inf:
+            raise ValueError(f"updates_per_second must be a number above 0 or None; was {updates_per_second!r}")
+        with self._lock:
+            self._ask("set_speed", updates_per_second)
+            self.speed = updates_per_second
+
+    def snapshot(self, unit=None, at=None):
+        """What the page draws now, with a close look at one unit: (layer from 1, index from 0).
+
+        With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
+        moment the recorder has, where too much training would have to be replayed. ConfigError when there is no memory for that.
+        """
+        snapshot = self._ask("snapshot", unit, at, _share() if self.speed is None else 1.0)
+        self._looked = time.monotonic()
+        self._plays_until = self._looked + self._settings.pause_after if snapshot.status == "running" else 0.0
+        if self.kept:
+            self.run = snapshot.run
+        return snapshot
+
+    def try_fixes(self, at=None):
+        """Try out, in a process of its own, what might mend this run: see `trials`. Trials still running are cancelled.
+
+        What a living run can change is tried from step `at` on, say from `healthy_step`, all else from step 0; without `at` everything is.
+        Raises TooManyRuns: trials take the place of a run while they last.
+        """
+        with self._lock:
+            self.cancel_trials()
+            self._trial_worker.start(self._settings.max_runs)
+            try:
+                self._trial_worker.send((self._settings, self._ask("trial_task", at)))
+            except BaseException:
+                self.cancel_trials()
+                raise
+            self._trials = Trials(running=True)
+
+    @property
+    def trials(self):
+        """The Trials that `try_fixes` began: how far they are, and what they found so far."""
+        with self._lock:
+            while self._trials.running and self._trial_worker.has_spoken:
+                match self._trial_worker.receive(0):
+                    case None:
+                        problem = self._trial_worker.story(0)
+                        self._trials = dataclasses.replace(self._trials, running=False, problem=problem)
+                    case float(share):
+                        self._trials = dataclasses.replace(self._trials, progress=share)
+                    case trials:
+                        self._trials = trials
+            if not self._trials.running:
+                self._trial_worker.end()
+            return self._trials
+
+    def cancel_trials(self):
+        """Stop the trials and forget what they found."""
+        with self._lock:
+            self._trial_worker.end()
+            checkpoint.remove(checkpoint.beside(self._path))
+            self._trials = Trials()
+
+    def recover(self):
+        """After WorkerDied: a new worker, paused at the last checkpoint (at step 0 if there is none). A living one is left alone."""
+        with self._lock:
+            if self._death is not None and self._closing.alive:
+                self._start()
+                self._death = None
+
+    @property
+    def plays(self):
+        """Whether it plays as far as is known."""
+        return not self.over and time.monotonic() < self._plays_until
+
+    @property
+    def over(self):
+        """Whether its worker is known to be gone."""
+        return self._death is not None
+
+    def close(self, why="The run was closed."):
+        """End the run; its checkpoint goes too, but for what the store keeps. Who looks at it all the same is told `why`."""
+        if not self.kept:
+            self._worker.kill()  # whoever waits for an answer now gets WorkerDied
+        with self._lock:
+            self._closing()
+            self._death = why, 0, 0.0
+
+    def _start(self):
+        self._worker.start(self._settings.max_runs)
+        self._at_risk, self._started = 0.0, time.time()
+        try:
+            beginning = Beginning(self.config, self.run, self.speed, self.kept, self.owner)
+            self.config = self._exchange((self._settings, self._path, beginning))
+        except ConfigError:
+            self._worker.end()
+            raise
+
+    def _ask(self, command, *arguments):
+        with self._lock:
+            if self._death is not None:
+                raise WorkerDied(*self._death)
+            return self._exchange((command, arguments))
+
+    def _reconfigure(self, command, *arguments):
+        with self._lock:
+            self.config = self._ask(command, *arguments)
+            if command != "change":
+                self.run = None  # it is another one now
+            return self.config
+
+    def _exchange(self, message):
+        self._worker.send(message)
+        reply = self._worker.receive(self._settings.reply_timeout)
+        kind, value, self._at_risk = reply or ("gone", self._worker.story(self._settings.reply_timeout), self._at_risk)
+        if kind == "gone":
+            self._worker.end()
+            step, saved = checkpoint.saved(self._path) or (0, self._started)
+            self._death = value, step, min(max(0.0, time.time() - saved), self._at_risk)
+            raise WorkerDied(*self._death)
+        if kind == "refused":
+            raise value
+        return value
+
+
+def living(run):
+    """The LiveRun of this server that keeps the stored run of this id, or None."""
+    return next((live for live in _held() if live.run == run and live.kept and not live.over), None)
+
+
+def _share():
+    """The share of the time that each run at full speed may train: together they leave one processor to the pages and to each other's
+    answers, which would wait behind them."""
+    playing = sum(run.plays and run.speed is None for run in _held())
+    return min(1.0, max(1, os.cpu_count() - 1) / max(1, playing))
+
+
+def put_away(is_there):
+    """Close the run that was not looked at for longest, of those that stand still and whose `driver` is not there any more; whether there
+    was one."""
+    left = [run for run in _held() if not (run.over or run.plays or run.driver is None or is_there(run.driver))]
+    oldest = min(left, key=lambda run: run._looked, default=None)
+    if oldest is not None:
+        oldest.close("The run was put away when others needed the room. Load the page again to go on with it.")
+    return oldest is not None
+
+
+def _held():
+    with _listing:
+        return list(_runs)
+
+
+_listing = threading.Lock()  # pages begin runs while others count them
+_runs = weakref.WeakSet()  # all that were begun and are still held by a page
+_workers = weakref.WeakSet()  # of all runs of this server
+_starting = threading.Lock()  # so that they are counted right
+
+
+class _Worker:
+    """A process that works for one run, as its parent sees it; `module` is what it runs."""
+
+    def __init__(self, module):
+        self._module = module
+        self._process = None
+        self._connection = None
+
+    def start(self, limit):
+        """Start the process; TooManyRuns when `limit` others of this server live."""
+        with _starting:
+            if sum(worker.alive for worker in _workers) >= limit:
+                raise TooManyRuns(
+                    f"This server already runs {limit} networks, which is its limit; close a tab or try again in some minutes."
+                )
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._connection = Connection(ours.detach())
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", self._module, str(theirs.fileno())],
+                    cwd=ROOT,
+                    env={**os.environ, **ONE_THREAD},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C in the server's terminal is meant for the server
+                )
+            _workers.add(self)
+
+    @property
+    def alive(self):
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def has_spoken(self):
+        """Whether there is something to `receive`, if only that the process is gone."""
+        return self._connection.poll()
+
+    def send(self, message):
+        """Tell the process something."""
+        with suppress(OSError):  # a worker that is gone may have left its last words
+            self._connection.send(message)
+
+    def receive(self, timeout):
+        """What the process says; None when it is gone or says nothing in time."""
+        try:
+            return self._connection.recv() if self._connection.poll(timeout) else None
+        except (EOFError, OSError):
+            return None
+
+    def story(self, timeout):
+        """What became of a worker that has not replied, in one sentence."""
+        try:
+            status = self._process.wait(LEAVING)
+        except subprocess.TimeoutExpired:
+            return f"The training process did not answer for {timeout:g} seconds and was stopped."
+        if status == -signal.SIGKILL:
+            return "The training process was killed (signal 9), probably because the server ran out of memory."
+        if status < 0:
+            return f"The training process was killed by signal {-status}."
+        return f"The training process ended with exit status {status}."
+
+    def kill(self):
+        if self._process is not None:
+            self._process.kill()
+
+    def end(self, patience=0.0):
+        """Leave neither process, zombie nor connection behind. A process that finds its connection closed saves what it has, and gets so
+        many seconds for that."""
+        if self._process is not None:
+            self._connection.close()
+            try:
+                self._process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def _leave_nothing(worker, trial_worker, path, patience):
+    worker.end(patience)
+    trial_worker.end()
+    checkpoint.remove(path)
+    checkpoint.remove(checkpoint.beside(path))

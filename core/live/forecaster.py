@@ -1,0 +1,77 @@
+"""What lies ahead of a live run: its newest forecast, and how the gauge has moved so far."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from core.diagnosis.forecast import BEFORE, LIVE, forecast
+from core.snapshot.snapshot import GaugeHistory
+from core.training.telemetry import ThinnedTable, standing_out
+
+SHARE = 0.04  # of the time at most goes into forecasts while the run trains
+EVERY = 1.0  # seconds at least from one of these to the next
+ROWS, SHOWN = 1024, 300  # readings of the gauge that are kept, and that are told of
+
+
+class Outlook:
+    """The forecasts of `trainer`. `forecast` is the newest Forecast, None before the first; `first` the one that its present settings began
+    with; `outdated` whether the run, which stands still, is no longer where the newest was made."""
+
+    def __init__(self, trainer):
+        self._trainer = trainer
+        self._history = ThinnedTable(2, ROWS, [1])
+        self._next = 0.0
+        self.forecast = self.first = None
+        self._made_at = None  # the step
+
+    @property
+    def outdated(self):
+        return self._made_at != self._trainer.step and not self._trainer.nonfinite
+
+    def forget(self):
+        """The settings or the weights were changed: what was said before no longer holds."""
+        self.forecast = self.first = self._made_at = None
+        self._next = 0.0
+
+    def forget_after(self, step):
+        """The run goes on from `step`, on another path."""
+        self._history.drop_after(step)
+        self.forget()
+
+    def look(self, between):
+        """Look ahead thoroughly: the run stands still. `between` is called between the pieces of that, and may raise to give it up."""
+        self._look(BEFORE, between)
+
+    def glance(self):
+        """Look ahead if it is time to: the run trains meanwhile."""
+        if time.monotonic() < self._next or self._trainer.nonfinite:
+            return
+        began = time.thread_time()  # not the clock: on a busy machine it would count others' work too
+        self._look(LIVE)
+        self._next = time.monotonic() + max(EVERY, (time.thread_time() - began) / SHARE)
+
+    def _look(self, budget, between=None):
+        step = self._trainer.step
+        self.forecast = foreseen(self._trainer, budget, between)
+        self._made_at = step
+        self.first = self.first or self.forecast
+        if self.forecast and math.isfinite(self.forecast.ratio):
+            self._history.drop_after(step - 1)
+            self._history.append((step, self.forecast.ratio))
+
+    def history(self):
+        """The GaugeHistory, thinned; spikes stay."""
+        rows = self._history.rows
+        rows = rows[standing_out(rows, [1], SHOWN)].astype(np.float32)
+        return GaugeHistory(rows[:, 0], rows[:, 1])
+
+
+def foreseen(trainer, budget, between=None):
+    """The Forecast of a Trainer; None where there is no memory for it."""
+    try:
+        return forecast(trainer, budget, between)
+    except MemoryError:
+        return None

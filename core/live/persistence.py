@@ -1,0 +1,133 @@
+"""What there is of a live run on the disk: its checkpoint, for when its process dies, and what the store keeps of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+from core.config import RunConfig
+from core.limits import ConfigError
+from core.live import checkpoint
+from core.live.store_writer import Keeper
+from core.store.store import StoreError
+from core.training.recorder import FlightRecorder
+from core.training.telemetry import Event
+from core.training.trainer import Trainer
+
+SHARE = 0.2  # of the processor's time at most goes into saving: a run whose checkpoint takes long is saved less often
+AHEAD = 0.5  # of `checkpoint_every` after the last one a saving begins, so that on a busy machine, too, it ends in time
+
+
+class Saving:
+    """Saves a run's `trainer` and `recorder`, and says when it is time to. `unsaved` tells that it is not as it was saved last."""
+
+    def __init__(self, settings, path, beginning):
+        self._settings, self._path = settings, path
+        self._keeper = Keeper(settings, beginning.owner) if beginning.kept else None
+        self._saved = time.monotonic()
+        self._took = 0.0  # seconds of processor time, the last time: on a busy machine the clock would count others' work, too
+        self._trouble = None  # why the checkpoint could not be written
+        self.unsaved = True
+
+    def beginning(self, beginning):
+        """(trainer, recorder) as the Beginning says, or as a newer checkpoint has them. Raises ConfigError."""
+        saved = checkpoint.load(self._path) if self._path.exists() else None
+        if beginning.run is None:
+            trainer = loaded(RunConfig.from_dict(json.loads(str(saved["config"]))) if saved else beginning.config)
+            recorder = None
+        else:
+            trainer, recorder = self._stored(beginning)
+        if saved and int(saved["position"][0]) > trainer.step:
+            trainer.restore(saved)
+        return trainer, recorder or FlightRecorder(trainer)
+
+    def _stored(self, beginning):
+        try:
+            found = (self._keeper.resume if self._keeper else Keeper(self._settings).look)(beginning.run)
+        except StoreError as error:
+            raise ConfigError("", str(error)) from None
+        if not found.moments:
+            raise ConfigError("", "Of this run only the figures are kept: it cannot be gone on with")
+        stored = found.placed(beginning.config.data.path)
+        trainer = loaded(RunConfig.from_dict(stored.config))
+        trainer.restore(stored.moments[-1].state | stored.history)
+        return trainer, FlightRecorder(trainer, moments=stored.moments, interventions=stored.interventions)
+
+    @property
+    def run(self):
+        """The run's id in the store; None while it is not there."""
+        return self._keeper and self._keeper.id
+
+    @property
+    def problem(self):
+        """A sentence about why the store does not keep the run; None when it does."""
+        return self._keeper and self._keeper.trouble
+
+    @property
+    def longest_age(self):
+        """Seconds of training that a sudden death could cost at most, while it trains."""
+        return max(self._settings.checkpoint_every, self._took / SHARE + self._took)
+
+    @property
+    def next(self):
+        """When to begin, so that what is on the disk is never older than `longest_age`."""
+        return self._saved + max(AHEAD * self._settings.checkpoint_every, self._took / SHARE)
+
+    def resume(self, running):
+        """The run is about to train; `running`, it already does."""
+        if self._keeper is not None and self._keeper.id is None:
+            self._saved = -math.inf  # a run is kept from its first steps on
+        elif not (running or self.unsaved):
+            self._saved = time.monotonic()  # while it stood, what was saved did not grow old
+
+    def hasten(self):
+        """Something was found that is to be saved at once."""
+        self._saved, self.unsaved = -math.inf, True
+
+    def save(self, trainer, recorder, status, findings):
+        """Save it as it is now. A full disk does not end the run: it is told."""
+        self._saved, began = time.monotonic(), time.thread_time()
+        try:
+            checkpoint.save(self._path, trainer.checkpoint())
+            self._trouble = None
+        except (OSError, MemoryError) as error:
+            trouble = getattr(error, "strerror", None) or "out of memory"
+            if trouble != self._trouble:
+                trainer.telemetry.events.append(Event(trainer.step, f"The checkpoint could not be written: {trouble}"))
+            self._trouble = trouble
+        if self._keeper is not None:
+            if status != "running":
+                self._keeper.finish()  # what was begun while it trained was another state
+            self._keeper.keep(trainer, recorder, status, findings)
+        self._took = time.thread_time() - began
+        self.unsaved = False
+
+    def leave(self, trainer, recorder, status, findings, forked_at=None):
+        """The run is about to become another one, with `forked_at` a fork of it at that step: keep what it was."""
+        if self._keeper is not None:
+            self._keeper.finish()
+            self._keeper.keep(trainer, recorder, status, findings)
+            self._keeper.finish()
+            self._keeper.begin(self._keeper.id if forked_at is not None else None, forked_at)
+
+    def forget(self):
+        """Nobody may wake up in a run that was left behind."""
+        checkpoint.remove(self._path)
+
+    def finish(self):
+        """Wait until all is saved."""
+        if self._keeper is not None:
+            self._keeper.finish()
+
+
+def loaded(config, parameters=None):
+    """A Trainer, with these first `parameters` if they are given. Raises ConfigError, also where there is no memory for it."""
+    try:
+        trainer = Trainer(config)
+    except MemoryError:
+        raise ConfigError("", "This run needs more memory than one run may take here") from None
+    if parameters:
+        trainer.load_parameters(parameters)
+        trainer.telemetry.events.append(Event(0, "Weights opened from a file"))
+    return trainer

@@ -1,0 +1,137 @@
+"""Keeping a live run in the store. The worker says when; what takes long is done in a thread of its own."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from core.store.record import record_of
+from core.store.store import Store, StoreError
+
+MOST_NEW, NEW_BYTES = 64, 2 << 20  # moments that one saving takes over, but of large networks so many bytes: compressing them takes 50 ms
+
+
+class Keeper:
+    """Saves runs of one person. `trouble` is a sentence about why the last saving failed, None when it did not.
+
+    Only runs that have begun to train are kept: a page that was merely opened leaves nothing behind.
+    """
+
+    def __init__(self, settings, owner=None):
+        self._store = Store(settings.data_folder, settings.run_bytes, settings.store_bytes)
+        self._owner = owner
+        self._thread = ThreadPoolExecutor(1)
+        self._writing = self._claim = None
+        self.trouble = self._store.warning
+        self.began = 0.0
+        self.begin()
+
+    def begin(self, parent=None, forked_at=None):
+        """What is kept from now on is another run."""
+        self.finish()
+        self._release()
+        self._id, self._parent, self._forked_at = Store.new_id(), parent, forked_at
+        self._kept, self._upload, self._until = False, None, -1
+
+    @property
+    def id(self):
+        """The run's id in the store; None while it is not there."""
+        self._look()
+        return self._id if self._kept else None
+
+    @property
+    def busy(self):
+        """Whether a saving is still going on."""
+        self._look()
+        return self._writing is not None
+
+    def keep(self, trainer, recorder, status, findings):
+        """Begin to save the run as it is now, unless a saving is still going on."""
+        if trainer.step == 0 or self.busy:
+            return
+        self.began = time.monotonic()
+        path = trainer.config.data.path
+        try:
+            if path is not None and self._upload is None:
+                self._upload = self._store.keep_upload(Path(path).name, Path(path).read_bytes())
+        except (StoreError, OSError) as error:
+            self._tell(error)
+            return
+        record = record_of(
+            trainer,
+            self._id,
+            status=status,
+            seconds=recorder.spent,
+            owner=self._owner,
+            parent=self._parent,
+            forked_at=self._forked_at,
+            upload=self._upload,
+            findings=findings,
+            interventions=recorder.interventions,
+            moments=_spread(recorder.moments_behind(self._until)),
+        )
+        self._writing = self._thread.submit(self._write, record)
+
+    def finish(self):
+        """Wait until what was begun is saved."""
+        if self._writing is not None:
+            self._writing.exception()
+            self._look()
+
+    def resume(self, id):
+        """The StoredRun of this id, which is kept on from here. Raises StoreError, also when another process trains it."""
+        claim = self._store.claim(id)
+        if claim is None:
+            raise StoreError("This run is being trained in another window.")
+        try:
+            stored = self._store.load(id)
+        except StoreError:
+            claim.release()
+            raise
+        self.begin(stored.parent, stored.forked_at)
+        self._id, self._claim, self._kept, self._upload, self._until = id, claim, True, stored.upload, stored.step
+        return stored
+
+    def look(self, id):
+        """The StoredRun of this id, left as it is."""
+        return self._store.load(id)
+
+    def _write(self, record):
+        self._claim = self._claim or self._store.claim(record.id)
+        self._store.save(record)
+        self._until = record.step
+
+    def _look(self):
+        """See what became of a saving."""
+        if self._writing is None or not self._writing.done():
+            return
+        error, self._writing = self._writing.exception(), None
+        if error is None:
+            self._kept, self.trouble = True, self._store.warning
+        else:
+            self._tell(error)
+
+    def _tell(self, error):
+        if not isinstance(error, (StoreError, OSError, MemoryError)):
+            traceback.print_exception(error)
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        self.trouble = f"This run is not being kept: {reason}"
+
+    def _release(self):
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
+
+def _spread(moments):
+    """As many of the recorder's moments as one saving takes over, evenly, with the pinned ones and the last."""
+    if not moments:
+        return []
+    size = sum(array.nbytes for array in moments[-1][1].values())
+    most = min(max(2, NEW_BYTES // size), MOST_NEW, len(moments))
+    picked = set(np.rint(np.linspace(0, len(moments) - 1, most)).astype(int).tolist())
+    return [moment for index, moment in enumerate(moments) if index in picked or moment[-1]]

@@ -1,0 +1,86 @@
+"""Histograms of one tensor now and over time, on one axis that only ever grows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from core.snapshot.snapshot import Histogram
+
+BINS = 40
+TIMES = 48
+VALUES = 8192  # of a larger tensor every n-th value counts: drawing 40 bins needs no more
+DECADES = (-12.0, 4.0)  # axis of gradient histograms, log10 of size
+
+
+class HistogramSeries:
+    """Counts over equal bins from `low` to `high`. New values widen the axis to the next power of two, on their side of zero."""
+
+    def __init__(self, low=0.0, high=0.0):
+        self._low, self._high = low, high
+        self._counts = np.zeros(BINS)
+        self._columns, self._steps = [], []
+        self._every = 1
+
+    def add(self, values, step):
+        """Count `values` (any shape) as they are after `step` updates; non-finite ones are left out."""
+        self._counts = self.count(values)
+        if not self._steps or step >= self._steps[-1] + self._every:
+            if len(self._steps) == TIMES:
+                self._columns, self._steps = self._columns[::2], self._steps[::2]
+                self._every = max(self._every, self._steps[-1] - self._steps[-2])
+            self._columns.append(self._counts)
+            self._steps.append(step)
+
+    def count(self, values):
+        """Counts (bins,) of `values` on this axis, which widens for them."""
+        values = thinned(values)
+        values = values[np.isfinite(values)]
+        if values.size:
+            self._widen(float(values.min()), float(values.max()))
+            values = values.clip(self._low, self._high)
+        return np.histogram(values, BINS, (self._low, self._high))[0].astype(float)
+
+    def drop_after(self, step):
+        """Forget the columns behind `step`."""
+        kept = sum(column_step <= step for column_step in self._steps)
+        self._columns, self._steps = self._columns[:kept], self._steps[:kept]
+
+    def _widen(self, smallest, largest):
+        low = min(self._low, -_next_power(-smallest)) if smallest < self._low else self._low
+        high = max(self._high, _next_power(largest)) if largest > self._high else self._high
+        if low == high:
+            high = low + 1.0
+        if (low, high) != (self._low, self._high):
+            self._columns = [self._rebinned(column, low, high) for column in self._columns]
+            self._low, self._high = low, high
+
+    def _rebinned(self, counts, low, high):
+        """Counts on a wider axis: each bin's count is spread evenly over where it now falls."""
+        old, new = np.linspace(self._low, self._high, BINS + 1), np.linspace(low, high, BINS + 1)
+        return np.diff(np.interp(new, old, np.concatenate([[0], counts.cumsum()])))
+
+    def histogram(self, counts=None):
+        """The Histogram to draw; `counts` (bins,) in place of the last ones added."""
+        columns = np.array(self._columns).T if self._columns else np.zeros((BINS, 0))
+        shares = columns / np.maximum(columns.max(axis=0, initial=0), 1)
+        counts = (self._counts if counts is None else counts).astype(np.float32)
+        return Histogram(self._low, self._high, counts, (255 * shares).astype(np.uint8), np.array(self._steps, np.float32))
+
+
+def _next_power(size):
+    """The next power of two above a positive size; 0 for others."""
+    return 2.0 ** math.ceil(math.log2(size)) if size > 0 else 0.0
+
+
+def thinned(values):
+    """At most VALUES values of an array, evenly picked."""
+    values = np.asarray(values).reshape(-1)
+    return values[:: max(1, -(-values.size // VALUES))]
+
+
+def decades(values):
+    """log10 of the size of values, kept inside DECADES; zeros are left out."""
+    sizes = np.abs(thinned(values).astype(float))
+    return np.log10(sizes[sizes > 0]).clip(*DECADES)

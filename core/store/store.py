@@ -1,0 +1,360 @@
+"""The store: runs that stay, in one SQLite file that several threads and processes use at the same time.
+
+What trains a run saves it; name, note, star and deletion are the person's, and no saving changes them. Of a run's states the newest is its
+present; the others are moments to go back to, within a budget for each run and one for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from pathlib import Path
+
+import numpy as np
+
+from core.config import RunConfig
+from core.limits import LIMITS, legible, plain_text
+from core.settings import Settings
+from core.store import run_lock
+from core.store.array_codec import Unreadable, pack, unpack
+from core.store.database import Database, StoreError
+from core.store.record import FIGURES, Moment, StoredRun
+from core.store.validation import Damaged, checked
+from core.training.recorder import least_missed
+
+__all__ = ["NoSuchRun", "Store", "StoreError"]
+
+MOST_MOMENTS = 200  # of one run: more than the time slider shows
+NAME_LENGTH, NOTE_LENGTH = 80, 2000  # characters
+UNDO = 3600.0  # seconds for which a deleted run can be had back
+LIVING = 60.0  # seconds since the last saving for which a run may still be training
+THINNED_AT_ONCE = 50  # runs that one saving makes room from
+GIVEN_BACK = 20_000  # pages (of 4 KiB) that one purge gives back to the disk: a third of a second
+HISTORY_BYTES = 64 << 20  # unpacked; the tables of the deepest network take 4 MiB
+LISTED = [
+    *("number", "id", "owner", "parent", "forked_at", "name", "note", "starred", "created", "updated"),
+    *("status", "step", "epoch", "seconds", *FIGURES, "metric", "findings", "config", "spark"),
+]
+TEXTS = ("id", "parent", "name", "note", "status", "metric", "findings", "config")
+WHOLE, NUMBERS = ("forked_at", "step"), ("created", "updated", "epoch", "seconds", *FIGURES)
+
+
+class NoSuchRun(StoreError):
+    """There is no such run, or it was deleted."""
+
+
+class Store:
+    """The runs under a folder. `run_bytes` is the budget for one run's moments, `store_bytes` that for the whole file.
+
+    Never raises on opening: what is wrong is in `warning`, and whatever cannot be done raises StoreError.
+    """
+
+    def __init__(self, folder, run_bytes=Settings.run_bytes, store_bytes=Settings.store_bytes):
+        self._database = Database(Path(folder))
+        self._run_bytes, self._store_bytes = run_bytes, store_bytes
+
+    @property
+    def path(self):
+        """The file in use."""
+        return self._database.path
+
+    @property
+    def warning(self):
+        """One sentence when the store is not as it should be, else None."""
+        return self._database.warning
+
+    def close(self):
+        """Let go of the file; it is opened again when it is used."""
+        self._database.close()
+
+    @staticmethod
+    def new_id():
+        """An id for a run that nobody can guess."""
+        return secrets.token_urlsafe(12)
+
+    # Saving and loading
+
+    def save(self, record):
+        """Insert or update a run, all of it with what it brings, or nothing. Thins its moments to the budget, then older runs to that of
+        the store. Raises StoreError, and ConfigError when its name, note or file's name is no plain text."""
+        history = pack(record.history), json.dumps(record.interventions)
+        newest, dropped = self._chosen(record)
+        packed = [(moment, pack(moment.state)) for moment in newest]
+        values = _row(record) | {"updated": time.time()}
+        with self._database.writing() as connection:
+            if record.file is not None:
+                _keep_upload(connection, *record.file)
+            number = _upsert(connection, values)
+            connection.execute("REPLACE INTO histories(arrays, interventions, run) VALUES (?, ?, ?)", (*history, number))
+            connection.execute("DELETE FROM checkpoints WHERE run = ? AND step > ?", (number, _back(record)))
+            connection.executemany("DELETE FROM checkpoints WHERE run = ? AND step = ?", [(number, step) for step in dropped])
+            connection.executemany(
+                "REPLACE INTO checkpoints(run, step, spent, done, pinned, size, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(number, moment.step, moment.spent, moment.done, moment.pinned, len(state), state) for moment, state in packed],
+            )
+            self._make_room(connection, number)
+
+    def _chosen(self, record):
+        """(the record's moments to be kept, the stored steps to be dropped), so that all keep to the budget."""
+        new = {moment.step: moment for moment in record.moments}
+        with self._database.reading() as connection:
+            stored = connection.execute(
+                "SELECT checkpoints.step, size, pinned FROM checkpoints JOIN runs ON run = number WHERE id = ?", (record.id,)
+            ).fetchall()
+        sizes = {step: (size, pinned) for step, size, pinned in stored if step <= _back(record)}
+        sizes |= {step: (sum(array.nbytes for array in moment.state.values()), moment.pinned) for step, moment in new.items()}
+        kept = np.array(sorted(sizes))
+        lasting = [step for step in kept.tolist() if sizes[step][1]][-1:]
+        total = sum(size for size, _ in sizes.values())
+        fewest = 2 + len(set(lasting) - {*kept[:1], *kept[-1:]})
+        while len(kept) > fewest and (total > self._run_bytes or len(kept) > MOST_MOMENTS):
+            index = least_missed(kept, lasting)
+            total -= sizes[int(kept[index])][0]
+            kept = np.delete(kept, index)
+        steps = set(kept.tolist())
+        return [moment for step, moment in new.items() if step in steps], sizes.keys() - steps - new.keys()
+
+    def load(self, id):
+        """The StoredRun with this id, checked throughout. Raises NoSuchRun, and StoreError when what is stored is damaged."""
+        with self._database.reading() as connection:
+            row = _found(connection, id, "*")
+            number = row["number"]
+            history = connection.execute("SELECT interventions, arrays FROM histories WHERE run = ?", (number,)).fetchone()
+            moments = connection.execute(
+                "SELECT step, state, spent, done, pinned FROM checkpoints WHERE run = ? ORDER BY step", (number,)
+            ).fetchall()
+            file = connection.execute("SELECT name, bytes FROM uploads WHERE digest = ?", (row["upload"],)).fetchone()
+        try:
+            return checked(_stored(row, history, moments, file))
+        except (Unreadable, Damaged) as error:
+            raise StoreError(f"What is stored of this run cannot be used: {error}.") from error
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise StoreError("What is stored of this run cannot be used: it is damaged.") from error
+
+    def settings_of(self, id):
+        """(configuration's dict, (name, bytes) of the file that it trains on or None) of a run. Raises as `load` does."""
+        with self._database.reading() as connection:
+            row = _found(connection, id, "config, upload")
+            file = connection.execute("SELECT name, bytes FROM uploads WHERE digest = ?", (row["upload"],)).fetchone()
+        try:
+            return RunConfig.from_dict(json.loads(row["config"])).to_dict(), file
+        except (ValueError, RecursionError) as error:
+            raise StoreError("What is stored of this run cannot be used: its settings are damaged.") from error
+
+    def owner_of(self, id):
+        """Whose run it is. Raises NoSuchRun."""
+        with self._database.reading() as connection:
+            return _found(connection, id, "owner")["owner"]
+
+    def _make_room(self, connection, number):
+        """Thin the oldest healthy runs, then the others, until all keep to the budget: to their present, then to their figures.
+
+        Starred ones are spared, so are run `number` and those that may be training."""
+        if _used(connection) <= self._store_bytes:
+            return
+        spared = "starred = 0 AND number != ? AND updated < ?", (number, time.time() - LIVING)
+        earliest = "ORDER BY deleted IS NULL, healthy DESC, updated LIMIT ?"
+        several = "(SELECT COUNT(*) FROM checkpoints WHERE run = number) > 1"
+        some = "EXISTS (SELECT 1 FROM histories WHERE run = number)"
+        for thinnable, thin in ((several, _thin_to_present), (some, _thin_to_figures)):
+            query = f"SELECT number FROM runs WHERE {spared[0]} AND {thinnable} {earliest}"
+            victims = connection.execute(query, (*spared[1], THINNED_AT_ONCE)).fetchall()
+            for (victim,) in victims:
+                thin(connection, victim)
+                if _used(connection) <= self._store_bytes:
+                    return
+            if len(victims) == THINNED_AT_ONCE:
+                return  # the next saving goes on
+
+    # Who trains a run
+
+    def claim(self, id):
+        """The Claim to train this run, which ends with `release()` or with the process; None while another one has it."""
+        with self._database.writing() as connection:
+            now = time.time()
+            connection.execute("INSERT OR IGNORE INTO runs(id, created, updated) VALUES (?, ?, ?)", (id, now, now))
+            number = connection.execute("SELECT number FROM runs WHERE id = ?", (id,)).fetchone()[0]
+        try:
+            return run_lock.claim(self.path.with_suffix(".lock"), number)
+        except OSError as error:
+            raise StoreError(f"Runs cannot be kept now: {error.strerror}.") from error
+
+    # Uploads
+
+    def keep_upload(self, name, raw):
+        """Keep the bytes of a file that a run trains on; its digest. It goes with the last run that uses it."""
+        with self._database.writing() as connection:
+            return _keep_upload(connection, name[:NAME_LENGTH], raw)
+
+    def upload(self, digest):
+        """(name, bytes) of an upload. Raises NoSuchRun."""
+        with self._database.reading() as connection:
+            found = connection.execute("SELECT name, bytes FROM uploads WHERE digest = ?", (digest,)).fetchone()
+        if found is None:
+            raise NoSuchRun("The file that this run trained on is not kept any more.")
+        return found
+
+    # The list, and what a person does with it
+
+    def table(self, owner=None):
+        """The owner's runs as a DataFrame, the newest first: the columns LISTED. `config` and `findings` should be JSON texts, `spark` is
+        float32 bytes, times seconds since 1970; `status` is running only of a run that was saved within a minute.
+
+        Whatever is stored, texts are plain texts and numbers are numbers: what is of another type is empty, or missing."""
+        import pandas as pd  # here alone: the processes that train only save, and start sooner without it
+
+        query = f"SELECT {', '.join(LISTED)} FROM runs WHERE owner IS ? AND deleted IS NULL AND config IS NOT NULL ORDER BY updated DESC"
+        with self._database.reading() as connection:
+            rows = connection.execute(query, (owner,)).fetchall()
+        columns = dict(zip(LISTED, zip(*rows) if rows else [()] * len(LISTED)))
+        columns |= {name: [legible(text, lines=True) for text in _only(str, columns[name], "")] for name in TEXTS}
+        columns |= {name: pd.array(_only(int, columns[name], None), "Int64") for name in WHOLE}
+        columns |= {name: np.array(_only((int, float), columns[name], np.nan), float) for name in NUMBERS}
+        table = pd.DataFrame(columns | {"spark": _only(bytes, columns["spark"], b""), "starred": list(map(bool, columns["starred"]))})
+        table = table.astype({"starred": bool})
+        stopped = (table["status"] == "running") & (table["updated"] < time.time() - LIVING)
+        table.loc[stopped, "status"] = "paused"
+        return table
+
+    def rename(self, id, text):
+        """Give a run a name of at most NAME_LENGTH characters; an empty one takes it away. Raises ConfigError."""
+        self._set(id, "name", plain_text("name", " ".join(text.split()), NAME_LENGTH))
+
+    def annotate(self, id, text):
+        """Give a run a note of at most NOTE_LENGTH characters. Raises ConfigError."""
+        self._set(id, "note", plain_text("note", text.strip(), NOTE_LENGTH, lines=True))
+
+    def star(self, id, starred):
+        """Star a run, or take the star away: a starred run is never thinned."""
+        self._set(id, "starred", bool(starred))
+
+    def _set(self, id, column, value):
+        with self._database.writing() as connection:
+            _found(connection, id, "number")
+            connection.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (value, id))
+
+    def delete(self, ids):
+        """Take runs out of the list; `undelete` has them back for an hour."""
+        self._mark_deleted(ids, time.time())
+
+    def undelete(self, ids):
+        """Have deleted runs back."""
+        self._mark_deleted(ids, None)
+
+    def _mark_deleted(self, ids, when):
+        with self._database.writing() as connection:
+            connection.executemany("UPDATE runs SET deleted = ? WHERE id = ?", [(when, id) for id in ids])
+
+    def purge(self):
+        """Have really gone what was deleted more than an hour ago, and uploads that no run uses, and give their room back to the disk."""
+        before = time.time() - UNDO
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM runs WHERE (deleted < ? OR config IS NULL) AND updated < ?", (before, before))
+            connection.execute(
+                "DELETE FROM uploads WHERE kept < ? AND digest NOT IN (SELECT upload FROM runs WHERE upload IS NOT NULL)", (before,)
+            )
+            free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            for _ in range(min(free, GIVEN_BACK)):
+                connection.execute("PRAGMA incremental_vacuum(1)")  # one page a statement: sqlite3 does not ask for more
+
+
+def _only(kinds, values, otherwise):
+    return [value if isinstance(value, kinds) else otherwise for value in values]
+
+
+def _back(record):
+    """The step behind which nothing that is stored belongs to the run any more."""
+    return record.step if record.forget is None else min(record.forget, record.step)
+
+
+def _row(record):
+    """The columns that saving sets."""
+    findings = [dict(finding) for finding in record.findings]
+    row = {
+        "id": record.id,
+        "owner": record.owner,
+        "parent": record.parent,
+        "forked_at": record.forked_at,
+        "config": json.dumps(record.config),
+        "status": record.status,
+        "step": record.step,
+        "epoch": record.epoch,
+        "seconds": record.seconds,
+        "findings": json.dumps(findings),
+        "healthy": all(finding["severity"] == "info" for finding in findings),
+        **record.figures,
+        "spark": record.spark.astype("<f4").tobytes(),
+        "upload": record.upload,
+    }
+    if record.name is not None:
+        row["name"] = plain_text("name", record.name, NAME_LENGTH)
+    if record.note is not None:
+        row["note"] = plain_text("note", record.note, NOTE_LENGTH, lines=True)
+    return row
+
+
+def _keep_upload(connection, name, raw):
+    digest = hashlib.sha256(raw).hexdigest()
+    connection.execute(
+        "INSERT INTO uploads(digest, name, kept, bytes) VALUES (?, ?, ?, ?) ON CONFLICT(digest) DO UPDATE SET kept = excluded.kept",
+        (digest, plain_text("upload", name, NAME_LENGTH), time.time(), raw),
+    )
+    return digest
+
+
+def _upsert(connection, values):
+    """Insert or update the row; its number. The first owner stays."""
+    columns = ", ".join(values)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("id", "owner"))
+    connection.execute(
+        f"INSERT INTO runs({columns}, created) VALUES ({', '.join('?' * len(values))}, ?) ON CONFLICT(id) DO UPDATE SET {changed}, "
+        "owner = CASE WHEN runs.config IS NULL THEN excluded.owner ELSE runs.owner END",
+        (*values.values(), values["updated"]),
+    )
+    return connection.execute("SELECT number FROM runs WHERE id = ?", (values["id"],)).fetchone()[0]
+
+
+def _found(connection, id, columns):
+    """The row of a run that is there, as a dict."""
+    cursor = connection.execute(f"SELECT {columns} FROM runs WHERE id = ? AND deleted IS NULL AND config IS NOT NULL", (id,))
+    row = cursor.fetchone()
+    if row is None:
+        raise NoSuchRun("There is no such run; it may have been deleted.")
+    return dict(zip((column[0] for column in cursor.description), row))
+
+
+def _stored(row, history, moments, file):
+    """The StoredRun of what the tables hold, unpacked."""
+    names = ("id", "owner", "parent", "forked_at", "name", "note", "created", "updated", "status", "step", "epoch", "seconds", "upload")
+    return StoredRun(
+        **{name: row[name] for name in names},
+        starred=bool(row["starred"]),
+        figures={name: row[name] for name in (*FIGURES, "metric")},
+        config=json.loads(row["config"]),
+        findings=tuple(json.loads(row["findings"])),
+        interventions=tuple(json.loads(history[0])) if history else (),
+        history=unpack(history[1], HISTORY_BYTES) if history else {},
+        moments=tuple(
+            Moment(step, unpack(state, LIMITS["memory_bytes"]), spent, done, bool(pinned)) for step, state, spent, done, pinned in moments
+        ),
+        file=file,
+    )
+
+
+def _used(connection):
+    """Bytes of the file that hold something."""
+    pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+    return (pages - free) * size
+
+
+def _thin_to_present(connection, number):
+    connection.execute(
+        "DELETE FROM checkpoints WHERE run = ? AND step < (SELECT MAX(step) FROM checkpoints WHERE run = ?)", (number, number)
+    )
+
+
+def _thin_to_figures(connection, number):
+    connection.execute("DELETE FROM checkpoints WHERE run = ?", (number,))
+    connection.execute("DELETE FROM histories WHERE run = ?", (number,))

@@ -1,0 +1,183 @@
+"""What is read back of a run is nobody's word: it must fit its configuration in every part."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from core.config import RunConfig, parameter_count
+from core.data.sources import SOURCES
+from core.diagnosis.finding import SEVERITIES
+from core.limits import TEXT_LENGTH, ConfigError, plain_text, shown
+from core.nn.optimizers import OPTIMIZERS
+from core.store.record import FIGURES, FINDING_FIELDS
+from core.training.live_changes import needs_new_run
+from core.training.telemetry import FRAME_COLUMNS, FRAME_ROWS, LAYER_METRICS, SAMPLE_ROWS
+
+STATUSES = ("running", "paused", "nonfinite")
+LATEST = 2**53  # no step is later: beyond it a float64 cannot count
+SAID = 1000  # characters of a title, a cause or an event
+DEEPEST = 4  # levels of a patch; a configuration has three
+
+
+class Damaged(ValueError):
+    """Something stored is not what it must be; the message says what."""
+
+
+def checked(run):
+    """The StoredRun with its configuration complete, or Damaged: everything fits its configuration, and nothing is unheard of."""
+    try:
+        config = RunConfig.from_dict(run.config)
+    except ConfigError as error:
+        raise Damaged(f"its configuration is not valid: {error}") from None
+    _demand(_is_step(run.step), f"its step must be a whole number from 0; was {shown(run.step)}")
+    _demand(run.status in STATUSES, f"its status must be one of {', '.join(STATUSES)}; was {shown(run.status)}")
+    for name in ("epoch", "seconds"):
+        _demand(_is_number(getattr(run, name)), f"its {name} must be a number; was {shown(getattr(run, name))}")
+    _demand(isinstance(run.name, str) and isinstance(run.note, str), "its name and note must be texts")
+    _demand(run.parent is None or (isinstance(run.parent, str) and _is_step(run.forked_at)), "a fork must have a run and a step it is from")
+    _check_figures(run.figures)
+    _check_findings(run.findings)
+    _check_interventions(run.interventions, run.step)
+    if run.history:
+        _check_history(run.history, len(config.layers))
+    steps = [moment.step for moment in run.moments]
+    _demand(steps == sorted(set(steps)), "its moments must be in order")
+    _demand(not steps or steps[-1] == run.step, "its last moment must be its present")
+    texts = {str(moment.state.get("config")) for moment in run.moments}  # of many moments few differ
+    configs = {text: _config_of_moment(text, config) for text in texts}
+    for moment in run.moments:
+        _check_moment(moment, configs[str(moment.state["config"])], len(run.interventions))
+    return replace(run, config=config.to_dict())
+
+
+def check_text(what, text, most, lines=False):
+    """Damaged unless `text` is a plain one, as core.limits has it; `what` is how the message calls it."""
+    try:
+        plain_text(what, text, most, lines)
+    except ConfigError as error:
+        raise Damaged(f"{what} {error.message}") from None
+
+
+def _demand(condition, message):
+    if not condition:
+        raise Damaged(message)
+
+
+def _is_number(value):
+    """Whether it is a finite number. A whole one that no float64 counts to measures nothing, and SQLite may not hold it."""
+    return math.isfinite(value) if isinstance(value, float) else type(value) is int and abs(value) <= LATEST
+
+
+def _is_step(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LATEST
+
+
+def _check_figures(figures):
+    _demand(isinstance(figures, dict) and set(figures) == {*FIGURES, "metric"}, "its figures must be losses and metrics")
+    _demand(figures["metric"] in ("accuracy", "r2"), f"its metric must be accuracy or r2; was {shown(figures['metric'])}")
+    for name in FIGURES:
+        known = figures[name] is not None
+        _demand(not known or _is_number(figures[name]), f"its figure {name} must be a number or null; was {shown(figures[name])}")
+
+
+def _check_findings(findings):
+    for finding in findings:
+        _demand(isinstance(finding, dict) and set(finding) == set(FINDING_FIELDS), "its findings must have code, severity, step, layer ...")
+        for name in ("code", "severity", "title", "cause"):
+            check_text(f"a finding's {name}", finding[name], SAID)
+        _demand(finding["severity"] in SEVERITIES, f"a finding's severity must be one of {', '.join(SEVERITIES)}")
+        _demand(_is_step(finding["step"]) and (finding["layer"] is None or _is_step(finding["layer"])), "a finding must have a step")
+
+
+def _check_interventions(interventions, last):
+    for entry in interventions:
+        _demand(isinstance(entry, (list, tuple)) and len(entry) == 3, "an intervention must have a step, a method and arguments")
+        step, method, arguments = entry
+        _demand(_is_step(step) and step <= last, "an intervention's step must be one of the run's")
+        _demand(isinstance(arguments, (list, tuple)), "an intervention's arguments must be a list")
+        if method == "change":
+            _demand(len(arguments) == 1 and isinstance(arguments[0], dict), "a change must be a patch of the configuration")
+            _check_patch(arguments[0], DEEPEST)
+        else:
+            _demand(method == "edit" and len(arguments) == 4, f"an intervention must be a change or an edit; was {shown(method)}")
+            *place, value = arguments
+            _demand(all(_is_step(at) for at in place if at is not None) and None not in place[:2], "an edit must name a weight or bias")
+            _demand(_is_number(value), f"an edit must set a number; was {shown(value)}")
+
+
+def _check_patch(value, levels):
+    """Objects and lists, no deeper than so many levels, of plain texts, numbers, truths and nulls."""
+    if isinstance(value, (dict, list)):
+        _demand(levels > 0, f"a change must have at most {DEEPEST} levels")
+        for entry in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_patch(entry, levels - 1)
+    elif isinstance(value, str):
+        check_text("a text of a change", value, TEXT_LENGTH)
+    else:
+        _demand(value is None or isinstance(value, bool) or _is_number(value), f"a change must set numbers or texts; was {shown(value)}")
+
+
+def _check_history(history, layers):
+    _demand(set(history) == {"samples", "frames", "events"}, "its history must have samples, frames and events")
+    for name, most, columns in (("samples", SAMPLE_ROWS, 2 + layers * len(LAYER_METRICS)), ("frames", FRAME_ROWS, len(FRAME_COLUMNS))):
+        rows = history[name]
+        fits = rows.dtype == float and rows.ndim == 2 and len(rows) <= most and rows.shape[1] == columns
+        _demand(fits, f"its {name} must be at most {most:,} rows of {columns} numbers; were {rows.shape} {rows.dtype}")
+        steps = rows[:, 0]
+        _demand(np.isfinite(steps).all() and (np.diff(steps) >= 0).all(), f"the steps of its {name} must be numbers in order")
+    _demand(len(history["frames"]) > 0, "its history must have a first evaluation")
+    _check_events(history["events"], layers)
+
+
+def _check_events(texts, layers):
+    try:
+        events, nonfinite = (json.loads(str(text)) for text in texts)
+    except (ValueError, TypeError, RecursionError):
+        raise Damaged("its events must be JSON") from None
+    well_formed = isinstance(events, list) and all(isinstance(event, list) and len(event) == 2 and _is_step(event[0]) for event in events)
+    _demand(well_formed, "its events must be a list of steps and texts")
+    for _, text in events:
+        check_text("an event", text, SAID)
+    if nonfinite is not None:
+        well_formed = isinstance(nonfinite, list) and len(nonfinite) == 3 and _is_step(nonfinite[0]) and _is_step(nonfinite[1])
+        _demand(well_formed, "its first non-finite value must have a step, a layer and a tensor")
+        check_text("its first non-finite tensor", nonfinite[2], SAID)
+        _demand(nonfinite[1] <= layers, "its first non-finite value must be in one of its layers")
+
+
+def _config_of_moment(text, config):
+    try:
+        then = RunConfig.from_dict(json.loads(text))
+    except ConfigError as error:
+        raise Damaged(f"a moment's configuration is not valid: {error}") from None
+    except (ValueError, RecursionError):
+        raise Damaged("a moment's configuration is not valid") from None
+    _demand(needs_new_run(config, then) is None, "a moment's configuration must be the run's but for what a run can change")
+    return then
+
+
+def _check_moment(moment, config, interventions):
+    state = moment.state
+    _demand(_is_number(moment.spent) and _is_step(moment.done) and moment.done <= interventions, "a moment must say what was before it")
+    _demand({"vector", "position", "config"} <= set(state), "a moment must have weights, position and configuration")
+    vector, position = state["vector"], state["position"]
+    source = SOURCES[config.data.source]
+    parameters = source.kind != "file" and parameter_count(config, source.inputs or len(config.data.features))
+    fits = vector.ndim == 1 and vector.dtype == config.dtype and (not parameters or len(vector) == parameters)
+    _demand(fits, f"a moment's weights must be {parameters or 'numbers'} of {config.dtype}; were {vector.shape} {vector.dtype}")
+    _demand(np.isfinite(vector).all(), "a moment's weights must be finite")
+    _demand(position.shape == (4,) and position.dtype.kind in "fi" and np.isfinite(position).all(), "a moment's position must be 4 numbers")
+    sound = (position >= 0).all() and position.max() <= LATEST and position[1] <= position[0] == moment.step
+    _demand(sound, f"a moment's position must be that after {moment.step} updates; was {position.tolist()}")
+    slots = {name: state[name] for name in state.keys() - {"vector", "position", "config"}}
+    fits = all(slot.shape == vector.shape and slot.dtype == vector.dtype for slot in slots.values())
+    _demand(fits, "what a moment's optimizer carries must be as large as the weights")
+    _demand(set(slots) == {f"slot{index}" for index in range(_slots(config))}, f"a moment must have what {config.optimizer.name} carries")
+
+
+def _slots(config):
+    return OPTIMIZERS[config.optimizer.name].slots + bool(config.faults)  # as core.nn.updater has them

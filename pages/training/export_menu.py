@@ -1,0 +1,93 @@
+"""Taking a run out of Descent, in every format there is, and opening weights from elsewhere."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from core.export import EXPORTS
+from core.export.imported import read
+from core.limits import LIMITS, ConfigError
+from pages import wording
+from pages.charts import panels
+from pages.charts.document import document
+from pages.shell.controls import refusal
+from pages.shell.requests import uninterrupted
+from pages.training.session import session
+from pages.training.view_menu import view_options
+
+ICONS = {"text/x-python": "code"}  # by MIME type; all else is plain data
+WIDTH = 280  # pixels: a long refusal makes the menu longer, not wider
+OPENED = "weights opened"  # how many files were: each gets a fresh uploader
+OUTCOME = "weights outcome"  # (the file's name, why it was refused or None)
+
+
+def take_home(snapshot):
+    """A menu with a download for each format, made when it is asked for, and an uploader for weights."""
+    with st.popover("Take home", icon=":material/download:", key="take home"), st.container(key="exports", gap="xsmall", width=WIDTH):
+        if not session().owned:
+            st.caption("This run is somebody else's. You can take home its charts; scripts, weights and data are its owner's.")
+            _charts()
+            return
+        st.caption("This run, to read, to run and to use elsewhere.")
+        for name, export in EXPORTS.items():
+            _download(name, export)
+        _charts()
+        if snapshot.events:
+            st.caption("Scripts train with the settings of now from the beginning: what was changed on the way is not in them.")
+        _uploader(snapshot.inputs)
+
+
+def _download(name, export):
+    refused = export.refusal(session().config)
+    st.download_button(
+        export.title, partial(session().act, "export", name), export.file_name, export.mime, key=f"export {name}", on_click="ignore",
+        icon=f":material/{ICONS.get(export.mime, 'deployed_code')}:", width="stretch", disabled=refused is not None,
+        help=f"Not with a broken backprop: {export.title} is right code only." if refused else export.about,
+    )  # fmt: skip
+
+
+def _charts():
+    here, options = session(), view_options()
+
+    def made():
+        return document("A run of Descent", panels(here.seen, options), options.theme)
+
+    st.download_button(
+        "Charts", made, "descent_charts.html", "text/html", key="charts", on_click="ignore",
+        icon=":material/bar_chart:", width="stretch",
+        help="One HTML page with all charts as they stand, to look at and to zoom anywhere. A single one as PNG: the camera above it.",
+    )  # fmt: skip
+
+
+def _uploader(inputs):
+    key = f"weights {st.session_state.get(OPENED, 0)}"
+    st.file_uploader(
+        "Open weights", ["npz", "onnx"], key=key, max_upload_size=LIMITS["file_bytes"] >> 20, on_change=_open, args=(key, inputs),
+        help="The weights of a multi-layer perceptron trained elsewhere: an NPZ with W1, b1, W2, b2 and so on, or an ONNX model. "
+        "A new run begins with them, on the data as they are set.",
+    )  # fmt: skip
+    name, refused = st.session_state.get(OUTCOME, (None, None))
+    if refused:
+        refusal(refused)
+    elif name:
+        st.caption(wording.literal(f"The run began with the weights in {name}."))
+
+
+@uninterrupted
+def _open(key, inputs):
+    """Begin a run with the weights of the file, in layers of their sizes."""
+    file = st.session_state[key]
+    if file is None:
+        st.session_state.pop(OUTCOME, None)
+        return
+    try:
+        imported = read(file.getvalue())
+        session().open_weights(imported.fitted(session().config, inputs), imported.parameters)
+    except ConfigError as error:
+        st.session_state[OUTCOME] = file.name, wording.complaint(error)
+        return
+    st.session_state[OUTCOME] = file.name, None
+    st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
+    st.rerun()  # the sidebar shows the layers

@@ -1,0 +1,135 @@
+"""Finding cards: what is wrong, since when, where, the figures and the curve that show it, and what to do."""
+
+from __future__ import annotations
+
+import html
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from core.limits import ConfigError
+from core.link import STOP_AT, to_query
+from pages import wording
+from pages.charts.cause import crossing_text
+from pages.shell.requests import uninterrupted
+from pages.training.finding_sparkline import evidence
+from pages.training.session import session
+
+SEVERITIES = {"critical": ("✕", "Critical"), "warning": ("!", "Warning"), "info": ("i", "Note")}  # mark and word go with the colour
+EMPTY = "Warnings show up here, with what to do about them."
+PAUSED = "The run paused itself. Apply a fix, look back with the bar at the foot of the page, or press <b>Reset</b> to see it again."
+
+
+def findings(snapshot):
+    """A card for the root, and what follows from it in smaller print; without any, one quiet line in the same place."""
+    roots = [finding for finding in snapshot.findings if finding.root]
+    others = [finding for finding in snapshot.findings if not finding.root]
+    with st.container(key="findings held" if _held(snapshot) else "findings", gap="xsmall"):
+        for number, finding in enumerate(roots):
+            _card(snapshot, finding, first=number == 0)
+        if others:
+            lines = "".join(_line(finding) for finding in others)
+            st.html(f'<div class="consequences">{"<h5>What follows from it</h5>" if roots else ""}<ul>{lines}</ul></div>')
+        if line := _quiet_line(snapshot):
+            st.html(f'<div class="quiet">{line}</div>')
+
+
+def _quiet_line(snapshot):
+    if snapshot.moment is not None:
+        return "" if snapshot.findings else "✓ Nothing wrong yet at this step."
+    if snapshot.nonfinite:
+        return PAUSED
+    return "" if snapshot.findings else "✓ Nothing wrong so far." if snapshot.step else EMPTY
+
+
+def _held(snapshot):
+    """Whether to keep a card's height: once this run had one, what is below must not jump when it goes and comes back."""
+    if snapshot.findings:
+        session().had_findings = True
+    return session().had_findings
+
+
+def _card(snapshot, finding, first):
+    mark, word = SEVERITIES[finding.severity]
+    began = crossing_text(snapshot) if first else ""
+    fix = _fix_text(finding)
+    with st.container(key=f"finding {finding.severity} {finding.code}", gap="xsmall"):
+        st.html(
+            f'<article class="finding {finding.severity}"><div class="mark" title="{word}">{mark}</div><div class="words">'
+            f"<h4>{html.escape(finding.title)}</h4>{_figures(finding, word)}"
+            f"<p>{html.escape(began)} {html.escape(finding.advice)}</p>"
+            f"{f'<p class=fix>Fix: <b>{html.escape(fix)}</b></p>' if fix else ''}</div>{evidence(snapshot, finding)}</article>"
+        )
+        _actions(snapshot, finding, first, fix)
+
+
+def _figures(finding, word):
+    place = "whole run" if finding.layer is None else f"layer {finding.layer}"
+    figures = "".join(
+        f"<span>{html.escape(wording.phrase(name))} <b>{wording.number(value)}</b></span>" for name, value in finding.evidence.items()
+    )
+    since = f"<span>since step <b>{wording.count(finding.step)}</b></span>"
+    return f'<p class="figures"><span>{word}</span>{since}<span>{place}</span>{figures}</p>'
+
+
+def _line(finding):
+    mark, word = SEVERITIES[finding.severity]
+    return (
+        f'<li class="{finding.severity}"><span class="mark" title="{word}">{mark}</span> {html.escape(finding.title)} '
+        f"<small>since step {wording.count(finding.step)}</small></li>"
+    )
+
+
+def _fix_text(finding):
+    """The fix as it reads, "learning rate 3 → 0.3"; "" where no setting mends it."""
+    try:
+        return wording.changes(session().config, session().config.patched(finding.fix)) if finding.fix else ""
+    except ConfigError:
+        return ""
+
+
+def _actions(snapshot, finding, first, fix):
+    with st.container(key=f"actions {finding.code}", horizontal=True, vertical_alignment="center", gap="xsmall"):
+        if fix:
+            st.button(
+                "Apply", key=f"apply {finding.code}", icon=":material/build:", on_click=_apply, args=(finding.fix,), type="primary",
+                help=f"Begins again at step 0 with {fix}.",
+            )  # fmt: skip
+        if first and finding.severity != "info":
+            _trying(snapshot)
+        if first and (link := _link(finding)):
+            st.html(f'<a class="before" href="{html.escape(link)}" target="_blank">Open this run just before it</a>')
+
+
+def _trying(snapshot):
+    busy = session().trials.running
+    st.button(
+        "Try the fixes", key="try", icon=":material/science:", disabled=busy, on_click=_try, args=(None,),
+        help="Trains what might help beside this run, each from step 0, and shows what it reached.",
+    )  # fmt: skip
+    if snapshot.healthy_step:
+        st.button(
+            f"Try them from step {wording.count(snapshot.healthy_step)}", key="try from healthy", disabled=busy, on_click=_try,
+            args=(snapshot.healthy_step,), help="The same, but what a living run can change begins at the last healthy step.",
+        )  # fmt: skip
+
+
+def _link(finding):
+    """The address that opens this run just before training showed it; None where none can: what was done by hand is in no link."""
+    seen = session().seen
+    begun = min((other.step for other in seen.findings if other.severity != "info" and not other.mistake), default=finding.step)
+    if session().config.data.source == "file" or seen.events or begun < 2:
+        return None
+    return "?" + urlencode(to_query(session().config) | {STOP_AT: begun - 1})
+
+
+@uninterrupted
+def _apply(patch):
+    session().apply(patch)
+    st.rerun()  # the sidebar shows the settings
+
+
+@uninterrupted
+def _try(at):
+    session().try_fixes(at)
+    st.rerun()  # the page looks again and again while fixes are tried

@@ -1,0 +1,103 @@
+"""The network's layers, one row each, and the output layer below them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.config import LayerConfig
+from core.nn.activations import ACTIVATIONS
+from pages import wording
+from pages.shell.controls import complaint, number_field, read, show
+from pages.shell.echoes import heard
+from pages.shell.requests import uninterrupted
+from pages.training.session import session
+
+MOST_HIDDEN = 8  # that the page adds; a link may bring more
+HIDDEN_ACTIVATIONS = tuple(name for name, activation in ACTIVATIONS.items() if not activation.output_only)
+ROW = [4, 7, 2]
+
+
+def layers():
+    """Rows for the hidden layers, with a button to add one, and the output's activation."""
+    *hidden, output = session().draft["layers"]
+    for index, layer in enumerate(hidden):
+        _hidden_row(index, layer)
+    st.button(
+        "Add layer", icon=":material/add:", on_click=_add, disabled=len(hidden) >= MOST_HIDDEN, width="stretch", key="add layer",
+        help=f"One more hidden layer before the output, up to {MOST_HIDDEN}.",
+    )  # fmt: skip
+    _output_row(len(hidden), output)
+    complaint("layers")
+
+
+def _hidden_row(index, layer):
+    number = index + 1
+    units, activation, remove = st.columns(ROW, vertical_alignment="bottom", gap="small")
+    first = "visible" if index == 0 else "collapsed"
+    with units:
+        key = f"layers.{index}.units"
+        number_field(
+            key, layer["units"], whole=True, label="Units" if index == 0 else f"Units of layer {number}", label_visibility=first,
+            help="How many units each hidden layer has, first layer on top.", on_change=_changed, args=(index, "units", key),
+        )  # fmt: skip
+    with activation:
+        key = f"layers.{index}.activation"
+        st.selectbox(
+            "Activation" if index == 0 else f"Activation of layer {number}", HIDDEN_ACTIVATIONS, format_func=wording.option,
+            help="What each unit of the layer does with its weighted sum.", label_visibility=first, on_change=_changed,
+            args=(index, "activation", key), **show(key, layer["activation"]),
+        )  # fmt: skip
+    with remove:
+        name = f"Remove layer {number}"  # for screen readers; the style sheet shows only the icon
+        st.button(name, icon=":material/close:", key=name.lower(), help=name, on_click=_remove, args=(index,))
+    complaint(f"layers[{index}].units", layer["units"], whole=True)
+
+
+def _output_row(index, layer):
+    key = f"layers.{index}.output"  # a key of its own: the row below may become the row of a hidden layer
+    units = layer["units"]
+    st.selectbox(
+        f"Output activation ({units:,} unit{'' if units == 1 else 's'})", ACTIVATIONS, format_func=wording.option,
+        help="Follows the task; any other trains as well, and is diagnosed.", on_change=_output_changed, args=(index, key),
+        **show(key, layer["activation"]),
+    )  # fmt: skip
+
+
+@uninterrupted
+def _changed(index, part, key):
+    if not heard(key):
+        return
+    layers = _copy()
+    layers[index][part] = read(st.session_state[key], whole=True) if part == "units" else st.session_state[key]
+    session().edit("layers", layers)
+
+
+@uninterrupted
+def _output_changed(index, key):
+    """Softmax needs a unit for each class; of two classes any other output is usually one unit."""
+    if not heard(key):
+        return
+    layers = _copy()
+    activation = st.session_state[key]
+    layers[index]["activation"] = activation
+    if {layers[index]["units"]} <= {1, 2} and session().two_classes:
+        layers[index]["units"] = 2 if ACTIVATIONS[activation].output_only else 1
+    session().edit("layers", layers)
+
+
+@uninterrupted
+def _add():
+    layers = _copy()
+    new = layers[-2] if len(layers) > 1 else vars(LayerConfig())
+    session().edit("layers", [*layers[:-1], dict(new), layers[-1]])
+
+
+@uninterrupted
+def _remove(index):
+    layers = _copy()
+    del layers[index]
+    session().edit("layers", layers)
+
+
+def _copy():
+    return [dict(layer) for layer in session().draft["layers"]]
