@@ -1,5 +1,10 @@
-"""Descent: train small networks in the browser and see what goes wrong. This is the frame; the pages are in pages/."""
+"""Descent: train small networks in the browser and see what goes wrong. This is the server; what a person sees is in pages/."""
 
-from pages.frame import frame
+import streamlit as st
+from starlette.middleware import Middleware
 
-frame().run()
+from pages.shell.components import routes
+from pages.shell.identity import Identity
+from pages.training import thumbnails
+
+app = st.App("pages/frame.py", routes=[*routes(), thumbnails.ROUTE], middleware=[Middleware(Identity)])

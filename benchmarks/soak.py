@@ -28,7 +28,6 @@ from core.presets import PRESETS
 
 ACTIONS = {"idle": 6, "play": 5, "pause": 2, "rate": 2, "step": 2, "epoch": 1, "reset": 1, "refresh": 2}  # how often, among each other
 RATES = (0.002, 0.007, 0.04, 0.09)  # no configuration's default, so that each stands in the address
-AHEAD = (None, None, 0.005)  # seconds by which a timer brings an action along before its own request; None: it does not
 WORKER_KILL = 15.0  # seconds from one killed training process to the next, on average
 LIVES = (0.1, 0.2)  # how long a server lives, as a share of all the time; the last one lives from
 LAST_LIFE = 0.6  # this share on, so that its memory has time to grow
@@ -179,10 +178,10 @@ class Visitor:
             pages = self._tab.pages  # the button may be there again at once, when the next process is killed as well
             await self._click("recover", lambda: self._tab.pages > pages, self._soak.returns)
         elif can_press("drive here"):
-            await self._click("drive here", lambda: self._tab.widget("play"))
+            await self._click("drive here", lambda: self._tab.can_press("play") or self._tab.can_press("pause"))
         elif can_press("try again"):
             self._soak.notices["The server had no room"] += 1
-            await self._click("try again", lambda: self._tab.widget("play"), self._soak.returns)
+            await self._click("try again", lambda: self._tab.can_press("play") or self._tab.can_press("pause"), self._soak.returns)
         elif can_press("own run") or (can_press("start again") and self._run is not None):
             self._soak.notices[
                 "The run could only be looked at" if can_press("own run") else "The run had to be opened from the store"
@@ -217,7 +216,7 @@ class Visitor:
         before, query = self._tab.pages, f"optimizer.learning_rate={rate:g}"
         if query not in self._tab.query and self._tab.widget("optimizer.learning_rate"):
             began = time.monotonic()
-            await self._tab.enter("optimizer.learning_rate", f"{rate:g}", self._random.choice(AHEAD))
+            await self._tab.enter("optimizer.learning_rate", f"{rate:g}")
             await self._answered("the learning rate", began, lambda: query in self._tab.query and self._tab.pages > before)
 
     async def _reset(self):
@@ -227,7 +226,7 @@ class Visitor:
 
     async def _click(self, key, answered, times=None):
         began = time.monotonic()
-        await self._tab.press(key, self._random.choice(AHEAD))
+        await self._tab.press(key)
         await self._answered(key, began, answered, times)
 
     async def _answered(self, what, began, answered, times=None):

@@ -1,8 +1,8 @@
 """A browser's tab without a browser: what the server hears and says is the same, and nothing is drawn.
 
-Streamlit's protocol: protobuf messages over a websocket. The server sends elements with their places in the page, and timers; the tab
-sends the address and the state of all widgets, when something is pressed and when a timer fires. Unlike a browser it does not offer
-messages that it still has, so the server sends all of them.
+Streamlit's protocol: protobuf messages over a websocket. The server sends elements with their places in the page; the tab sends the
+address and the state of all widgets, when something is pressed. Beside it the live line, as in pages/shell/browser. Unlike a browser it
+does not offer messages that it still has, so the server sends all of them.
 """
 
 from __future__ import annotations
@@ -17,31 +17,33 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from pages.shell.live_line import UNKNOWN
 
 READING = re.compile(r"<span>([^<]*)</span><b>([^<]*)</b>")
 GONE = (OSError, TimeoutError, WebSocketException)  # what a server that is not there raises
-LOST = 5.0  # seconds, as in live.js
+DRAWING = 0.02  # seconds that a browser takes to draw a picture
 FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 
 
 class Tab:
     """A tab at `host` (name and port) with the address's `query`, which the server changes.
 
-    `readings` {name: text} are the figures in the bar of the playground, `exceptions` the tracebacks on the page, `pages` how many times
-    the whole page has come. `on_readings` is called without arguments at new readings, `on_run` with the id of the run that the figures
-    say they are of, or None.
+    `readings` {name: text} are the figures in the bar of the playground, `pictures` how many came, `exceptions` the tracebacks on the page,
+    `pages` how many times the whole page has come. `on_readings` is called without arguments at new readings, `on_run` with the id of the
+    run that the figures say they are of, or None.
     """
 
-    def __init__(self, host, query, on_readings, on_run):
-        self.query, self.readings, self.exceptions, self.pages = query, {}, [], 0
+    def __init__(self, host, query, on_readings=lambda: None, on_run=lambda run: None):
+        self.query, self.readings, self.exceptions, self.pages, self.pictures = query, {}, [], 0, 0
         self._host, self._on_readings, self._on_run = host, on_readings, on_run
         self._elements = {}  # place in the page -> (element, id of its fragment, id of the script run that made it)
         self._states = {}  # widget id -> WidgetState
-        self._timers = {}  # fragment id -> (seconds, task)
         self._session = self._page = self._run = ""
         self._socket = self._listening = None
-        self._missing = asyncio.Future()  # asks for a message that was to come
+        self._key = self._line = self._on_line = None  # the live line: its key, its connection, the task that listens
+        self._buttons, self._outline, self._asked = {}, None, None
         self._news = asyncio.Event()
 
     async def connect(self):
@@ -53,10 +55,8 @@ class Tab:
 
     async def close(self):
         """Close the tab."""
-        for _, timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        self._missing.cancel()
+        if self._on_line is not None:
+            self._on_line.cancel()
         if self._socket is not None:
             self._listening.cancel()
             with suppress(*GONE):
@@ -87,26 +87,25 @@ class Tab:
         return [element.alert.body for element, _, _ in self._elements.values() if element.WhichOneof("type") == "alert"]
 
     def can_press(self, key):
+        """Whether there is a button of this key, Streamlit's or one of the live line's, that can be pressed."""
+        if key in self._buttons:
+            return not (self._buttons[key].get("disabled") or self._buttons[key].get("hidden"))
         button = self.widget(key)
         return button is not None and not button.disabled
 
-    async def press(self, key, ahead=None):
-        """Press a button. A timer may fire first and bring the press along, `ahead` by that many seconds."""
+    async def press(self, key):
+        """Press a button."""
+        if key in self._buttons or key == "reset":
+            await self._tell_line(key)
+            return
         button, fragment = self._found(key)
-        await self._tell(fragment, ahead, WidgetState(id=button.id, trigger_value=True))
+        await self._ask(fragment, WidgetState(id=button.id, trigger_value=True))
 
-    async def enter(self, key, text, ahead=None):
-        """Write a text into a field; `ahead` is as for `press`."""
+    async def enter(self, key, text):
+        """Write a text into a field."""
         field, fragment = self._found(key)
         self._states[field.id] = WidgetState(id=field.id, string_value=text)
-        await self._tell(fragment, ahead)
-
-    async def _tell(self, fragment, ahead, *triggers):
-        if ahead is not None and self._timers:
-            often = min(self._timers, key=lambda fragment: self._timers[fragment][0])
-            await self._ask(often, *triggers, timer=True)
-            await asyncio.sleep(ahead)
-        await self._ask(fragment, *triggers)
+        await self._ask(fragment)
 
     def _found(self, key):
         for element, fragment, _ in self._elements.values():
@@ -115,11 +114,11 @@ class Tab:
                 return widget, fragment
         return None, ""
 
-    async def _ask(self, fragment="", *triggers, timer=False):
+    async def _ask(self, fragment="", *triggers):
         message = BackMsg()
         request = message.rerun_script
         request.query_string, request.page_script_hash = self.query, self._page
-        request.fragment_id, request.is_auto_rerun = fragment, timer
+        request.fragment_id = fragment
         request.widget_states.widgets.extend([*self._states.values(), *triggers])
         request.context_info.url = f"http://{self._host}/"
         request.context_info.timezone = "UTC"
@@ -143,16 +142,10 @@ class Tab:
                 self._run = run.script_run_id
                 self._page = message.new_session.page_script_hash
                 self._session = message.new_session.initialize.session_id or self._session
-                if not run.fragment_ids:
-                    self._stop_timers(list(self._timers))
             case "delta":
                 await self._put(tuple(message.metadata.delta_path), message.delta)
             case "page_info_changed":
                 self.query = message.page_info_changed.query_string
-            case "auto_rerun":
-                self._start_timer(message.auto_rerun.fragment_id, message.auto_rerun.interval)
-            case "stop_auto_rerun":
-                self._stop_timers(message.stop_auto_rerun.fragment_ids)
             case "script_finished" if message.script_finished in FINISHED:
                 self._clear(run.script_run_id, run.fragment_ids)
                 self.pages += not run.fragment_ids
@@ -166,31 +159,10 @@ class Tab:
         match element.WhichOneof("type"):
             case "exception":
                 self.exceptions.append(f"{widget.type}: {widget.message}\n" + "\n".join(widget.stack_trace))
-            case "html" if 'class="reading ' in widget.body:
-                self.readings = {html.unescape(name): html.unescape(value) for name, value in READING.findall(widget.body)}
-                self._on_readings()
-            case "bidi_component" if widget.component_name.endswith("figures"):
-                await self._draw(widget, delta.fragment_id)
+            case "bidi_component":
+                await self._mount(json.loads(widget.bytes.partition(b"\n")[0]))
             case kind if kind in STATES and (widget.set_value or widget.id not in self._states):
                 self._states[widget.id] = STATES[kind](widget)
-
-    async def _draw(self, component, fragment):
-        """What live.js does: the run's id goes into the address, drawing is told if wanted, and a message that does not come asked for."""
-        head = json.loads(component.bytes.partition(b"\n")[0])
-        name, run = head["address"]
-        others = [part for part in self.query.split("&") if part and not part.startswith(f"{name}=")]
-        self.query = "&".join([*others, *([f"{name}={run}"] if run else [])])
-        self._on_run(run)
-        if head["tell"]:
-            await self._trigger(component.id, fragment, "drawn")
-        self._missing.cancel()
-        if head["goes_on"] or head["tell"]:
-            self._missing = asyncio.create_task(self._trigger(component.id, fragment, "lost", LOST))
-
-    async def _trigger(self, component, fragment, event, after=0.0):
-        await asyncio.sleep(after)
-        told = json.dumps([{"event": event, "value": True}])
-        await self._ask(fragment, WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component}__events", json_trigger_value=told))
 
     def _clear(self, run, fragments):
         """Remove what a run of the script, or of these fragments of it, did not make again, and the state of widgets that are gone."""
@@ -201,21 +173,65 @@ class Tab:
         there = {getattr(widget, "id", None) for widget in widgets}
         self._states = {id: state for id, state in self._states.items() if id in there}
 
-    def _start_timer(self, fragment, seconds):
-        if fragment in self._timers and self._timers[fragment][0] == seconds:
-            return
-        self._stop_timers([fragment])
-        self._timers[fragment] = seconds, asyncio.create_task(self._tick(fragment, seconds))
+    # The live line
 
-    async def _tick(self, fragment, seconds):
+    async def _mount(self, part):
+        if "line" in part and part["line"]["key"] != self._key:
+            if self._on_line is not None:
+                self._on_line.cancel()
+            self._key = part["line"]["key"]
+            self._on_line = asyncio.create_task(self._follow_line(f"ws://{self._host}{part['line']['url']}"))
+        if part["part"] == "listener":
+            self._outline, self._asked, self._drawing = part["outline"], None, part["drawing"]
+            await self._tell_line("page", part["drawing"])
+
+    async def _tell_line(self, name, value=None):
+        if self._line is not None:
+            with suppress(*GONE):
+                await self._line.send(json.dumps({"do": name, "value": value}))
+
+    async def _follow_line(self, address):
         while True:
-            await asyncio.sleep(seconds)
-            await self._ask(fragment, timer=True)
+            try:
+                async with connect(address, origin=f"http://{self._host}", max_size=None, open_timeout=30) as self._line:
+                    await self._line.send(json.dumps({"key": self._key, "theme": "light", "hidden": False}))
+                    async for data in self._line:
+                        if data:
+                            await self._show(data)
+            except ConnectionClosed as closed:
+                if closed.rcvd and closed.rcvd.code == UNKNOWN:
+                    await self._trigger("transport-buttons", "lost")
+            except GONE:
+                pass
+            await asyncio.sleep(0.5)
 
-    def _stop_timers(self, fragments):
-        for fragment in fragments:
-            if fragment in self._timers:
-                self._timers.pop(fragment)[1].cancel()
+    async def _show(self, data):
+        head = json.loads(data.partition(b"\n")[0])
+        self.pictures += 1
+        self._buttons = head["buttons"] or {}
+        written = head["text"].get("readings", "")
+        self.readings = {html.unescape(name): html.unescape(re.sub("<.*?>", "", value)) for name, value in READING.findall(written)}
+        if "address" in head:
+            name, run = head["address"]
+            others = [part for part in self.query.split("&") if part and not part.startswith(f"{name}=")]
+            self.query = "&".join([*others, *([f"{name}={run}"] if run else [])])
+            self._on_run(run)
+        if self.readings:
+            self._on_readings()
+        self._news.set()
+        if self._outline is not None and head["drawing"] != self._drawing:
+            await self._tell_line("page", self._drawing)
+        elif self._outline is not None and head["outline"] not in (self._outline, self._asked):
+            self._asked = head["outline"]
+            await self._trigger("cards", "outdated")
+        await asyncio.sleep(DRAWING)
+        await self._tell_line("drawn")
+
+    async def _trigger(self, key, event):
+        component, fragment = self._found(key)
+        if component is not None:
+            told = json.dumps([{"event": event, "value": True}])
+            await self._ask(fragment, WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.id}__events", json_trigger_value=told))
 
 
 def _text(field):

@@ -1,28 +1,26 @@
 """The cases: programs that people posted because they did not work, run as they were beside what mends them."""
 
-from pages.frame import guard
+import difflib
+import html
 
-guard()
+import streamlit as st
 
-import difflib  # noqa: E402
-import html  # noqa: E402
+from core.cases import CASES
+from core.link import to_query
+from pages import wording
+from pages.case_view import walkthrough
+from pages.case_view.pair_view import PairView
+from pages.shell.components import listener, live
+from pages.shell.controls import show
+from pages.shell.page_head import head
+from pages.shell.pair import pair
+from pages.shell.tab import tab
 
-import streamlit as st  # noqa: E402
-
-from core.cases import CASES  # noqa: E402
-from core.link import to_query  # noqa: E402
-from pages import wording  # noqa: E402
-from pages.case_view import walkthrough  # noqa: E402
-from pages.charts.cases import pair_panels  # noqa: E402
-from pages.frame import head  # noqa: E402
-from pages.shell.controls import show  # noqa: E402
-from pages.shell.live_figures import live_figures, theme  # noqa: E402
-from pages.shell.pair import pair  # noqa: E402
-from pages.shell.requests import navigated, uninterrupted  # noqa: E402
-
-TICK = 0.15  # seconds from one look at playing runs to the next
-MARKS = {"critical": "✕", "warning": "!", "info": "i"}
-MOST = 3  # findings shown of a run, the root first: the charts below must not jump
+BUTTONS = [
+    {"name": "play", "label": "Run both", "icon": "play", "primary": True, "help": "Trains both to the end of their steps"},
+    {"name": "pause", "label": "Pause", "icon": "pause", "primary": True, "help": "Stops both where they are"},
+    {"name": "reset", "label": "Reset", "icon": "reset", "help": "Both back to step 0"},
+]
 SIDES = ("left", "right")
 VIEWS = {
     "equations": ("Four equations, in numbers", lambda: walkthrough.equation_controls(pair().sides[0].variant), walkthrough.equations),
@@ -46,9 +44,8 @@ def chosen():
     return CASES[wanted]
 
 
-@uninterrupted
 def _followed(asked):
-    return show("case", asked if navigated() else st.session_state.get("case", asked))
+    return show("case", asked if tab().led() else st.session_state.get("case", asked))
 
 
 def story(case):
@@ -97,80 +94,46 @@ def variants(case):
             entry = case.variant(name)
             st.caption(f"{entry.about} ({wording.count(entry.steps)} steps)")
             st.page_link(
-                "pages/playground.py", label="Open in the playground", icon=":material/open_in_new:", query_params=to_query(entry.config)
+                "playground.py", label="Open in the playground", icon=":material/open_in_new:", query_params=to_query(entry.config)
             )
             picked.append(entry)
-    pair().show(*picked)
+    with tab().lock:
+        pair().show(*picked)
+
+
+def runs(case):
+    """The buttons, and all that moves; both come over the live line."""
+    live("buttons", "pair buttons", buttons=BUTTONS)
+    for side, column in zip(SIDES, st.columns(2)):
+        with column:
+            live("text", f"{side} state", name=side)
+    live("board", "pair figures")
+    closer(case)
 
 
 @st.fragment
-def runs(case):
-    """The buttons, and all that moves."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        playing = pair().playing  # both buttons are always there, as in the playground's bar
-        st.button("Run both", icon=":material/play_arrow:", key="pair play", type="primary", on_click=pair().play, disabled=playing)
-        st.button("Pause", icon=":material/pause:", key="pair pause", type="primary", on_click=pair().pause, disabled=not playing)
-        st.button("Reset", icon=":material/replay:", key="pair reset", on_click=pair().reset, help="Both back to step 0.")
-    controls = VIEWS.get(case.show)
-    places = [*st.columns(2), st.container()]
-    if controls:
-        st.markdown(f"##### {controls[0]}")
-        controls[1]()
-    places.append(st.container())
-    st.fragment(draw, run_every=TICK if restless(case) else None)(case, restless(case), *places)
-
-
-def restless(case):
-    """Whether anything on the page will change by itself."""
-    return pair().restless or (case.show == "pictures" and not walkthrough.measured(pair().sides))
-
-
-def draw(case, was_restless, left, right, charts, closer):
-    """Both runs as they stand; when that will not change by itself any more, the whole page once more, at rest."""
-    pair().tick()
-    if was_restless and not restless(case):
-        st.rerun()
-    sides = pair().sides
-    for side, place in zip(sides, (left, right)):
-        with place:
-            state(side)
-    begun = all(side.snapshot is not None for side in sides)
-    with charts:
-        if begun:
-            shown = pair_panels([(side.variant.title, side.variant.steps, side.snapshot) for side in sides], theme())
-            live_figures(shown, key="pair figures", goes_on=pair().restless)
-        else:
-            st.empty()  # a fragment may fill only what it has written to along with the page
-    with closer:
-        if begun and case.show in VIEWS:
-            VIEWS[case.show][2](sides[0])
+def closer(case):
+    """What a case shows besides: drawn again as its runs go on."""
+    tab().begin()
+    with tab().lock:
+        outline = tab().view.outline
+        begun = all(side.snapshot is not None for side in pair().sides)
+        if case.show in VIEWS:
+            title, controls, content = VIEWS[case.show]
+            st.markdown(f"##### {title}")
+            controls()
+            if begun:
+                content(pair().sides[0])
         elif begun and case.show == "pictures":
-            walkthrough.pictures(sides)
-        else:
-            st.empty()
-
-
-def state(side):
-    """Where a run stands, and what was found."""
-    if side.problem:
-        st.html(f'<div class="found"><div class="quiet">✕ {html.escape(side.problem)}</div></div>')
-        return
-    if side.snapshot is None:
-        st.html('<div class="found"><div class="quiet">Getting ready ...</div></div>')
-        return
-    one = side.snapshot
-    metric = f"{wording.phrase(one.metric)} {wording.number(one.train_metric, 3)}"
-    figures = f"Step {wording.count(one.step)} · loss {wording.number(one.train_loss)} · {metric}"
-    entries = "".join(
-        f'<div class="{finding.severity}"><span class="mark">{MARKS[finding.severity]}</span> {html.escape(finding.title)}</div>'
-        for finding in one.findings[:MOST]
-    )
-    nothing = '<div class="quiet">✓ Nothing found so far.</div>' if one.step else ""
-    st.html(f'<div class="found"><div><b>{html.escape(figures)}</b></div>{entries or nothing}</div>')
+            walkthrough.pictures(pair().sides)
+    listener("closer", outline)
 
 
 head("Cases", "Programs that people posted because they did not work: as they were, beside what mends them, on the same seed.")
+tab().begin()
 the_case = chosen()
 story(the_case)
 variants(the_case)
+tab().view = PairView(pair(), the_case.show)
 runs(the_case)
+tab().wake()

@@ -1,23 +1,19 @@
 """The doctor: upload what backprop code of your own has at one step, and see whether its gradients are right, and if not, why."""
 
-from pages.frame import guard
+import html
 
-guard()
+import pandas as pd
+import streamlit as st
 
-import html  # noqa: E402
-
-import pandas as pd  # noqa: E402
-import streamlit as st  # noqa: E402
-
-from core.doctor.consult import SECONDS, consult  # noqa: E402
-from core.doctor.examples import EXAMPLES, example  # noqa: E402
-from core.limits import LIMITS, ConfigError  # noqa: E402
-from core.nn.activations import ACTIVATIONS  # noqa: E402
-from core.nn.losses import LOSSES  # noqa: E402
-from pages import wording  # noqa: E402
-from pages.charts.doctor import doctor_panels  # noqa: E402
-from pages.frame import head  # noqa: E402
-from pages.shell.live_figures import live_figures, theme  # noqa: E402
+from core.doctor.consult import SECONDS, consult
+from core.doctor.examples import EXAMPLES, example
+from core.limits import LIMITS, ConfigError
+from core.nn.activations import ACTIVATIONS
+from core.nn.losses import LOSSES
+from pages import wording
+from pages.charts.doctor import doctor_panels
+from pages.shell.components import figures, theme
+from pages.shell.page_head import head
 
 FILE, ANSWER = "doctor file", "doctor answer"  # (name, bytes), and what was said of them: an Answer or a ConfigError
 VERDICTS = {
@@ -102,7 +98,7 @@ def told(name, answer):
             f'<div class="cell right"><b>Right</b><pre>{html.escape(mistake.right)}</pre></div></div>'
         )
     if answer.right:
-        live_figures(doctor_panels(answer, theme()), key="doctor figures")
+        figures(doctor_panels(answer, theme()), key="doctor figures")
     table(name, answer)
 
 

@@ -1,103 +1,74 @@
 """The playground: choose data, a network and how to train it; press Play; see what it learns, or what goes wrong."""
 
-from pages.frame import guard
+import streamlit as st
 
-guard()
+from pages.shell.components import listener, live
+from pages.shell.tab import tab
+from pages.training import notices
+from pages.training.export_menu import export_menu
+from pages.training.findings import findings
+from pages.training.fixes import fixes
+from pages.training.run_view import RunView
+from pages.training.session import session
+from pages.training.sidebar import sidebar
+from pages.training.thumbnails import thumbnails
+from pages.training.timebar import timebar
+from pages.training.transport import buttons, status
+from pages.training.unit_editor import unit_editor
+from pages.training.view_menu import view_menu
 
-from pages.shell.live_figures import live_figures  # noqa: E402
-from pages.training.session import session  # noqa: E402
-
-session()  # its training process starts meanwhile, too
-
-import streamlit as st  # noqa: E402
-
-from core.link import RUN  # noqa: E402
-from pages.charts import panels  # noqa: E402
-from pages.shell.echoes import answered  # noqa: E402
-from pages.shell.pace import pace  # noqa: E402
-from pages.shell.requests import draw_next, uninterrupted  # noqa: E402
-from pages.training.findings import findings  # noqa: E402
-from pages.training.fixes import fixes  # noqa: E402
-from pages.training.notices import no_room, not_kept, notice, worker_died  # noqa: E402
-from pages.training.sidebar import sidebar  # noqa: E402
-from pages.training.thumbnails import thumbnails  # noqa: E402
-from pages.training.timebar import timebar  # noqa: E402
-from pages.training.transport import buttons, status  # noqa: E402
-from pages.training.unit_editor import unit_editor  # noqa: E402
-from pages.training.view_menu import view_options  # noqa: E402
-
-WAIT = 0.3  # seconds from one look to the next at a run that stands, and that something is being worked out for
+DRAWN = "drawn with"  # key of the tab's state: what the page beside its cards was drawn with
 
 
-@st.fragment(key="live")
-def live():
-    """All that moves, drawn once. While the run plays, or something about it is still being worked out, the inner part is drawn again
-    and again; a run that stands costs nothing."""
-    snapshot = session().look()
+def page():
+    """What moves comes over the live line; its places are drawn first, so that it comes while the controls are still being made."""
+    tab().begin()
+    with tab().lock:
+        session().follow_address(tab().led())
+    if not isinstance(tab().view, RunView):
+        tab().view = RunView(session())
+    st.session_state[DRAWN] = drawn_with()
     with st.container(gap="xsmall"):
         with st.container(key="transport"):
-            if session().death:
-                worker_died()
-            else:
-                buttons(snapshot)
-            readings = st.container()
-        if snapshot is None:
-            return
-        alerts = st.container()
-        unit_editor(snapshot.unit)
-        figures = st.container()
-        timebar(snapshot)
-    places = readings, alerts, figures
-    if session().restless:
-        st.fragment(tick, run_every=pace.interval(id(session())) if session().playing else WAIT)(session().doing, *places)
-    else:
-        st.fragment(draw)(snapshot, *places)  # a fragment as well: in another place of the page the charts would be made anew
-    answered()
+            with st.container(key="buttons", horizontal=True, vertical_alignment="center", gap="xsmall"):
+                buttons()
+                view_menu()
+                export_menu()
+                notices.not_applied()
+            with st.container(key="status", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
+                status()
+        told = st.container()
+        live("board", "figures")
+        timebar()
+    sidebar()
+    thumbnails("data-source")
+    with told:
+        cards()
 
 
-def tick(was_doing, *places):
-    """Draw what the run does now. When it has stopped, or died, or all is worked out, there are other buttons: draw those, too."""
-    with pace.drawing(id(session())):
-        draw(session().look(), *places)  # whatever follows: what this does not draw is taken away
-    (was_playing, was_watching), (playing, watching) = was_doing, session().doing
-    if watching != was_watching or session().behind:
-        st.rerun()  # who may drive, and what the controls show, is settled where the page begins
-    too_fast_or_slow = playing and not pace.suits(id(session()))  # another pace is another timer
-    if playing != was_playing or not session().restless or too_fast_or_slow:
-        draw_next("live")
+def drawn_with():
+    """What decides how the page beside its cards is drawn."""
+    return session().config, session().draft.pending
 
 
-def draw(snapshot, readings, alerts, figures):
-    with readings:
-        status(snapshot)
-    with alerts:
-        not_kept(snapshot)
+@st.fragment
+def cards():
+    """What is wrong, and what can be done about it: drawn again when the live line says that this has changed."""
+    tab().begin()
+    with tab().lock:
+        snapshot = session().look() if session().ready() else None
+        outline = tab().view.outline
+    if drawn_with() != st.session_state[DRAWN]:
+        st.rerun()
+    notices.notice()
+    notices.no_run()
+    if snapshot is not None:
+        notices.looked_at()
+        notices.not_kept(snapshot)
         findings(snapshot)
         fixes(snapshot)
-    with figures:
-        shown, address = panels(snapshot, view_options()), (RUN, session().run)
-        on_drawn = None if session().awake else awake
-        live_figures(shown, key="figures", on_pick=pick, on_drawn=on_drawn, address=address, goes_on=session().restless)
+        unit_editor(snapshot.unit)
+    listener("cards", outline)
 
 
-@uninterrupted
-def awake():
-    session().awake = True
-    st.rerun(["live", "thumbnails"])
-
-
-@uninterrupted
-def pick(layer, index):
-    session().picked = (layer, index)
-    st.rerun("live")
-
-
-session().follow_address()
-draw_folded = sidebar()
-notice()
-if session().ready():
-    live()
-else:
-    no_room()
-draw_folded()
-thumbnails("data-source")
+page()

@@ -1,20 +1,16 @@
 """The runs that were kept: look back, compare, name, hand on."""
 
-from pages.frame import guard
+from contextlib import suppress
 
-guard()
+import streamlit as st
 
-from contextlib import suppress  # noqa: E402
-
-import streamlit as st  # noqa: E402
-
-from core.store.store import StoreError  # noqa: E402
-from pages import wording  # noqa: E402
-from pages.frame import head  # noqa: E402
-from pages.run_list.actions import actions, bring_in, messages  # noqa: E402
-from pages.run_list.comparison import comparison  # noqa: E402
-from pages.run_list.table import chosen, filtered, filters, runs_list  # noqa: E402
-from pages.shell.identity import owner, store  # noqa: E402
+from core.store.store import StoreError
+from pages import wording
+from pages.run_list.actions import actions, bring_in, messages
+from pages.run_list.comparison import comparison
+from pages.run_list.table import chosen, filtered, filters, runs_list
+from pages.shell.identity import owner, store
+from pages.shell.page_head import head
 
 
 def clear_away():
@@ -39,7 +35,7 @@ def nothing_yet():
     with st.container(border=True, key="runs empty"):
         st.markdown("**No runs yet.** Every run that trains in the playground is kept here by itself.")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.page_link("pages/playground.py", label="Train one in the playground", icon=":material/play_arrow:")
+            st.page_link("playground.py", label="Train one in the playground", icon=":material/play_arrow:")
             bring_in()
 
 

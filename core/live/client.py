@@ -19,7 +19,7 @@ from pathlib import Path
 from core.diagnosis.trials import Trials
 from core.limits import ConfigError
 from core.live import checkpoint
-from core.live.start_request import Beginning
+from core.live.start_request import StartRequest
 from core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +45,8 @@ class WorkerDied(RuntimeError):
 class LiveRun:
     """A run that trains in a process of its own. Any thread may call; calls wait for each other, and for one chunk of training.
 
-    It begins at step 0 of `config`; or where the store has `run`, an id, and then `config` says only where its data file is. A `kept`
-    run is saved in the store as `owner`'s; its id there is `run`, None until it is saved for the first time. `speed` is as it was set.
+    It begins at step 0 of `config`; or where the store has `run_id`, and then `config` says only where its data file is. A `kept`
+    run is saved in the store as `owner`'s; its id there is `run_id`, None until it is saved for the first time. `speed` is as it was set.
     `driver` is for the pages: who of several that look at it may do more than look.
 
     Every method but `recover` and `close` raises WorkerDied once the worker is gone. Starting, as `recover` does too, raises
@@ -54,8 +54,8 @@ class LiveRun:
     neither process nor file, but for what the store keeps.
     """
 
-    def __init__(self, config, settings=None, run=None, kept=False, owner=None):
-        self.config, self.run = config, run
+    def __init__(self, config, settings=None, run_id=None, kept=False, owner=None):
+        self.config, self.run_id = config, run_id
         self.owner, self.driver = owner, None
         self.kept = kept
         self._settings = settings or Settings.from_environment()
@@ -95,7 +95,7 @@ class LiveRun:
     def reset(self):
         """Back to step 0 with the same first weights and the current settings, paused."""
         self._ask("reset")
-        self.run = None
+        self.run_id = None
 
     def new_seed(self):
         """Step 0 with the next seed's weights, paused. Returns the new configuration."""
@@ -148,7 +148,7 @@ class LiveRun:
         self._looked = time.monotonic()
         self._plays_until = self._looked + self._settings.pause_after if snapshot.status == "running" else 0.0
         if self.kept:
-            self.run = snapshot.run
+            self.run_id = snapshot.run_id
         return snapshot
 
     def try_fixes(self, at=None):
@@ -220,8 +220,8 @@ class LiveRun:
         self._worker.start(self._settings.max_runs)
         self._at_risk, self._started = 0.0, time.time()
         try:
-            beginning = Beginning(self.config, self.run, self.speed, self.kept, self.owner)
-            self.config = self._exchange((self._settings, self._path, beginning))
+            request = StartRequest(self.config, self.run_id, self.speed, self.kept, self.owner)
+            self.config = self._exchange((self._settings, self._path, request))
         except ConfigError:
             self._worker.end()
             raise
@@ -236,7 +236,7 @@ class LiveRun:
         with self._lock:
             self.config = self._ask(command, *arguments)
             if command != "change":
-                self.run = None  # it is another one now
+                self.run_id = None  # it is another one now
             return self.config
 
     def _exchange(self, message):
@@ -253,9 +253,9 @@ class LiveRun:
         return value
 
 
-def living(run):
+def living(run_id):
     """The LiveRun of this server that keeps the stored run of this id, or None."""
-    return next((live for live in _held() if live.run == run and live.kept and not live.over), None)
+    return next((live for live in _held() if live.run_id == run_id and live.kept and not live.over), None)
 
 
 def _share():

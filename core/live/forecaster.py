@@ -9,14 +9,14 @@ import numpy as np
 
 from core.diagnosis.forecast import BEFORE, LIVE, forecast
 from core.snapshot.snapshot import GaugeHistory
-from core.training.telemetry import ThinnedTable, standing_out
+from core.training.telemetry import ThinnedTable, downsample_keep_peaks
 
 SHARE = 0.04  # of the time at most goes into forecasts while the run trains
 EVERY = 1.0  # seconds at least from one of these to the next
 ROWS, SHOWN = 1024, 300  # readings of the gauge that are kept, and that are told of
 
 
-class Outlook:
+class Forecaster:
     """The forecasts of `trainer`. `forecast` is the newest Forecast, None before the first; `first` the one that its present settings began
     with; `outdated` whether the run, which stands still, is no longer where the newest was made."""
 
@@ -55,7 +55,7 @@ class Outlook:
 
     def _look(self, budget, between=None):
         step = self._trainer.step
-        self.forecast = foreseen(self._trainer, budget, between)
+        self.forecast = forecast_or_none(self._trainer, budget, between)
         self._made_at = step
         self.first = self.first or self.forecast
         if self.forecast and math.isfinite(self.forecast.ratio):
@@ -65,11 +65,11 @@ class Outlook:
     def history(self):
         """The GaugeHistory, thinned; spikes stay."""
         rows = self._history.rows
-        rows = rows[standing_out(rows, [1], SHOWN)].astype(np.float32)
+        rows = rows[downsample_keep_peaks(rows, [1], SHOWN)].astype(np.float32)
         return GaugeHistory(rows[:, 0], rows[:, 1])
 
 
-def foreseen(trainer, budget, between=None):
+def forecast_or_none(trainer, budget, between=None):
     """The Forecast of a Trainer; None where there is no memory for it."""
     try:
         return forecast(trainer, budget, between)

@@ -9,7 +9,7 @@ import time
 from core.config import RunConfig
 from core.limits import ConfigError
 from core.live import checkpoint
-from core.live.store_writer import Keeper
+from core.live.store_writer import StoreWriter
 from core.store.store import StoreError
 from core.training.recorder import FlightRecorder
 from core.training.telemetry import Event
@@ -19,50 +19,50 @@ SHARE = 0.2  # of the processor's time at most goes into saving: a run whose che
 AHEAD = 0.5  # of `checkpoint_every` after the last one a saving begins, so that on a busy machine, too, it ends in time
 
 
-class Saving:
+class Persistence:
     """Saves a run's `trainer` and `recorder`, and says when it is time to. `unsaved` tells that it is not as it was saved last."""
 
-    def __init__(self, settings, path, beginning):
+    def __init__(self, settings, path, request):
         self._settings, self._path = settings, path
-        self._keeper = Keeper(settings, beginning.owner) if beginning.kept else None
+        self._writer = StoreWriter(settings, request.owner) if request.kept else None
         self._saved = time.monotonic()
         self._took = 0.0  # seconds of processor time, the last time: on a busy machine the clock would count others' work, too
         self._trouble = None  # why the checkpoint could not be written
         self.unsaved = True
 
-    def beginning(self, beginning):
-        """(trainer, recorder) as the Beginning says, or as a newer checkpoint has them. Raises ConfigError."""
+    def resumed(self, request):
+        """(trainer, recorder) as the StartRequest says, or as a newer checkpoint has them. Raises ConfigError."""
         saved = checkpoint.load(self._path) if self._path.exists() else None
-        if beginning.run is None:
-            trainer = loaded(RunConfig.from_dict(json.loads(str(saved["config"]))) if saved else beginning.config)
+        if request.run_id is None:
+            trainer = loaded(RunConfig.from_dict(json.loads(str(saved["config"]))) if saved else request.config)
             recorder = None
         else:
-            trainer, recorder = self._stored(beginning)
+            trainer, recorder = self._stored(request)
         if saved and int(saved["position"][0]) > trainer.step:
             trainer.restore(saved)
         return trainer, recorder or FlightRecorder(trainer)
 
-    def _stored(self, beginning):
+    def _stored(self, request):
         try:
-            found = (self._keeper.resume if self._keeper else Keeper(self._settings).look)(beginning.run)
+            found = (self._writer.resume if self._writer else StoreWriter(self._settings).look)(request.run_id)
         except StoreError as error:
             raise ConfigError("", str(error)) from None
         if not found.moments:
             raise ConfigError("", "Of this run only the figures are kept: it cannot be gone on with")
-        stored = found.placed(beginning.config.data.path)
+        stored = found.placed(request.config.data.path)
         trainer = loaded(RunConfig.from_dict(stored.config))
         trainer.restore(stored.moments[-1].state | stored.history)
         return trainer, FlightRecorder(trainer, moments=stored.moments, interventions=stored.interventions)
 
     @property
-    def run(self):
+    def run_id(self):
         """The run's id in the store; None while it is not there."""
-        return self._keeper and self._keeper.id
+        return self._writer and self._writer.id
 
     @property
     def problem(self):
         """A sentence about why the store does not keep the run; None when it does."""
-        return self._keeper and self._keeper.trouble
+        return self._writer and self._writer.trouble
 
     @property
     def longest_age(self):
@@ -76,7 +76,7 @@ class Saving:
 
     def resume(self, running):
         """The run is about to train; `running`, it already does."""
-        if self._keeper is not None and self._keeper.id is None:
+        if self._writer is not None and self._writer.id is None:
             self._saved = -math.inf  # a run is kept from its first steps on
         elif not (running or self.unsaved):
             self._saved = time.monotonic()  # while it stood, what was saved did not grow old
@@ -96,20 +96,20 @@ class Saving:
             if trouble != self._trouble:
                 trainer.telemetry.events.append(Event(trainer.step, f"The checkpoint could not be written: {trouble}"))
             self._trouble = trouble
-        if self._keeper is not None:
+        if self._writer is not None:
             if status != "running":
-                self._keeper.finish()  # what was begun while it trained was another state
-            self._keeper.keep(trainer, recorder, status, findings)
+                self._writer.finish()  # what was begun while it trained was another state
+            self._writer.keep(trainer, recorder, status, findings)
         self._took = time.thread_time() - began
         self.unsaved = False
 
     def leave(self, trainer, recorder, status, findings, forked_at=None):
         """The run is about to become another one, with `forked_at` a fork of it at that step: keep what it was."""
-        if self._keeper is not None:
-            self._keeper.finish()
-            self._keeper.keep(trainer, recorder, status, findings)
-            self._keeper.finish()
-            self._keeper.begin(self._keeper.id if forked_at is not None else None, forked_at)
+        if self._writer is not None:
+            self._writer.finish()
+            self._writer.keep(trainer, recorder, status, findings)
+            self._writer.finish()
+            self._writer.begin(self._writer.id if forked_at is not None else None, forked_at)
 
     def forget(self):
         """Nobody may wake up in a run that was left behind."""
@@ -117,8 +117,8 @@ class Saving:
 
     def finish(self):
         """Wait until all is saved."""
-        if self._keeper is not None:
-            self._keeper.finish()
+        if self._writer is not None:
+            self._writer.finish()
 
 
 def loaded(config, parameters=None):

@@ -8,12 +8,12 @@ from core.config import RunConfig
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """Step 0 of `config`; or the present of `run`, an id in the store, `config` saying only where its data file was put. `speed` is
+class StartRequest:
+    """Step 0 of `config`; or the present of the stored run `run_id`, `config` saying only where its data file was put. `speed` is
     updates a second (None: as fast as it can). `kept` runs are saved in the store, as `owner`'s."""
 
     config: RunConfig
-    run: str | None = None
+    run_id: str | None = None
     speed: float | None = None
     kept: bool = False
     owner: str | None = None

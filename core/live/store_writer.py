@@ -15,7 +15,7 @@ from core.store.store import Store, StoreError
 MOST_NEW, NEW_BYTES = 64, 2 << 20  # moments that one saving takes over, but of large networks so many bytes: compressing them takes 50 ms
 
 
-class Keeper:
+class StoreWriter:
     """Saves runs of one person. `trouble` is a sentence about why the last saving failed, None when it did not.
 
     Only runs that have begun to train are kept: a page that was merely opened leaves nothing behind.
@@ -72,7 +72,7 @@ class Keeper:
             upload=self._upload,
             findings=findings,
             interventions=recorder.interventions,
-            moments=_spread(recorder.moments_behind(self._until)),
+            moments=_spread(recorder.states_after(self._until)),
         )
         self._writing = self._thread.submit(self._write, record)
 

@@ -23,13 +23,13 @@ from core.diagnosis.forecast import LIVE
 from core.export import STEPS, exported
 from core.limits import ConfigError
 from core.live import checkpoint
-from core.live.forecaster import Outlook, foreseen
-from core.live.persistence import Saving, loaded
+from core.live.forecaster import Forecaster, forecast_or_none
+from core.live.persistence import Persistence, loaded
 from core.live.priority import give_way
 from core.snapshot.maker import SnapshotMaker
 from core.training.live_changes import LIVE_CHANGES, needs_new_run
 from core.training.recorder import FlightRecorder, last_sound_step
-from core.training.replay import Past
+from core.training.replay import Replay
 from core.training.telemetry import Event
 
 NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
@@ -51,20 +51,20 @@ class _Asked(Exception):
 class Worker:
     """One run with its clock and its checkpoint. What stands below `serve` are the commands.
 
-    The run begins as the Beginning says, or goes on from the checkpoint at `path` if there is a newer one. Raises ConfigError.
+    The run begins as the StartRequest says, or goes on from the checkpoint at `path` if there is a newer one. Raises ConfigError.
     """
 
-    def __init__(self, connection, settings, path, beginning):
+    def __init__(self, connection, settings, path, request):
         self._connection = connection
         self._settings = settings
         self._path = path
-        self._speed = beginning.speed
+        self._speed = request.speed
         self._heard = self._commanded = time.monotonic()
         self._request = None  # what was heard and not answered yet
         self._next_picture = self._heard  # no new one before this time, while training
         self._share = 1.0  # of the time that may be trained
-        self._saving = Saving(settings, path, beginning)
-        self._begin(*self._saving.beginning(beginning))
+        self._persistence = Persistence(settings, path, request)
+        self._begin(*self._persistence.resumed(request))
 
     def serve(self):
         """Train and answer until the server is gone or has not asked for `exit_after` seconds."""
@@ -76,14 +76,14 @@ class Worker:
                     self._train()
                 elif self._connection.poll():
                     continue
-                elif self._saving.unsaved:
+                elif self._persistence.unsaved:
                     self._save()
                 elif self._to_look_ahead and time.monotonic() >= self._commanded + QUIET:
                     with suppress(_Asked):
-                        self._outlook.look(self._between)
+                        self._forecaster.look(self._between)
         self._stand()
         self._save()
-        self._saving.finish()
+        self._persistence.finish()
 
     def play(self):
         self._past = None
@@ -119,8 +119,8 @@ class Worker:
         self._recorder.record()
         self.trainer.change(patch)
         self._recorder.note("change", patch)
-        self._outlook.forget()
-        self._saving.unsaved = True
+        self._forecaster.forget()
+        self._persistence.unsaved = True
         self._pace = 0.0  # another batch size may take a thousand times as long
         return self.trainer.config
 
@@ -128,8 +128,8 @@ class Worker:
         self._recorder.record()
         self.trainer.edit(layer, unit, source, value)
         self._recorder.note("edit", layer, unit, source, value)
-        self._outlook.forget()
-        self._saving.unsaved = True
+        self._forecaster.forget()
+        self._persistence.unsaved = True
 
     def export(self, name):
         try:
@@ -152,7 +152,7 @@ class Worker:
         self._leave(forked_at=past.step)
         self._recorder.forget_after(past.step)
         self._maker.forget_after(past.step)
-        self._outlook.forget_after(past.step)
+        self._forecaster.forget_after(past.step)
         self.trainer.restore(past.checkpoint())
         if patch:
             self._recorder.note("change", patch)
@@ -186,7 +186,7 @@ class Worker:
         known = {finding.code for finding in self._picture.findings} if self._picture else set()
         self._picture, self._unit = self._on_record(self._maker.make(self._status, rate, unit)), unit
         if {finding.code for finding in self._picture.findings} - known:
-            self._saving.hasten()
+            self._persistence.hasten()
         self._next_picture = started + (time.monotonic() - started) / SNAPSHOT_SHARE
         return self._picture
 
@@ -204,11 +204,11 @@ class Worker:
             picture,
             kept_steps=self._recorder.overview(healthy),
             healthy_step=healthy,
-            forecast=self._outlook.forecast,
-            forecast_history=self._outlook.history(),
-            forecast_due=self._outlook.outdated and not self._running,
-            run=self._saving.run,
-            keeping=self._saving.problem,
+            forecast=self._forecaster.forecast,
+            forecast_history=self._forecaster.history(),
+            forecast_due=self._forecaster.outdated and not self._running,
+            run_id=self._persistence.run_id,
+            store_error=self._persistence.problem,
         )
 
     def _look_back(self, at, unit):
@@ -219,16 +219,16 @@ class Worker:
             kept_steps=now.kept_steps,
             healthy_step=now.healthy_step,
             first_crossing=now.first_crossing,
-            forecast=foreseen(past, LIVE),
+            forecast=forecast_or_none(past, LIVE),
             forecast_history=now.forecast_history,
-            run=now.run,
-            keeping=now.keeping,
+            run_id=now.run_id,
+            store_error=now.store_error,
         )
 
     def _past_at(self, at, replay):
-        """The Past at step `at`, or at a kept one near it if more than `replay` seconds of training lie between."""
+        """The Replay, taken to step `at`, or at a kept one near it if more than `replay` seconds of training lie between."""
         try:
-            self._past = self._past or Past(self.trainer, self._recorder)
+            self._past = self._past or Replay(self.trainer, self._recorder)
             return self._past.go(min(max(at, 0), self.trainer.step), replay)
         except MemoryError:
             raise ConfigError("", "Going back needs more memory than one run may take here") from None
@@ -236,7 +236,7 @@ class Worker:
     @property
     def at_risk(self):
         """Seconds of training that a sudden death could cost at most."""
-        return self._saving.longest_age if self._running or self._saving.unsaved else 0.0
+        return self._persistence.longest_age if self._running or self._persistence.unsaved else 0.0
 
     @property
     def _status(self):
@@ -256,34 +256,34 @@ class Worker:
         self._next_record = 0.0
         self._past = self._picture = None
         self._sound = 0, 0  # (first step of trouble, the last healthy step before it), as last worked out
-        self._outlook = Outlook(trainer)
-        self._maker = SnapshotMaker(trainer, lambda trainer: self._outlook.first)
+        self._forecaster = Forecaster(trainer)
+        self._maker = SnapshotMaker(trainer, lambda trainer: self._forecaster.first)
         self._pace = 0.0  # updates a second at full speed, as last measured
         self._stand()
 
     def _begin_anew(self, trainer):
         self._begin(trainer, FlightRecorder(trainer))
-        self._saving.forget()
+        self._persistence.forget()
 
     def _leave(self, forked_at=None):
         """The run is about to become another one."""
         self._running = False
-        self._saving.leave(*self._to_be_saved(), forked_at)
+        self._persistence.leave(*self._to_be_saved(), forked_at)
 
     def _save(self):
-        self._saving.save(*self._to_be_saved())
+        self._persistence.save(*self._to_be_saved())
 
     def _to_be_saved(self):
         return self.trainer, self._recorder, self._status, self._picture.findings if self._picture else ()
 
     def _stand(self):
         self._running = False
-        self._saving.unsaved = True
+        self._persistence.unsaved = True
 
     def _go(self, until, speed=None):
         """Train up to step `until`, with `speed` updates a second."""
         now = time.monotonic()
-        self._saving.resume(self._running)
+        self._persistence.resume(self._running)
         self._running = self.trainer.nonfinite is None
         self._until = until
         self._interval = 1 / speed if speed else 0.0
@@ -296,7 +296,7 @@ class Worker:
         updates = min(self._updates_due(started), self._until - self.trainer.step)
         if updates:
             self.trainer.advance(updates)
-            self._saving.unsaved = True
+            self._persistence.unsaved = True
             now = time.monotonic()
             worked = time.thread_time() - worked
             if self._until == math.inf:  # a number of steps is waited for, and gets no rests
@@ -308,7 +308,7 @@ class Worker:
             while self._marks[1][0] < now - RATE_WINDOW:
                 self._marks.popleft()
             self._record()
-            self._outlook.glance()
+            self._forecaster.glance()
         if self.trainer.nonfinite is not None:
             self._recorder.forget_after(self.trainer.step)  # what went on for a while with finite weights did so after an overflow
             self._stand()
@@ -317,7 +317,7 @@ class Worker:
         elif time.monotonic() > self._heard + self._settings.pause_after:
             self._note(f"Paused: not looked at for {spoken(self._settings.pause_after)}")
             self._stand()
-        elif self._saving.unsaved and time.monotonic() >= self._saving.next:
+        elif self._persistence.unsaved and time.monotonic() >= self._persistence.next:
             self._save()
 
     def _record(self):
@@ -343,14 +343,14 @@ class Worker:
         now = time.monotonic()
         if not self._running:
             wake = self._commanded + QUIET if self._to_look_ahead else self._heard + self._settings.exit_after
-            return 0.0 if self._saving.unsaved else max(0.0, wake - now)
+            return 0.0 if self._persistence.unsaved else max(0.0, wake - now)
         wake = min(max(self._due, self._rested), self._heard + self._settings.pause_after)
-        return max(0.0, min(wake, self._saving.next) - now if self._saving.unsaved else wake - now)
+        return max(0.0, min(wake, self._persistence.next) - now if self._persistence.unsaved else wake - now)
 
     @property
     def _to_look_ahead(self):
         """Whether a run that stands still has been seen where it stands, and a forecast is what it lacks."""
-        return self._picture is not None and self._outlook.outdated
+        return self._picture is not None and self._forecaster.outdated
 
     def _next_request(self):
         request, self._request = self._request, None
@@ -389,14 +389,14 @@ def spoken(seconds):
 
 
 def main(descriptor):
-    """Serve the server at the other end of this socket; it begins with (settings, checkpoint path, Beginning)."""
+    """Serve the server at the other end of this socket; it begins with (settings, checkpoint path, StartRequest)."""
     connection = Connection(descriptor)
-    settings, path, beginning = connection.recv()
+    settings, path, request = connection.recv()
     give_way(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes,) * 2)
     worker = None
     try:
-        worker = Worker(connection, settings, path, beginning)
+        worker = Worker(connection, settings, path, request)
         connection.send(("ok", worker.trainer.config, worker.at_risk))
         worker.serve()
         last = "gone", f"The run was not looked at for {spoken(settings.exit_after)} and was put away."

@@ -11,7 +11,7 @@ from core.nn.network import with_ones
 from core.snapshot.gradient_share import influence
 from core.snapshot.histograms import DECADES, HistogramSeries, decades
 from core.snapshot.snapshot import Confusion, Curves, FrameCurves, LayerView, Pictures, Plane, Points, Predictions, Snapshot, UnitView
-from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, standing_out
+from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, downsample_keep_peaks
 
 SHOWN_UNITS = 8  # of a layer, in the network diagram
 UNIT_MAP, PLANE_MAP = 24, 60  # sides of a unit's map and of the decision boundary, in cells
@@ -264,7 +264,7 @@ def curves(telemetry):
     """The sampled steps, thinned to what a chart can show; spikes stay."""
     limit = min(CURVE_POINTS, CURVE_VALUES // (telemetry.layers * len(LAYER_METRICS)))
     table = np.column_stack([telemetry.step, telemetry.loss, telemetry.metric("gradient_norm")])
-    rows = standing_out(table, list(range(1, table.shape[1])), limit)
+    rows = downsample_keep_peaks(table, list(range(1, table.shape[1])), limit)
     layers = {name: _float32(telemetry.metric(name)[rows]) for name in LAYER_METRICS}
     return Curves(_float32(telemetry.step[rows]), _float32(telemetry.loss[rows]), **layers)
 
@@ -272,7 +272,7 @@ def curves(telemetry):
 def frame_curves(telemetry):
     """The full evaluations, thinned alike; the newest is always there."""
     table = np.column_stack([telemetry.frames(name) for name in FRAME_COLUMNS])
-    rows = np.union1d(standing_out(table, [1], CURVE_POINTS), [len(table) - 1])
+    rows = np.union1d(downsample_keep_peaks(table, [1], CURVE_POINTS), [len(table) - 1])
     return FrameCurves(*(_float32(column) for column in table[rows].T))
 
 

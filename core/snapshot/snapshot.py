@@ -174,7 +174,7 @@ class Snapshot:
     training showed the earliest critical finding or warning (None: there is none, or nothing before it). `influence` is there when
     the past is shown, or a run that stands broken. `first_crossing` is what core/diagnosis/onset.py gives.
     `forecast` is the newest one, that of the moment where the past is shown; `forecast_due` says that another will be made, now that
-    the run stands still. `run` is its id in the store, None while it is not kept; `keeping` a sentence about what is wrong with that."""
+    the run stands still. `run_id` is its id in the store, None while it is not kept; `store_error` a sentence about why it is not."""
 
     config: dict
     status: str
@@ -206,5 +206,5 @@ class Snapshot:
     forecast: Forecast | None = None
     forecast_history: GaugeHistory | None = None
     forecast_due: bool = False
-    run: str | None = None
-    keeping: str | None = None
+    run_id: str | None = None
+    store_error: str | None = None

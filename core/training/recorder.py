@@ -38,7 +38,7 @@ class FlightRecorder:
     """
 
     def __init__(self, trainer, budget=BUDGET, moments=(), interventions=()):
-        """Begin with the present state; or with the `moments` that `moments_behind` gave, and the `interventions`, of the same run."""
+        """Begin with the present state; or with the `moments` that `states_after` gave, and the `interventions`, of the same run."""
         self._trainer = trainer
         moments = moments or [(trainer.step, trainer.state(), 0.0, 0, True)]
         self._kept = [Kept(*moment[:4]) for moment in moments]
@@ -85,7 +85,7 @@ class FlightRecorder:
                 bad = middle
         return self._kept[good].step
 
-    def moments_behind(self, step):
+    def states_after(self, step):
         """What is kept behind `step`, and the newest pinned state: [(step, state, spent, done, whether it is pinned)]."""
         last = max(self._pinned)
         return [(*kept, kept.step in self._pinned) for kept in self._kept if kept.step > step or kept.step == last]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.training.trainer import Trainer
 
 
-class Past:
+class Replay:
     """`trainer` is the run as it was at some moment, after all that was done to it there. It shares the data with the live run, which is
     never touched.
 

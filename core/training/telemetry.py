@@ -65,12 +65,12 @@ class ThinnedTable:
         self._rows[: self._count] = rows
 
     def _thin(self):
-        keep = standing_out(self.rows, self._peaks, len(self._rows) // 2)
+        keep = downsample_keep_peaks(self.rows, self._peaks, len(self._rows) // 2)
         self._count = len(keep)
         self._rows[: self._count] = self._rows[keep]
 
 
-def standing_out(rows, columns, limit):
+def downsample_keep_peaks(rows, columns, limit):
     """Indices of at most `limit` of the rows (column 0 is the step): of each stretch of the run the first, and the highest.
 
     A row is high where any of `columns` is large (or not finite) against that column's median. Stretches are equally long on

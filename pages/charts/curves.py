@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.training.telemetry import standing_out
+from core.training.telemetry import downsample_keep_peaks
 from pages.charts.style import axis, figure, held, layer_color, layer_name, log_axis, note, number, packed, plain, power_text, step_axis
 
 HEIGHT = 250
@@ -108,7 +108,7 @@ def _layer_curves(snapshot, theme, title, values, y_axis, empty, *, height, what
 
 def _layer_lines(step, values, theme, what="", look=None):
     layers = values.shape[1]
-    kept = standing_out(np.column_stack([step, values]), range(1, layers + 1), CHART_POINTS // max(layers, 1))
+    kept = downsample_keep_peaks(np.column_stack([step, values]), range(1, layers + 1), CHART_POINTS // max(layers, 1))
     step, values = step[kept], values[kept]
     return [
         line(

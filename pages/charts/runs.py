@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, standing_out
+from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, downsample_keep_peaks
 from pages.charts.options import ViewOptions
 from pages.charts.output import output_panel
 from pages.charts.style import THEMES, axis, colorscale, figure, held, log_axis, note, number, packed, plain, power_text, round_up
@@ -95,7 +95,7 @@ def _curves(title, name, lines, curves, along, logarithmic, theme, colors, keys)
     for place, what, x, y, dash in curves:
         if not len(x):
             continue
-        rows = standing_out(np.column_stack([x, y]), [1], max(50, POINTS // len(curves)))
+        rows = downsample_keep_peaks(np.column_stack([x, y]), [1], max(50, POINTS // len(curves)))
         rows = np.union1d(rows, [len(x) - 1])
         first = place not in last
         if first:

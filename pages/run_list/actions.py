@@ -52,7 +52,7 @@ def _for_chosen(rows):
     single = len(rows) == 1
     if single:
         st.page_link(
-            "pages/playground.py", label="Open in playground", icon=":material/open_in_new:", query_params={RUN: one["id"]},
+            "playground.py", label="Open in playground", icon=":material/open_in_new:", query_params={RUN: one["id"]},
             help="As it stands, with its charts and its past; it goes on from there when you press Play.",
         )  # fmt: skip
         _naming(one)

@@ -18,8 +18,8 @@ from pages import wording
 from pages.charts.document import document
 from pages.charts.runs import MOST, Line, parallel, run_panels
 from pages.run_list.table import MARKS, name_of, said, summary
+from pages.shell.components import figures, theme
 from pages.shell.identity import store
-from pages.shell.live_figures import live_figures, theme
 
 ALONG, LOGARITHMIC = "runs.along", "runs.log"
 KEPT = 24  # runs whose histories the server keeps at hand
@@ -66,7 +66,7 @@ def comparison(rows, table):
     panels = run_panels(lines, along, logarithmic, theme())
     if len(rows) > 1 and (settings := _parallel(rows)):
         panels["whole_settings"] = settings
-    live_figures(panels, key="runs figures")
+    figures(panels, key="runs figures")
     _download(panels, names)
     if len(drawn) > 1:
         _partings([one.run for one in drawn])

@@ -143,7 +143,7 @@ class Pair:
         return all(side.over for side in self.sides)
 
     @property
-    def restless(self):
+    def needs_updates(self):
         """Whether anything will change by itself."""
         return self.playing or any(side.moving for side in self.sides)
 

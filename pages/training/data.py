@@ -9,9 +9,11 @@ from core.limits import LIMITS
 from core.link import SETTINGS
 from core.settings import Settings
 from pages import wording
-from pages.shell.controls import changed, complaint, control, grid, show
-from pages.shell.requests import uninterrupted
-from pages.training.session import NO_FILE, session
+from pages.shell.controls import folded, show
+from pages.shell.tab import handler
+from pages.training.draft import NO_FILE
+from pages.training.session import session
+from pages.training.setting_controls import changed, complaint, control, grid
 
 PLAIN = ("data.source", "data.path", "data.task", "data.target")  # settings with controls of their own
 FATE = {  # of an uploaded file, whether the server is shared or not
@@ -24,19 +26,18 @@ FIRST = ("data.noise", "data.test_fraction", "data.features")
 def data():
     """The source and its settings."""
     source()
-    if session().draft["data.source"] == "file":
+    if session().draft.values["data.source"] == "file":
         own_file()
     names = [name for name, spec in SETTINGS.items() if name.startswith("data.") and "kind" in spec.metadata and name not in PLAIN]
     grid("data.noise", "data.test_fraction")
     grid("data.features")
-    with st.expander("More about the data"):
-        grid(*(name for name in names if name not in FIRST))
+    folded("More about the data", lambda: grid(*(name for name in names if name not in FIRST)), "data folded")
 
 
 def source():
-    """A picture for every source; the style sheet of `thumbnails` draws them."""
+    """A picture for every source; the style sheet of thumbnails.py draws them."""
     name = "data.source"
-    value = session().draft[name]
+    value = session().draft.values[name]
     st.segmented_control(
         "Source", SOURCES, **show(name, value), format_func=wording.option, required=True, help=SETTINGS[name].metadata["help"],
         label_visibility="collapsed", on_change=changed, args=(name,),
@@ -51,18 +52,17 @@ def own_file():
         "CSV with a header, or NPZ with X and y", ["csv", "npz"], key="file", max_upload_size=LIMITS["file_bytes"] >> 20,
         help=FATE[Settings.from_environment().shared], on_change=_upload,
     )  # fmt: skip
-    token = session().draft["data.path"]
-    if session().problem is NO_FILE:
-        session().explained = True
+    token = session().draft.values["data.path"]
+    if session().draft.problem is NO_FILE:
+        session().draft.explained = True
     complaint("data.path")
     if token is None:
         st.info(f"No file yet. Until you choose one, the run stays with: {SOURCES[session().config.data.source].title}.")
         return
-    st.caption(
-        f"{'In use' if token == session().config.data.path else 'Not in use yet'}: {wording.literal(session().uploads[token].path.name)}"
-    )
+    used = "In use" if token == session().config.data.path else "Not in use yet"
+    st.caption(f"{used}: {wording.literal(session().draft.uploads[token].path.name)}")
     control("data.task")
-    contents = session().uploads[token].contents
+    contents = session().draft.uploads[token].contents
     if contents.format == "csv":
         _target(list(contents.columns))
 
@@ -70,30 +70,30 @@ def own_file():
 def _target(columns):
     """Which columns are to be predicted: one of classes, or one or more of values."""
     name = "data.target"
-    value = session().draft[name] or columns[-1]
+    value = session().draft.values[name] or columns[-1]
     common = {"help": SETTINGS[name].metadata["help"], "on_change": _choose_target, "args": (columns,), "options": columns}
-    if session().draft["data.task"] == "classification":
+    if session().draft.values["data.task"] == "classification":
         st.selectbox("Target column", **common, **show(name, value if isinstance(value, str) else value[0]))
     else:
         st.multiselect("Target columns", **common, **show(name, [value] if isinstance(value, str) else list(value)))
     complaint(name)
 
 
-@uninterrupted
+@handler
 def _choose_target(columns):
     """A column of another file was shown before: the browser has yet to hear of this one. Nor is it a choice to say again what is shown."""
-    target, shown = st.session_state["data.target"] or None, session().draft["data.target"] or columns[-1]
+    target, shown = st.session_state["data.target"] or None, session().draft.values["data.target"] or columns[-1]
     of_this_file = {None, *columns}.issuperset(target if isinstance(target, list) else [target])
     if of_this_file and target not in (shown, [shown]):
-        session().edit("data.target", target)
+        session().draft.edit("data.target", target)
 
 
-@uninterrupted
+@handler
 def _upload():
     file = st.session_state["file"]
     if file is not None:
-        session().upload(file.name, file.getvalue())
+        session().draft.upload(file.name, file.getvalue())
     elif session().config.data.path is not None:  # taken out of the list, as it also is when another one is chosen
-        session().take_back()
+        session().draft.take_back()
     else:
-        session().edit("data.path", None)
+        session().draft.edit("data.path", None)

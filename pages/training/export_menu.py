@@ -12,10 +12,10 @@ from core.limits import LIMITS, ConfigError
 from pages import wording
 from pages.charts import panels
 from pages.charts.document import document
+from pages.shell.components import theme
 from pages.shell.controls import refusal
-from pages.shell.requests import uninterrupted
+from pages.shell.tab import handler, tab
 from pages.training.session import session
-from pages.training.view_menu import view_options
 
 ICONS = {"text/x-python": "code"}  # by MIME type; all else is plain data
 WIDTH = 280  # pixels: a long refusal makes the menu longer, not wider
@@ -23,10 +23,14 @@ OPENED = "weights opened"  # how many files were: each gets a fresh uploader
 OUTCOME = "weights outcome"  # (the file's name, why it was refused or None)
 
 
-def take_home(snapshot):
+@st.fragment
+def export_menu():
     """A menu with a download for each format, made when it is asked for, and an uploader for weights."""
-    with st.popover("Take home", icon=":material/download:", key="take home"), st.container(key="exports", gap="xsmall", width=WIDTH):
-        if not session().owned:
+    menu = st.popover("Export", icon=":material/download:", key="export menu", on_change="rerun")
+    if not menu.open or session().last_snapshot is None:
+        return
+    with menu, st.container(key="exports", gap="xsmall", width=WIDTH):
+        if not session().run.owned:
             st.caption("This run is somebody else's. You can take home its charts; scripts, weights and data are its owner's.")
             _charts()
             return
@@ -34,9 +38,9 @@ def take_home(snapshot):
         for name, export in EXPORTS.items():
             _download(name, export)
         _charts()
-        if snapshot.events:
+        if session().last_snapshot.events:
             st.caption("Scripts train with the settings of now from the beginning: what was changed on the way is not in them.")
-        _uploader(snapshot.inputs)
+        _uploader(session().last_snapshot.inputs)
 
 
 def _download(name, export):
@@ -49,7 +53,7 @@ def _download(name, export):
 
 
 def _charts():
-    here, options = session(), view_options()
+    here, options = session(), tab().view.options(theme())
 
     def made():
         return document("A run of Descent", panels(here.seen, options), options.theme)
@@ -75,7 +79,7 @@ def _uploader(inputs):
         st.caption(wording.literal(f"The run began with the weights in {name}."))
 
 
-@uninterrupted
+@handler
 def _open(key, inputs):
     """Begin a run with the weights of the file, in layers of their sizes."""
     file = st.session_state[key]

@@ -8,9 +8,10 @@ from core.data.sources import SOURCES
 from core.faults import FAULTS, KINDS
 from core.nn.formulas import Plan
 from pages import wording
-from pages.shell.controls import complaint, show
-from pages.shell.requests import uninterrupted
+from pages.shell.controls import folded, show
+from pages.shell.tab import handler
 from pages.training.session import session
+from pages.training.setting_controls import complaint
 
 TITLES = {"formula": "Formulas", "state": "From step to step", "numerics": "Numerics", "set-up": "Set-up"}
 EVERYWHERE = "All"
@@ -18,21 +19,21 @@ EVERYWHERE = "All"
 
 def heading():
     """The section's title, with how many mistakes are on."""
-    on = len(session().draft["faults"])
+    on = len(session().draft.values["faults"])
     return f"Break the backprop :orange-badge[:material/bug_report: {on} on]" if on else "Break the backprop"
 
 
-def summary():
-    """What is on; returns where the switches go."""
+def faults():
+    """What is on, and the switches."""
     complaint("faults")
-    if chosen := _by_family(session().draft["faults"]):
+    if chosen := _by_family(session().draft.values["faults"]):
         st.caption(f":orange[:material/bug_report:] {', '.join(FAULTS[name].title for name in chosen)}")
-    return st.expander("Mistakes to switch on")
+    folded("Inject a bug", _switches, "faults folded")
 
 
-def switches():
+def _switches():
     """All switches, by kind; below one that is on, how and where the mistake is made, and what to watch for."""
-    plan, chosen = _plan(), _by_family(session().draft["faults"])
+    plan, chosen = _plan(), _by_family(session().draft.values["faults"])
     with st.container(gap="xsmall"):
         st.caption("Mistakes that people make in a backward pass of their own. Each starts the run anew.")
         for kind in KINDS:
@@ -47,7 +48,7 @@ def switches():
 
 def _plan():
     """The plan of the network in use."""
-    config, seen = session().config, session().seen
+    config, seen = session().config, session().last_snapshot
     source = SOURCES[config.data.source]
     of_plane = len(config.data.features) if source.kind == "planar" else 1
     return Plan.of(config, source.inputs or (seen.inputs if seen and source.kind == "file" else of_plane))
@@ -95,7 +96,7 @@ def _way_and_layer(family, ways, entry, plan):
         st.selectbox(
             "Written as", names, **show(way_key, name), format_func=lambda name: FAULTS[name].title,
             help="The same mistake in other places.",
-            on_change=uninterrupted(lambda: _replace(entry, st.session_state[way_key])),
+            on_change=handler(lambda: _replace(entry, st.session_state[way_key])),
         )  # fmt: skip
     if not FAULTS[name].whole:
         choices = [EVERYWHERE, *map(str, _layers(FAULTS[name], plan))]
@@ -103,7 +104,7 @@ def _way_and_layer(family, ways, entry, plan):
         st.segmented_control(
             "Layer", list(dict.fromkeys([*choices, layer or EVERYWHERE])), required=True, **shown,
             help="In which layer it is made, or in all where it can be.",
-            on_change=uninterrupted(lambda: _replace(entry, _entry(name, st.session_state[layer_key]))),
+            on_change=handler(lambda: _replace(entry, _entry(name, st.session_state[layer_key]))),
         )  # fmt: skip
 
 
@@ -111,12 +112,12 @@ def _entry(name, layer):
     return name if layer == EVERYWHERE else f"{name}:{layer}"
 
 
-@uninterrupted
+@handler
 def _toggled(family, ways):
     """Switch a family on in the first way in which it can be made, or off with all its entries."""
-    others = [entry for entry in session().draft["faults"] if FAULTS[entry.partition(":")[0]].family != family]
-    session().edit("faults", [*others, ways[0].name] if st.session_state[f"fault.{family}"] and ways else others)
+    others = [entry for entry in session().draft.values["faults"] if FAULTS[entry.partition(":")[0]].family != family]
+    session().draft.edit("faults", [*others, ways[0].name] if st.session_state[f"fault.{family}"] and ways else others)
 
 
 def _replace(old, new):
-    session().edit("faults", [new if entry == old else entry for entry in session().draft["faults"]])
+    session().draft.edit("faults", [new if entry == old else entry for entry in session().draft.values["faults"]])

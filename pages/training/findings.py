@@ -11,7 +11,7 @@ from core.limits import ConfigError
 from core.link import STOP_AT, to_query
 from pages import wording
 from pages.charts.cause import crossing_text
-from pages.shell.requests import uninterrupted
+from pages.shell.tab import handler
 from pages.training.finding_sparkline import evidence
 from pages.training.session import session
 
@@ -102,7 +102,7 @@ def _actions(snapshot, finding, first, fix):
 
 
 def _trying(snapshot):
-    busy = session().trials.running
+    busy = session().run.trials.running
     st.button(
         "Try the fixes", key="try", icon=":material/science:", disabled=busy, on_click=_try, args=(None,),
         help="Trains what might help beside this run, each from step 0, and shows what it reached.",
@@ -116,20 +116,20 @@ def _trying(snapshot):
 
 def _link(finding):
     """The address that opens this run just before training showed it; None where none can: what was done by hand is in no link."""
-    seen = session().seen
+    seen = session().last_snapshot
     begun = min((other.step for other in seen.findings if other.severity != "info" and not other.mistake), default=finding.step)
     if session().config.data.source == "file" or seen.events or begun < 2:
         return None
     return "?" + urlencode(to_query(session().config) | {STOP_AT: begun - 1})
 
 
-@uninterrupted
+@handler
 def _apply(patch):
     session().apply(patch)
     st.rerun()  # the sidebar shows the settings
 
 
-@uninterrupted
+@handler
 def _try(at):
     session().try_fixes(at)
     st.rerun()  # the page looks again and again while fixes are tried

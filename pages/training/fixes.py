@@ -7,7 +7,7 @@ import html
 import streamlit as st
 
 from pages import wording
-from pages.shell.requests import uninterrupted
+from pages.shell.tab import handler
 from pages.training.session import session
 
 BLOWN = ("nonfinite", "diverged")
@@ -15,7 +15,7 @@ BLOWN = ("nonfinite", "diverged")
 
 def fixes(snapshot):
     """Progress while fixes are tried, then the table; nothing when none were."""
-    trials = session().trials
+    trials = session().run.trials
     if trials.running:
         with st.container(key="trying", horizontal=True, vertical_alignment="center"):
             tried = f"{len(trials.trials)} tried so far" if trials.trials else "the run as it is comes first"
@@ -52,13 +52,13 @@ def _row(trial, number, metric):
         )  # fmt: skip
 
 
-@uninterrupted
+@handler
 def _apply(patch):
     session().apply(patch, session().tried_from)
     st.rerun()  # the sidebar shows the settings
 
 
-@uninterrupted
+@handler
 def _forget():
     session().act("cancel_trials")
     st.rerun()

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 
-import streamlit as st
-
 from pages import wording
-from pages.shell.requests import uninterrupted
-from pages.training.session import session
 
 VERDICTS = {"stable": "stable", "edge": "! edge", "unstable": "✕ unstable"}  # a mark goes with the colour
 EXPLAINED = {
@@ -37,30 +33,13 @@ def _cell(verdict, value, share, title):
     )
 
 
-def use_stable_rate(snapshot):
-    """A button that takes the largest learning rate expected to be stable, where the present one is not; its place is always kept."""
-    with st.container(key="stable-rate"):
-        rate = _stable_rate(snapshot)
-        if rate is not None:
-            st.button(
-                f"Use {rate:g}", key="use stable rate", on_click=_use, args=(rate,),
-                help="The largest learning rate expected to be stable: at it, or below, a look some hundred steps ahead stays calm.",
-            )  # fmt: skip
-
-
-def _stable_rate(snapshot):
-    """Two digits of it, rounded down; None where there is nothing to mend, or no more."""
+def stable_rate(session, snapshot):
+    """The largest learning rate expected to be stable, two digits of it, rounded down; None where there is nothing to mend, or no more."""
     told = snapshot.forecast
-    if told is None or told.verdict == "stable" or snapshot.nonfinite is not None or session().death:
+    if told is None or told.verdict == "stable" or snapshot.nonfinite is not None or session.run.death:
         return None
     rate = told.largest_stable_rate
-    if not 0 < rate < session().config.optimizer.learning_rate:
+    if not 0 < rate < session.config.optimizer.learning_rate:
         return None
     unit = 10.0 ** (math.floor(math.log10(rate)) - 1)
     return float(f"{math.floor(rate / unit + 1e-9) * unit:.2g}")
-
-
-@uninterrupted
-def _use(rate):
-    session().edit("optimizer.learning_rate", rate)
-    st.rerun()  # the sidebar shows the learning rate

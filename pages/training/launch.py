@@ -16,7 +16,8 @@ from core.live.client import LiveRun, TooManyRuns, living, put_away
 from core.presets import OPENING
 from core.store.store import StoreError
 from pages import wording
-from pages.shell.identity import is_open, store
+from pages.shell.identity import store
+from pages.shell.tab import is_open
 
 ENDING = 6.0  # seconds that such a process may take
 
@@ -94,13 +95,13 @@ def _in_room(config, stored, owner):
 
 def _begun(config, stored, owner):
     if stored and not (store().owner_of(stored) == owner and _free(stored)):
-        return LiveRun(config, run=stored)
+        return LiveRun(config, run_id=stored)
     try:
-        return LiveRun(config, run=stored, kept=True, owner=owner)
+        return LiveRun(config, run_id=stored, kept=True, owner=owner)
     except ConfigError:
         if stored is None:
             raise
-        return living(stored) or LiveRun(config, run=stored)  # another tab or server may have been quicker
+        return living(stored) or LiveRun(config, run_id=stored)  # another tab or server may have been quicker
 
 
 def _free(stored):

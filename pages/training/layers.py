@@ -7,10 +7,10 @@ import streamlit as st
 from core.config import LayerConfig
 from core.nn.activations import ACTIVATIONS
 from pages import wording
-from pages.shell.controls import complaint, number_field, read, show
-from pages.shell.echoes import heard
-from pages.shell.requests import uninterrupted
+from pages.shell.controls import number_field, read, show, stale
+from pages.shell.tab import handler
 from pages.training.session import session
+from pages.training.setting_controls import complaint
 
 MOST_HIDDEN = 8  # that the page adds; a link may bring more
 HIDDEN_ACTIVATIONS = tuple(name for name, activation in ACTIVATIONS.items() if not activation.output_only)
@@ -19,7 +19,7 @@ ROW = [4, 7, 2]
 
 def layers():
     """Rows for the hidden layers, with a button to add one, and the output's activation."""
-    *hidden, output = session().draft["layers"]
+    *hidden, output = session().draft.values["layers"]
     for index, layer in enumerate(hidden):
         _hidden_row(index, layer)
     st.button(
@@ -63,41 +63,41 @@ def _output_row(index, layer):
     )  # fmt: skip
 
 
-@uninterrupted
+@handler
 def _changed(index, part, key):
-    if not heard(key):
+    if stale(key):
         return
     layers = _copy()
     layers[index][part] = read(st.session_state[key], whole=True) if part == "units" else st.session_state[key]
-    session().edit("layers", layers)
+    session().draft.edit("layers", layers)
 
 
-@uninterrupted
+@handler
 def _output_changed(index, key):
     """Softmax needs a unit for each class; of two classes any other output is usually one unit."""
-    if not heard(key):
+    if stale(key):
         return
     layers = _copy()
     activation = st.session_state[key]
     layers[index]["activation"] = activation
-    if {layers[index]["units"]} <= {1, 2} and session().two_classes:
+    if {layers[index]["units"]} <= {1, 2} and session().draft.two_classes:
         layers[index]["units"] = 2 if ACTIVATIONS[activation].output_only else 1
-    session().edit("layers", layers)
+    session().draft.edit("layers", layers)
 
 
-@uninterrupted
+@handler
 def _add():
     layers = _copy()
     new = layers[-2] if len(layers) > 1 else vars(LayerConfig())
-    session().edit("layers", [*layers[:-1], dict(new), layers[-1]])
+    session().draft.edit("layers", [*layers[:-1], dict(new), layers[-1]])
 
 
-@uninterrupted
+@handler
 def _remove(index):
     layers = _copy()
     del layers[index]
-    session().edit("layers", layers)
+    session().draft.edit("layers", layers)
 
 
 def _copy():
-    return [dict(layer) for layer in session().draft["layers"]]
+    return [dict(layer) for layer in session().draft.values["layers"]]

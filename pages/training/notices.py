@@ -7,7 +7,7 @@ import html
 import streamlit as st
 
 from pages import wording
-from pages.shell.requests import uninterrupted
+from pages.shell.tab import handler
 from pages.training.session import session
 
 
@@ -20,19 +20,24 @@ def notice():
             st.button("OK", key="dismiss", on_click=_dismiss)
 
 
-def no_room():
-    """The server has no room for another run."""
-    with st.container(key="trouble"):
-        st.warning(wording.literal(str(session().refusal)), icon=":material/hourglass_empty:")
-        st.button("Try again", key="try again", type="primary", on_click=_start_again)
+def no_run():
+    """Why nothing trains, and what to press: there is no room, or the process that trained is gone."""
+    if session().run.refusal:
+        with st.container(key="trouble"):
+            st.warning(wording.literal(str(session().run.refusal)), icon=":material/hourglass_empty:")
+            st.button("Try again", key="try again", type="primary", on_click=_start_again)
+    elif session().run.death:
+        _worker_died(session().run.death)
 
 
 def looked_at():
-    """In the place of the buttons, of a run that can only be looked at: why, and how to get one to play with."""
+    """Of a run that can only be looked at: why, and how to get one to play with."""
+    if not session().run.watching:
+        return
     with st.container(key="looked-at", horizontal=True, wrap=False, vertical_alignment="center", gap="small", width="content"):
-        if session().foreign:
+        if session().run.foreign:
             st.html("<p>You are looking at a run that is somebody else's, or that another server trains.</p>", width="content")
-            borrows = session().borrows
+            borrows = session().draft.borrows
             about = "Not of this run: it trains on its owner's file." if borrows else "Step 0 of a new run with the same settings."
             st.button("A run of my own", key="own run", on_click=_start_again, disabled=borrows, help=about)
         else:
@@ -42,22 +47,21 @@ def looked_at():
 
 def not_applied():
     """Beside the buttons that wait: the controls show something that could not be applied, so what the run stays with."""
-    if not session().pending:
+    if not session().draft.pending:
         return
     with st.container(key="not-applied", horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(f"<p>Not applied. The run stays with: <b>{html.escape(wording.settings(session().pending))}</b></p>", width="content")
+        st.html(f"<p>Not applied. The run stays with: <b>{html.escape(wording.settings(session().draft.pending))}</b></p>", width="content")
         st.button("Undo", key="take back", on_click=_take_back, help="Sets the controls back to what the run uses.")
 
 
 def not_kept(snapshot):
     """Why this run will not be there after this page is closed; training goes on all the same."""
-    if snapshot.keeping:
-        st.warning(wording.literal(snapshot.keeping), icon=":material/save:")
+    if snapshot.store_error:
+        st.warning(wording.literal(snapshot.store_error), icon=":material/save:")
 
 
-def worker_died():
-    """The process that trained is gone: go on from its last checkpoint, or begin again."""
-    death = session().death
+def _worker_died(death):
+    """Go on from its last checkpoint, or begin again."""
     lost = f" It was saved at step {death.checkpoint_step:,}; at most {death.seconds_lost:.0f} seconds of it are lost."
     with st.container(key="trouble"):
         st.error(wording.literal(death.message + (lost if death.checkpoint_step else "")), icon=":material/report:")
@@ -67,30 +71,30 @@ def worker_died():
             st.button("Start again", key="start again", on_click=_start_again)
 
 
-@uninterrupted
+@handler
 def _take_back():
-    session().take_back()
+    session().draft.take_back()
     st.rerun()
 
 
-@uninterrupted
+@handler
 def _dismiss():
     session().notice = None
 
 
-@uninterrupted
+@handler
 def _drive():
     session().take_over()
     st.rerun()
 
 
-@uninterrupted
+@handler
 def _recover():
     session().recover()
     st.rerun()  # the sidebar shows the settings that the checkpoint was made with
 
 
-@uninterrupted
+@handler
 def _start_again():
     session().start_again()
     st.rerun()

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
 from core.link import SETTINGS
 from core.presets import PRESETS
 from pages import wording
-from pages.shell.controls import grid, learning_rate, refusal, show
-from pages.shell.echoes import heard
-from pages.shell.requests import uninterrupted
+from pages.shell.controls import folded, refusal, show, stale
+from pages.shell.tab import handler
 from pages.training import fault_switches
 from pages.training.data import data
 from pages.training.layers import layers
 from pages.training.session import session
+from pages.training.setting_controls import grid, learning_rate
 
 
 def sidebar():
-    """All controls of the configuration but those that are folded away: what this returns draws them, once the charts are on their way."""
-    session().explained = False
+    """All controls of the configuration. What is rarely used is folded, and made once it is opened."""
+    session().draft.explained = False
     with st.sidebar, st.container(gap="xsmall"):
         st.markdown("### Descent")
         st.caption("Build a small network, press Play, and see what it learns or why it does not.")
@@ -28,25 +26,17 @@ def sidebar():
         presets()
         section("Data", data)
         section("Network", layers)
-        more = section("Training", training)
-        switches = section(fault_switches.heading(), fault_switches.summary)
-    return partial(_folded, top, more, switches)
-
-
-def _folded(top, more, switches):
-    with more:
-        _more()
-    with switches:
-        fault_switches.switches()
-    problem = session().problem
-    if problem and not session().explained:
+        section("Training", training)
+        section(fault_switches.heading(), fault_switches.faults)
+    problem = session().draft.problem
+    if problem and not session().draft.explained:
         with top:
             refusal(wording.complaint(problem))
 
 
 def section(title, content):
     st.markdown(f"#### {title}")
-    return content()
+    content()
 
 
 def presets():
@@ -60,19 +50,19 @@ def presets():
     st.caption(PRESETS[chosen].about if chosen else "Changed by you; the address in the browser holds all of it, to keep or to send.")
 
 
-@uninterrupted
+@handler
 def _load_preset():
-    if st.session_state["preset"] and heard("preset"):
-        session().load(PRESETS[st.session_state["preset"]].config)
+    if st.session_state["preset"] and not stale("preset"):
+        session().draft.load(PRESETS[st.session_state["preset"]].config)
 
 
 def training():
-    """Loss, optimizer, learning rate and batches; returns where the rest goes."""
+    """Loss, optimizer, learning rate and batches; the rest folded."""
     optimizer = [name for name in _names() if name.startswith("optimizer.") and name not in ("optimizer.name", "optimizer.learning_rate")]
     grid("loss", "optimizer.name")
     learning_rate()
     grid(*optimizer, "batch_size")
-    return st.expander("More")
+    folded("More", _more, "more")
 
 
 def _more():

@@ -2,53 +2,49 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import re
 from functools import cache
 from urllib.parse import quote
 
 import numpy as np
 import streamlit as st
+from starlette.responses import Response
+from starlette.routing import Route
 
 from core.config import DataConfig
 from core.data import load
 from core.data.sources import SOURCES
 from pages.charts.style import THEMES, layer_color, signed_color
-from pages.training.session import session
+from pages.shell.components import served
 
+PATH = "/descent/thumbnails.css"
 SIDE = 32  # of the drawing's own units
 DOTS = 110  # samples drawn of each source
 BLOCKS = 8  # a picture is drawn as this many blocks a side
 ARROW = '<path d="M16 21V8m-6 6 6-6 6 6M7 25h18" fill="none" stroke="#808b96" stroke-width="2.2" stroke-linecap="round"/>'
 
 
-@st.fragment(key="thumbnails")
 def thumbnails(key):
-    """Style the segmented control with this key, whose options are the SOURCES. They are drawn once for all sessions, in the
-    background: the tables alone take seconds to import, so that begins, and they are waited for, once the first page is awake."""
-    if not session().awake and not _drawings.cache_info().currsize:
-        return
-    drawings = _drawings()
-    if drawings.done():
-        rules = (
-            f'.st-key-{key} button:nth-of-type({index})::before {{ background-image: url("data:image/svg+xml,{quote(drawing)}") }}'
-            for index, drawing in enumerate(drawings.result(), 1)
-        )
-        st.html(f"<style>{' '.join(rules)}</style>")
-    elif session().awake:
-        st.fragment(_wait, run_every=0.5)(drawings)
+    """Style the segmented control with this key, whose options are the SOURCES."""
+    st.html(f'<style>@import url("{served(PATH)}?control={key}");</style>')
 
 
-def _wait(drawings):
-    if drawings.done():
-        st.rerun()
+def _style_sheet(request):
+    """The drawings are made once for all, when the first page asks: the tables alone take seconds to import."""
+    control = re.sub("[^a-z-]", "", request.query_params.get("control", ""))
+    rules = (
+        f'.st-key-{control} button:nth-of-type({index})::before {{ background-image: url("data:image/svg+xml,{quote(drawing)}") }}'
+        for index, drawing in enumerate(_drawings(), 1)
+    )
+    return Response(" ".join(rules), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+ROUTE = Route(PATH, _style_sheet)  # a plain function: Starlette runs it in a thread
 
 
 @cache
 def _drawings():
-    executor = ThreadPoolExecutor(1)
-    future = executor.submit(lambda: [_drawing(name) for name in SOURCES])
-    executor.shutdown(wait=False)
-    return future
+    return [_drawing(name) for name in SOURCES]
 
 
 def _drawing(name):

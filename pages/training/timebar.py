@@ -2,97 +2,120 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from core.config import differences
+from core.limits import ConfigError, shown
 from pages import wording
 from pages.charts.output import influence_text
-from pages.shell.controls import show
-from pages.shell.echoes import heard
-from pages.shell.requests import uninterrupted
-from pages.training.session import session
+from pages.shell.components import live
 
 START, NOW = "start", "now"
 HELP = "Looks back: all panels show the run as it was at that step. The run itself is left alone."
+BUTTONS = [
+    {
+        "name": "healthy", "label": "Last healthy step", "icon": "back",
+        "help": "The newest kept moment before the first sign of trouble.",
+    },
+    {"name": "now", "label": "Now", "help": "Back to the run as it stands."},
+    {
+        "name": "continue", "label": "Continue from here", "icon": "fork", "primary": True,
+        "help": "Goes on from the step that is shown, as a new run with the settings of that step; this one is kept.",
+    },
+    {
+        "name": "continue_changed", "label": "Continue with the new settings",
+        "help": "Goes on from the step that is shown, with the settings as the controls are now.",
+    },
+]  # fmt: skip
 
 
-def timebar(snapshot):
+def timebar():
     """The slider over the kept steps, and what can be done there. While the run plays it rests at now."""
     with st.container(key="timebar"):
         with st.container(key="time", horizontal=True, vertical_alignment="center", gap="small"):
-            _slider(snapshot)
-            _buttons(snapshot)
-        st.caption(_line(snapshot))
+            live("slider", "time slider", name="look", label="Time", help=HELP)
+            live("buttons", "time buttons", buttons=BUTTONS)
+        live("text", "time line", name="time")
 
 
-def _slider(snapshot):
-    """One slider always: another in its place would lose what the browser last knew of it. Its options are what is written on them: that is
-    all the browser knows, and the step that was shown is "now" once the run goes on from there."""
-    now = session().now
-    shown = now if session().moment is None else session().moment
-    steps = {_name(step, now): step for step in sorted({*snapshot.kept_steps, shown, now})}
-    resting = session().playing or len(steps) < 2
-    if resting:
-        steps, shown = {START: 0, NOW: now}, now
-    st.select_slider(
-        "Time", list(steps), **show("moment", _name(shown, now)), disabled=resting, on_change=_slide, args=(steps,), help=HELP,
-        label_visibility="collapsed",
-    )  # fmt: skip
+def steps(session, snapshot):
+    """{what the slider calls it: step}, the shown step's name."""
+    now = session.now
+    shown = now if session.moment is None else session.moment
+    if session.playing:
+        return {START: 0, NOW: now}, NOW
+    return {_name(step, now): step for step in sorted({*snapshot.kept_steps, shown, now})}, _name(shown, now)
 
 
 def _name(step, now):
     return NOW if step == now else wording.count(step)
 
 
-@uninterrupted
-def _slide(steps):
-    if not session().playing and heard("moment"):
-        look_at(steps[st.session_state["moment"]])
+def slider(session, snapshot):
+    """What the slider shows."""
+    names, shown = steps(session, snapshot)
+    options = list(names) if len(names) > 1 else [START, NOW]
+    return {"options": options, "index": options.index(shown), "disabled": session.playing or len(names) < 2}
 
 
-def _buttons(snapshot):
-    standing, past = not session().playing, session().moment is not None
-    healthy = snapshot.healthy_step
-    name = "Last healthy step" if healthy is None else f"Last healthy step {wording.count(healthy)}"
-    st.button(
-        name, key="healthy", icon=":material/history:", disabled=not standing or healthy is None or session().moment == healthy,
-        on_click=look_at, args=(healthy,), help="The newest kept moment before the first sign of trouble.",
-    )  # fmt: skip
-    st.button("Now", key="now", disabled=not past, on_click=look_at, args=(session().now,), help="Back to the run as it stands.")
-    st.button(
-        "Continue from here", key="continue", type="primary", icon=":material/fork_right:", disabled=not past,
-        on_click=_continue, args=(False,),
-        help="Goes on from the moment that is shown, with the settings of then, as a run of its own: this one stays among the runs.",
-    )  # fmt: skip
-    if past and session().settings_since():
-        st.button(
-            "Continue with the new settings", key="continue changed", icon=":material/tune:", on_click=_continue, args=(True,),
-            help="Goes on from the moment that is shown, with the settings as the controls are now.",
-        )  # fmt: skip
+def button_states(session, snapshot):
+    """{button: how it differs from the table's}."""
+    standing, past, healthy = not session.playing, session.moment is not None, snapshot.healthy_step
+    return {
+        "healthy": {
+            "label": "Last healthy step" if healthy is None else f"Last healthy step {wording.count(healthy)}",
+            "disabled": not standing or healthy is None or session.moment == healthy,
+        },
+        "now": {"disabled": not past},
+        "continue": {"disabled": not past},
+        "continue_changed": {"hidden": not (past and session.settings_since())},
+    }
 
 
-def _line(snapshot):
-    """What is shown, in one line."""
-    said = influence_text(snapshot.influence) if snapshot.influence is not None else ""
-    if session().playing:
-        return "Playing. Pause to look back."
-    if snapshot.moment is None:
-        return said or ("Move the slider to look back: all panels show that moment." if session().now else "Nothing to look back at yet.")
-    changed = session().settings_since()
-    then = {name: snapshot.config[name] for name in changed}
-    since = f" Set since: {', '.join(differences(then, changed))}." if changed else ""
-    return wording.literal(f"Looking back at step {wording.count(snapshot.step)}. {said}{since}")
+def commands(session):
+    """{name: what it does, given the value that came with it}."""
+
+    def look(value):
+        names, _ = steps(session, session.last_snapshot)
+        if not isinstance(value, str):
+            raise ConfigError("time", f"must be one of the steps on the slider; was {shown(value)}")
+        if value in names and not session.playing:  # the names of a moment ago may be gone
+            look_at(session, names[value])
+
+    def healthy(value):
+        if session.last_snapshot.healthy_step is not None and not session.playing:
+            look_at(session, session.last_snapshot.healthy_step)
+
+    def now(value):
+        session.moment = None
+
+    def go_on(changed):
+        def pressed(value):
+            if session.moment is not None:
+                session.go_on_from(session.moment, session.settings_since() if changed else None)
+
+        return pressed
+
+    return {"look": look, "healthy": healthy, "now": now, "continue": go_on(False), "continue_changed": go_on(True)}
 
 
-@uninterrupted
-def look_at(step):
+def look_at(session, step):
     """Show the moment after so many updates; the run's own step is the present."""
-    session().moment = None if step == session().now else step
+    session.moment = None if step == session.now else step
 
 
-@uninterrupted
-def _continue(changed):
-    if session().moment is None:
-        return
-    session().go_on_from(session().moment, session().settings_since() if changed else None)
-    st.rerun()  # the sidebar shows the settings
+def line(session, snapshot):
+    """HTML of what is shown, in one line."""
+    said = influence_text(snapshot.influence) if snapshot.influence is not None else ""
+    if session.playing:
+        text = "Playing. Pause to look back."
+    elif snapshot.moment is None:
+        text = said or ("Move the slider to look back: all panels show that moment." if session.now else "Nothing to look back at yet.")
+    else:
+        changed = session.settings_since()
+        then = {name: snapshot.config[name] for name in changed}
+        since = f" Set since: {', '.join(differences(then, changed))}." if changed else ""
+        text = f"Looking back at step {wording.count(snapshot.step)}. {said}{since}"
+    return f'<p class="quiet">{html.escape(text)}</p>'

@@ -4,76 +4,100 @@ from __future__ import annotations
 
 import html
 
-import streamlit as st
-
+from core.limits import ConfigError, shown
 from pages import wording
-from pages.shell.controls import show
-from pages.shell.echoes import pressed_again
-from pages.shell.requests import uninterrupted
-from pages.training.export_menu import take_home
-from pages.training.gauge import gauge, use_stable_rate
-from pages.training.notices import looked_at, not_applied
-from pages.training.session import session
-from pages.training.view_menu import view_menu
+from pages.shell.components import live
+from pages.training.gauge import gauge, stable_rate
 
 SPEEDS = {"Full speed": None, "1,000 steps/s": 1000, "100 steps/s": 100, "10 steps/s": 10, "1 step/s": 1}
 WAITING = ("play", "step", "epoch", "new_seed")  # what waits while the controls show something that the run does not have
 STATES = {"running": "Running", "paused": "Paused", "finished": "Finished"}
+BUTTONS = [  # each has a letter on the keyboard
+    {"name": "play", "label": "Play", "icon": "play", "shortcut": "P", "primary": True, "help": "Trains until you pause it"},
+    {"name": "pause", "label": "Pause", "icon": "pause", "shortcut": "P", "primary": True, "help": "Stops training where it is"},
+    {"name": "step", "label": "Step", "icon": "step", "shortcut": "S", "help": "One parameter update"},
+    {"name": "epoch", "label": "Epoch", "icon": "epoch", "shortcut": "E", "help": "To the end of this epoch"},
+    {
+        "name": "reset", "label": "Reset", "icon": "reset", "shortcut": "0",
+        "help": "Back to step 0 with the same initial weights; this run stays among the runs",
+    },
+    {"name": "new_seed", "label": "New seed", "icon": "dice", "shortcut": "N", "help": "Step 0 with other initial weights"},
+]  # fmt: skip
+CHOICES = [{"name": "speed", "label": "Speed", "options": list(SPEEDS), "help": "How fast a playing run goes"}]
+STABLE_RATE = {
+    "name": "use_stable_rate", "label": "",
+    "help": "The largest learning rate expected to be stable: at it, or below, a look some hundred steps ahead stays calm.",
+}  # fmt: skip
 
 
-def buttons(snapshot):
-    """Play or Pause, Step, Epoch, Reset, New seed, and the speed. Each has a letter on the keyboard. Who only watches has none of them."""
-    with st.container(key="buttons", horizontal=True, vertical_alignment="center", gap="xsmall"):
-        if session().watching:
-            looked_at()
-        else:
-            _drive(snapshot)
-        view_menu()
-        take_home(snapshot)
-        not_applied()
+def buttons():
+    """Play or Pause, Step, Epoch, Reset, New seed, and the speed."""
+    live("buttons", "transport buttons", buttons=BUTTONS, choices=CHOICES)
 
 
-def _drive(snapshot):
-    over, playing, waiting = snapshot.status == "nonfinite", snapshot.status == "running", bool(session().pending)
-    # Both are always there, and the style sheet shows one: were one taken away, the others would move under the pointer
-    _button("Play", "play", "play_arrow", shortcut="P", type="primary", disabled=over or playing or waiting)
-    _button("Pause", "pause", "pause", shortcut="P", type="primary", disabled=not playing)
-    _button("Step", "step", "skip_next", shortcut="S", disabled=over or waiting)
-    _button("Epoch", "epoch", "fast_forward", shortcut="E", disabled=over or waiting)
-    _button("Reset", "reset", "replay", shortcut="0", help="Back to step 0, with the same first weights; this run stays among the runs")
-    _button("New seed", "new_seed", "casino", shortcut="N", disabled=waiting, help="Step 0, with other first weights")
-    shown = show("speed", next(name for name, speed in SPEEDS.items() if speed == session().speed))
-    st.selectbox(
-        "Speed", SPEEDS, **shown, label_visibility="collapsed", width=135, on_change=_set_speed, help="How fast a playing run goes."
-    )
+def status():
+    """Where the run stands, and what makes its learning rate stable."""
+    live("text", "readings", name="readings")
+    live("buttons", "stable rate", buttons=[STABLE_RATE])
 
 
-def _button(label, action, icon, **settings):
-    st.button(label, icon=f":material/{icon}:", key=action, on_click=_act, args=(action,), **settings)
+def button_states(session, snapshot):
+    """{button: how it differs from the table's}; none where the tab only watches, or the run is gone."""
+    if session.run.watching or session.run.death:
+        return {"use_stable_rate": {"hidden": True}} | {name: {"hidden": True} for name in (*_NAMES, "speed")}
+    over, playing, waiting = snapshot.status == "nonfinite", snapshot.status == "running", bool(session.draft.pending)
+    rate = stable_rate(session, snapshot)
+    return {
+        "play": {"disabled": over or waiting, "hidden": playing},
+        "pause": {"hidden": not playing},
+        "step": {"disabled": over or waiting},
+        "epoch": {"disabled": over or waiting},
+        "new_seed": {"disabled": waiting},
+        "speed": {"value": next(name for name, speed in SPEEDS.items() if speed == session.run.speed)},
+        "use_stable_rate": {"hidden": rate is None, "label": f"Use {rate:g}" if rate else ""},
+    }
 
 
-@uninterrupted
-def _act(action):
-    if pressed_again(action) or (action in WAITING and session().pending):  # what was pressed may not be what is shown any more
-        return
-    if action == "new_seed":
-        session().edit("seed", (session().config.seed + 1) % 2**31)
-        st.rerun()  # the sidebar shows the seed
-    if action == "reset":
-        session().had_findings = False
-    session().moment = None
-    session().act(action)
+_NAMES = [button["name"] for button in BUTTONS]
 
 
-@uninterrupted
-def _set_speed():
-    session().set_speed(SPEEDS[st.session_state["speed"]])
+def commands(session):
+    """{name: what it does, given the value that came with it}."""
+
+    def act(name):
+        def pressed(value):
+            if name in WAITING and session.draft.pending:  # what was pressed may not be what is shown any more
+                return
+            if name == "reset":
+                session.had_findings = False
+            session.moment = None
+            session.act(name)
+
+        return pressed
+
+    def new_seed(value):
+        if not session.draft.pending:
+            session.draft.edit("seed", (session.config.seed + 1) % 2**31)
+
+    def set_speed(value):
+        if not isinstance(value, str) or value not in SPEEDS:
+            raise ConfigError("speed", f"must be one of {', '.join(SPEEDS)}; was {shown(value)}")
+        if not session.run.watching:
+            session.run.set_speed(SPEEDS[value])
+
+    def use_stable_rate(value):
+        rate = stable_rate(session, session.last_snapshot)
+        if rate is not None:
+            session.draft.edit("optimizer.learning_rate", rate)
+
+    acts = {name: act(name) for name in _NAMES}
+    return acts | {"new_seed": new_seed, "speed": set_speed, "use_stable_rate": use_stable_rate}
 
 
-def status(snapshot):
-    """Where the run stands, in figures that keep their places."""
+def readings(session, snapshot):
+    """HTML of where the run stands, in figures that keep their places."""
     metric = wording.phrase(snapshot.metric)
-    readings = [
+    values = [
         ("Step", wording.count(snapshot.step), 10, ""),
         ("Epoch", f"{snapshot.epoch:,.1f}", 8, "epoch"),
         ("Steps/s", wording.rate(snapshot.steps_per_second) if snapshot.status == "running" else "–", 6, "rate"),
@@ -84,23 +108,21 @@ def status(snapshot):
     ]
     cells = "".join(
         f'<div class="reading {kind}" style="min-width:{width}ch"><span>{html.escape(name)}</span><b>{html.escape(value)}</b></div>'
-        for name, value, width, kind in readings
+        for name, value, width, kind in values
     )
-    kind, word = state(snapshot)
+    kind, word = state(session, snapshot)
     shown = f'<div class="reading state {kind}" role="status"><span>Status</span><b>{word}</b></div>'
-    with st.container(key="status", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
-        st.html(f'<div class="readings">{cells}{shown}{gauge(snapshot)}</div>')
-        use_stable_rate(snapshot)
+    return f'<div class="readings">{cells}{shown}{gauge(snapshot)}</div>'
 
 
-def state(snapshot):
+def state(session, snapshot):
     """(style, words) for what the run is doing."""
-    if session().death:
+    if session.run.death:
         return "trouble", "✕ Stopped"
     if snapshot.moment is not None:
-        return "past", f"◷ Step {wording.count(snapshot.step)} of {wording.count(session().now)}"
+        return "past", f"◷ Step {wording.count(snapshot.step)} of {wording.count(session.now)}"
     if snapshot.nonfinite is not None:
         return "trouble", f"✕ Not a number at step {wording.count(snapshot.nonfinite.step)}"
     if snapshot.status == "paused" and snapshot.step == 0:
-        return "ready", "Waiting for the settings" if session().pending else "Ready: press Play"
+        return "ready", "Waiting for the settings" if session.draft.pending else "Ready: press Play"
     return snapshot.status, STATES[snapshot.status]

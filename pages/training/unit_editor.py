@@ -9,7 +9,7 @@ import streamlit as st
 from core.numbers import write_number
 from pages import wording
 from pages.shell.controls import count_field, entered, refusal, refused, show
-from pages.shell.requests import uninterrupted
+from pages.shell.tab import handler
 from pages.training.session import session
 
 
@@ -39,7 +39,7 @@ def _picker():
     )  # fmt: skip
 
 
-@uninterrupted
+@handler
 def _pick_layer():
     layer, picked = st.session_state["picked layer"], session().picked
     session().picked = layer and (layer, min(picked[1] if picked else 0, session().config.layers[layer - 1].units - 1))
@@ -74,6 +74,6 @@ def _row(unit, where):
     return refused("New value", key)
 
 
-@uninterrupted
+@handler
 def _unpick():
     session().picked = None

@@ -5,37 +5,39 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import wording
-from pages.charts import ViewOptions
 from pages.charts.options import CAUSES, HISTOGRAMS
 from pages.shell.controls import show
-from pages.shell.live_figures import theme
+from pages.shell.tab import tab
 from pages.training.session import session
 
 CHOICES = ("hard_edges", "show_test", "histogram", "histogram_layer", "cause")
 
 
+@st.fragment
 def view_menu():
-    """A menu with the choices."""
+    """A menu with the choices, made once it is opened."""
+    menu = st.popover("View", icon=":material/tune:", key="view", on_change="rerun")
+    if menu.open:
+        with menu:
+            _choices()
+    state = st.session_state
+    tab().view.chosen = {name: state[f"view.{name}"] for name in CHOICES if f"view.{name}" in state}
+    tab().wake()
+
+
+def _choices():
     layers, over_time = len(session().config.layers), "view.histogram_layer"
     shown = show(over_time, min(st.session_state.get(over_time, 1), layers))
-    with st.popover("View", icon=":material/tune:", key="view"):
-        st.toggle("Hard edges", key="view.hard_edges", persist_state="session", help="Show the winning class without its confidence.")
-        st.toggle("Test samples", key="view.show_test", persist_state="session", help="Draw the samples that were held back, too.")
-        st.segmented_control(
-            "Histograms of", HISTOGRAMS, key="view.histogram", persist_state="session", format_func=wording.option, default=HISTOGRAMS[0],
-            required=True, help="Weights, gradients or activations of every layer.",
-        )  # fmt: skip
-        st.selectbox(
-            "Layer shown over time", list(range(1, layers + 1)), **shown, help="The layer whose histogram is drawn against the step.",
-        )  # fmt: skip
-        st.segmented_control(
-            "Layers over time", CAUSES, key="view.cause", persist_state="session", format_func=wording.option, default=CAUSES[0],
-            required=True, help="What the map of layers over time shows, where the first thing that went wrong is marked.",
-        )  # fmt: skip
-
-
-def view_options():
-    """The ViewOptions of this moment; the usual ones where the menu was not drawn yet."""
-    state = st.session_state
-    chosen = {name: state[f"view.{name}"] for name in CHOICES if f"view.{name}" in state}
-    return ViewOptions(**chosen, theme=theme(), picked=session().picked)
+    st.toggle("Hard edges", key="view.hard_edges", persist_state="session", help="Show the winning class without its confidence.")
+    st.toggle("Test samples", key="view.show_test", persist_state="session", help="Draw the samples that were held back, too.")
+    st.segmented_control(
+        "Histograms of", HISTOGRAMS, key="view.histogram", persist_state="session", format_func=wording.option, default=HISTOGRAMS[0],
+        required=True, help="Weights, gradients or activations of every layer.",
+    )  # fmt: skip
+    st.selectbox(
+        "Layer shown over time", list(range(1, layers + 1)), **shown, help="The layer whose histogram is drawn against the step.",
+    )  # fmt: skip
+    st.segmented_control(
+        "Layers over time", CAUSES, key="view.cause", persist_state="session", format_func=wording.option, default=CAUSES[0],
+        required=True, help="What the map of layers over time shows, where the first thing that went wrong is marked.",
+    )  # fmt: skip

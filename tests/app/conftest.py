@@ -1,23 +1,50 @@
-"""The page without a browser: Streamlit's AppTest, started from app.py as a visitor would."""
+"""The page without a browser: Streamlit's AppTest for what people choose, Starlette's TestClient for the live line."""
 
+import json
+from contextlib import contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from core.numbers import parse_number, write_number
+from pages.shell import tab
+from pages.shell.live_line import PATH, live_line
 
-APP = Path(__file__).parents[2] / "app.py"
+FRAME = Path(__file__).parents[2] / "pages" / "frame.py"
+CLIENT = TestClient(Starlette(routes=[WebSocketRoute(PATH, live_line)]))
+FOLDED = ("more", "faults folded", "data folded", "view", "export menu")  # open in these tests: what is folded is not made
+ORIGIN = {"origin": "http://testserver"}
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A tab of these tests has no connection most of the time, and is there all the same."""
+    monkeypatch.setattr(tab, "GRACE", 1e9)
+
+
+@contextmanager
+def line(key, **hello):
+    """The live line of a tab, as its browser begins it: (WebSocket, head, figures)."""
+    with CLIENT.websocket_connect(PATH, headers=ORIGIN) as socket:
+        socket.send_json({"key": key, "theme": "light", "hidden": False} | hello)
+        head, *figures = socket.receive_bytes().decode().split("\n")
+        head = json.loads(head)
+        yield socket, head, dict(zip(head["names"], map(json.loads, figures)))
 
 
 class Page:
     """One visitor's page."""
 
     def __init__(self, **query):
-        self.test = AppTest.from_file(str(APP), default_timeout=60)
+        self.test = AppTest.from_file(str(FRAME), default_timeout=60)
         for name, value in query.items():
             self.test.query_params[name] = value
+        for key in FOLDED:
+            self.test.session_state[key] = True
         self.run()
 
     def run(self):
@@ -33,12 +60,40 @@ class Page:
         self.test.query_params.clear()
         for name, value in query.items():
             self.test.query_params[name] = value
-        with patch("pages.shell.requests.went_back", return_value=True):
-            return self.run()
-
-    def press(self, key):
-        self.test.button(key=key).click()
         return self.run()
+
+    def press(self, key, value=None):
+        """Press a button: one of Streamlit's by its key, one of the live line's by its name there."""
+        if key in self.view.commands:
+            self.send(key, value)
+        else:
+            self.test.button(key=key).click()
+        return self.run()
+
+    def send(self, name, value=None):
+        """Send a command up the live line; done when this returns."""
+        with line(self.tab.key) as (socket, _, _):
+            socket.send_json({"do": name, "value": value})
+
+    @property
+    def tab(self):
+        return self.test.session_state["tab"]
+
+    @property
+    def view(self):
+        return self.tab.view
+
+    @property
+    def head(self):
+        """What the live line says of the run now."""
+        with line(self.tab.key) as (_, head, _):
+            return head
+
+    @property
+    def figures(self):
+        """The charts that the live line brings now."""
+        with line(self.tab.key) as (_, _, figures):
+            return figures
 
     def set(self, kind, key, value):
         """Change a control, as `set("selectbox", "loss", "mse")`; a number, or None, is written into a field as text."""
@@ -63,7 +118,7 @@ class Page:
 
     @property
     def live_run(self):
-        return self.session._run.result()
+        return self.session.run.live_run
 
     @property
     def step(self):
@@ -77,11 +132,12 @@ class Page:
     def words(self):
         """All text on the page."""
         plain = [element.value for kind in ("markdown", "caption", "warning", "error", "info") for element in getattr(self.test, kind)]
-        return "\n".join(plain + [element.proto.body for element in self.test.get("html")])
+        written = [element.proto.body for element in self.test.get("html")]
+        return "\n".join([*plain, *written, *self.head["text"].values()])
 
     def close(self):
         if "session" in self.test.session_state:
-            self.session.close()
+            self.session.run.close()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class Cases:
 
     def __init__(self, page, wait, **query):
         self.page = page
-        page.test.switch_page("pages/cases.py")
+        page.test.switch_page("cases.py")
         for name, value in query.items():
             page.test.query_params[name] = value
         page.run()
@@ -161,7 +161,7 @@ def test_the_playground_is_as_it_was_on_coming_back(open_page):
     run, query = page.live_run, page.query
     query.pop("run", None)  # it may have been kept only now
     for name in ("doctor", "playground"):
-        page.test.switch_page(f"pages/{name}.py")
+        page.test.switch_page(f"{name}.py")
         page.test.query_params.clear()
         page.run()
     back = page.query

@@ -12,7 +12,7 @@ from tests.app.files import HOSTILE
 @pytest.fixture
 def page(open_page):
     page = open_page()
-    page.test.switch_page("pages/doctor.py")
+    page.test.switch_page("doctor.py")
     return page.run()
 
 

@@ -60,4 +60,4 @@ def test_a_network_that_a_fault_no_longer_fits_is_refused_beside_the_switches(pa
     page.set("toggle", "fault.untransposed_weights", True).set("text_input", "layers.0.units", 5)
     assert "needs a layer as wide as the next" in page.words and page.session.config.layers[0].units == 4
     page.set("toggle", "fault.untransposed_weights", False)
-    assert page.live_run.config.layers[0].units == 5 and page.session.problem is None
+    assert page.live_run.config.layers[0].units == 5 and page.session.draft.problem is None

@@ -18,7 +18,7 @@ def tried(page):
 
 def test_the_card_says_what_its_fix_changes_and_takes_it_over(open_page):
     page = exploded(open_page)
-    finding = page.session.seen.findings[0]
+    finding = page.session.last_snapshot.findings[0]
     rate = finding.fix["optimizer"]["learning_rate"]
     assert f"learning rate 1 → {rate:g}" in page.words
     page.press(f"apply {finding.code}")
@@ -27,7 +27,7 @@ def test_the_card_says_what_its_fix_changes_and_takes_it_over(open_page):
     assert page.number("optimizer.learning_rate") == rate
     assert page.live_run.snapshot().status == "running"
     page.press("pause").live_run.step(2000)
-    assert settled(page).session.seen.nonfinite is None
+    assert settled(page).session.last_snapshot.nonfinite is None
 
 
 def test_fixes_are_tried_ranked_and_the_winner_mends_the_run(open_page):
@@ -41,7 +41,7 @@ def test_fixes_are_tried_ranked_and_the_winner_mends_the_run(open_page):
     assert page.live_run.config == PRESETS["explosion"].config.patched(trials.trials[0].patch)
     assert "apply trial 0" not in {button.key for button in page.button}
     page.press("pause").live_run.step(2000)
-    now = settled(page).session.seen
+    now = settled(page).session.last_snapshot
     assert now.nonfinite is None and not [finding for finding in now.findings if finding.severity != "info"]
 
 
@@ -50,7 +50,7 @@ def test_fixes_tried_from_the_last_healthy_step_go_on_there(open_page):
     page.live_run.step(1000)
     settled(page).set("text_input", "optimizer.learning_rate", 3)
     settled(page.press("play"))
-    healthy = page.session.seen.healthy_step
+    healthy = page.session.last_snapshot.healthy_step
     assert healthy >= 900
     page.press("try from healthy")
     trials = tried(page).live_run.trials.trials
@@ -81,5 +81,5 @@ def test_what_a_preset_shows_has_a_card_with_its_curve(open_page, name):
     page = open_page().set("selectbox", "preset", name)
     page.live_run.step(3000)
     settled(page)
-    assert PRESETS[name].shows in {finding.code for finding in page.session.seen.findings}
+    assert PRESETS[name].shows in {finding.code for finding in page.session.last_snapshot.findings}
     assert "clip-path: polygon(" in page.words and "try" in {button.key for button in page.button}

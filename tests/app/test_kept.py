@@ -95,7 +95,7 @@ def test_who_looks_sees_what_the_driver_changes(store, open_page, monkeypatch):
     first.session.edit("optimizer.learning_rate", 0.25)
     assert second.run().number("optimizer.learning_rate") == 0.25
     first.session.upload("two classes.csv", CSV)
-    assert first.session.problem is None
+    assert first.session.draft.problem is None
     second.run().press("drive here").press("step")
     assert second.step == 1 and second.live_run.config.data.source == "file"
     assert second.segmented_control(key="data.source").value == "file" and second.session.config == first.session.config
@@ -109,8 +109,8 @@ def test_an_address_that_is_behind_does_not_bring_the_last_run_back(store, open_
     assert page.run().step == 0
     del page.test.query_params["run"]
     page.run()
-    page.test.switch_page("pages/runs.py").run()
-    page.test.switch_page("pages/playground.py")
+    page.test.switch_page("runs.py").run()
+    page.test.switch_page("playground.py")
     page.test.query_params["run"] = id  # as the list of runs links to it
     assert page.run().step == 300
 
@@ -119,12 +119,12 @@ def test_the_list_of_runs_leads_back_to_the_very_run(store, open_page):
     page = open_page(**{"data.source": "circle"})
     id = trained(page)
     page.run()
-    page.test.switch_page("pages/runs.py").run()
-    page.test.switch_page("pages/playground.py")
+    page.test.switch_page("runs.py").run()
+    page.test.switch_page("playground.py")
     page.test.query_params.clear()
     page.test.query_params["run"] = id
     page.run()
-    assert (page.step, page.session.config.data.source, page.session.run) == (300, "circle", id)
+    assert (page.step, page.session.config.data.source, page.session.run.run_id) == (300, "circle", id)
 
 
 def test_what_was_looked_at_and_the_speed_do_not_go_over_to_another_run(store, open_page):
@@ -179,7 +179,7 @@ def test_a_run_that_another_server_trains_is_looked_at_or_waited_for(store, open
     ending = threading.Timer(1.0, theirs.close)
     ending.start()
     page = open_page(run=id)
-    assert page.session.foreign == (patience < 1) and page.step == 50
+    assert page.session.run.foreign == (patience < 1) and page.step == 50
     ending.join()
 
 
@@ -191,7 +191,7 @@ def test_a_run_that_somebody_else_was_quicker_to_take_is_looked_at(store, open_p
     monkeypatch.setattr(launch, "living", lambda id: None)
     monkeypatch.setattr(launch, "_free", lambda id: True)  # as it was a moment ago
     page = open_page(run=id)
-    assert page.session.foreign and page.step == 50 and "only looked at" not in page.words
+    assert page.session.run.foreign and page.step == 50 and "only looked at" not in page.words
     theirs.close()
 
 
@@ -245,14 +245,14 @@ def test_who_looks_at_a_run_gets_pictures_and_not_its_owners_file(store, open_pa
         page.session.start()
     with pytest.raises(ConfigError):
         page.session.begin_anew(page.session.config)
-    page.session.refusal = "no room"  # then a change begins a run at once
+    page.session.run.refusal = "no room"  # then a change begins a run at once
     page.session.edit("seed", 5)
-    assert "owner" in page.session.problem.message and page.session.run == id
-    page.session.refusal = None
+    assert "owner" in page.session.draft.problem.message and page.session.run.run_id == id
+    page.session.run.refusal = None
     other = open_page(**{"data.source": "file", "data.path": token})
     assert "could not be opened" in other.words and other.session.config == OPENING
     page.navigate({"data.source": "file", "data.path": token})
-    assert page.session.config.data.source != "file" or page.session.foreign
+    assert page.session.config.data.source != "file" or page.session.run.foreign
     monkeypatch.setattr(session, "owner", lambda: None)
     assert {button.proto.label for button in open_page(run=id).test.get("download_button")} > downloads
 
@@ -273,7 +273,7 @@ def test_a_run_comes_back_with_its_file(store, open_page):
     again = open_page(run=id)
     assert again.step == 300 and again.session.config.data.source == "file"
     again.set("text_input", "seed", 5)
-    assert again.session.problem is None and again.step == 0
+    assert again.session.draft.problem is None and again.step == 0
 
 
 def test_what_cannot_be_kept_is_told_and_trains_on(open_page, monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from core.presets import OPENING
-from tests.app.conftest import APP
+from tests.app.conftest import FRAME
 
 RATE = "optimizer.learning_rate"
 NO_NUMBER = "must be a number such as 0.01 or 1e-3; was"
@@ -28,9 +28,9 @@ def write(page, key, text):
 def test_no_page_has_the_browsers_own_field_for_numbers(page):
     page.set("selectbox", "picked layer", 1)
     for name in ("playground", "cases", "runs", "doctor"):
-        page.test.switch_page(f"pages/{name}.py")
+        page.test.switch_page(f"{name}.py")
         assert not page.run().number_input, name
-    sources = [*(APP.parent / "pages").rglob("*.py")]
+    sources = [*FRAME.parent.rglob("*.py")]
     assert len(sources) > 20 and not [source.name for source in sources if "number_input" in source.read_text()]
 
 

@@ -37,7 +37,7 @@ def exploded(open_page):
 
 def test_a_calm_run_has_a_calm_gauge(page):
     assert "Rate / limit" in page.words
-    told = settled(page).session.seen.forecast
+    told = settled(page).session.last_snapshot.forecast
     assert told.verdict == "stable" and 'class="reading gauge stable"' in page.words
     assert "use stable rate" not in {button.key for button in page.button}
 
@@ -50,9 +50,9 @@ def test_an_unstable_rate_is_told_before_play_and_replaced_by_one_that_holds(pag
     assert page.live_run.config.optimizer.learning_rate == offered < 1
     assert page.query["optimizer.learning_rate"] == f"{offered:g}"
     assert page.number("optimizer.learning_rate") == offered
-    assert page.session.seen.forecast.verdict != "unstable"
+    assert page.session.last_snapshot.forecast.verdict != "unstable"
     page.live_run.step(2000)
-    assert settled(page).session.seen.nonfinite is None
+    assert settled(page).session.last_snapshot.nonfinite is None
 
 
 # The past
@@ -63,11 +63,11 @@ def test_the_slider_shows_a_moment_and_comes_back(page):
     now = page.session.now
     assert page.select_slider(key="moment").value == "now" and now == 50
     page.set("select_slider", "moment", "1")
-    assert page.session.seen.moment == page.session.seen.step == 1
+    assert page.session.last_snapshot.moment == page.session.last_snapshot.step == 1
     assert "Step 1 of 50" in page.words and "Looking back at step 1" in page.words
     assert page.step == 50  # the run itself has not moved
     page.press("now")
-    assert page.session.moment is None and page.session.seen.step == 50
+    assert page.session.moment is None and page.session.last_snapshot.step == 50
 
 
 @pytest.mark.parametrize("key", ["step", "reset", "play"])
@@ -110,15 +110,15 @@ def test_one_continues_with_the_settings_of_then_or_with_those_of_now(page):
 
 def test_the_last_healthy_step_of_a_broken_run_is_one_press_away(open_page):
     page = exploded(open_page)
-    healthy = page.session.seen.healthy_step
-    assert page.session.seen.first_crossing and "It began in" in page.words
+    healthy = page.session.last_snapshot.healthy_step
+    assert page.session.last_snapshot.first_crossing and "It began in" in page.words
     assert page.button(key="healthy").label == f"Last healthy step {healthy:,}"
     page.press("healthy")
-    assert page.session.moment == healthy and page.session.seen.influence is not None
+    assert page.session.moment == healthy and page.session.last_snapshot.influence is not None
     assert "mini-batch" in page.words.replace("\\", "")
     page.set("text_input", "optimizer.learning_rate", 0.05).press("continue changed")
     page.live_run.step(3000)
-    assert settled(page).session.seen.nonfinite is None
+    assert settled(page).session.last_snapshot.nonfinite is None
 
 
 def test_another_network_begins_in_the_present(page):
@@ -131,7 +131,7 @@ def test_the_past_cannot_be_edited(page):
     page.set("selectbox", "picked layer", 2).set("text_input", "picked unit", 3)
     assert page.session.picked == (2, 2) and not page.button(key="set").disabled
     page.set("select_slider", "moment", "1")
-    assert page.button(key="set").disabled and page.session.seen.unit.layer == 2
+    assert page.button(key="set").disabled and page.session.last_snapshot.unit.layer == 2
 
 
 # A link to a moment
@@ -139,14 +139,14 @@ def test_the_past_cannot_be_edited(page):
 
 def test_a_link_opens_the_run_just_before_the_failure(open_page):
     page = exploded(open_page)
-    shown = min(finding.step for finding in page.session.seen.findings if not finding.mistake)
+    shown = min(finding.step for finding in page.session.last_snapshot.findings if not finding.mistake)
     assert f"at={shown - 1}" in page.words
     query = dict(item.split("=") for item in PRESETS["explosion"].link.split("&"))
     other = settled(open_page(**query, at=str(shown - 1)))
-    assert other.step == shown - 1 and other.session.seen.nonfinite is None
+    assert other.step == shown - 1 and other.session.last_snapshot.nonfinite is None
     assert other.session.config == PRESETS["explosion"].config
     other.live_run.step(300)
-    assert settled(other).session.seen.nonfinite == page.session.seen.nonfinite
+    assert settled(other).session.last_snapshot.nonfinite == page.session.last_snapshot.nonfinite
 
 
 @pytest.mark.parametrize("at", ["-1", "1e3", "99999999999", "10000001", "٣", ""])

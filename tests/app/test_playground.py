@@ -172,7 +172,7 @@ def test_step_epoch_reset_and_new_seed(page):
 
 def test_a_slow_speed_holds(page):
     page.set("selectbox", "speed", "1 step/s").press("play")
-    assert page.session.speed == 1
+    assert page.session.run.speed == 1
     assert page.run().step <= 20
 
 

@@ -32,7 +32,7 @@ def store(tmp_path, monkeypatch):
 def open_runs(store, open_page):
     def opened(chosen=(), **state):
         page = open_page()
-        page.test.switch_page("pages/runs.py")
+        page.test.switch_page("runs.py")
         for name, value in {"runs.chosen": list(chosen), **state}.items():
             page.test.session_state[name] = value
         return page.run()
@@ -304,7 +304,7 @@ def test_a_store_in_trouble_is_told(tmp_path, monkeypatch, open_page):
     monkeypatch.setenv("DESCENT_DATA_FOLDER", str(tmp_path / "data"))
     identity.store.clear()
     page = open_page()
-    page.test.switch_page("pages/runs.py")
+    page.test.switch_page("runs.py")
     page.run()
     identity.store.clear()
     assert "damaged" in page.warning[0].value and "No runs yet" in page.words

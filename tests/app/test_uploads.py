@@ -48,7 +48,7 @@ def test_a_file_taken_out_of_the_list_stays_in_use(page):
     page.upload("fruit.csv", CSV)
     page.test.file_uploader(key="file").set_value(None)
     page.run()
-    assert not page.session.pending and page.session.config.data.source == "file" and "In use: fruit" in page.words.replace("\\", "")
+    assert not page.session.draft.pending and page.session.config.data.source == "file" and "In use: fruit" in page.words.replace("\\", "")
     assert page.press("step").step == 1
 
 

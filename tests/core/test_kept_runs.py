@@ -29,8 +29,8 @@ def start(settings):
     """Begins kept runs, of a configuration or, by its id, of the store."""
     runs = []
 
-    def started(config=MODEST, run=None, **details):
-        runs.append(LiveRun(config, settings, run=run, **{"kept": True, **details}))
+    def started(config=MODEST, run_id=None, **details):
+        runs.append(LiveRun(config, settings, run_id=run_id, **{"kept": True, **details}))
         return runs[-1]
 
     yield started
@@ -45,7 +45,7 @@ def store(settings):
 
 def kept(run):
     """The id of a run that stands still, as soon as the store has it."""
-    return until(lambda: run.snapshot().run)
+    return until(lambda: run.snapshot().run_id)
 
 
 def stored(store, id, step):
@@ -61,7 +61,7 @@ def test_one_saving_takes_few_moments_of_a_large_network(settings, store, monkey
     for _ in range(30):
         trainer.advance(1)
         recorder.record()
-    keeping = store_writer.Keeper(settings)
+    keeping = store_writer.StoreWriter(settings)
     keeping.keep(trainer, recorder, "paused", ())
     keeping.finish()
     steps = [moment.step for moment in store.load(keeping.id).moments]
@@ -71,7 +71,7 @@ def test_one_saving_takes_few_moments_of_a_large_network(settings, store, monkey
 def test_a_run_that_has_not_begun_leaves_nothing_behind(start, store):
     run = start()
     run.pause()
-    assert run.snapshot().run is None
+    assert run.snapshot().run_id is None
     run.close()
     assert len(store.table()) == 0
 
@@ -82,7 +82,7 @@ def test_a_run_goes_on_from_the_store_as_it_would_have(start, store):
     id = kept(run)
     stored(store, id, 700)
     run.close()
-    again = start(RunConfig(), run=id)
+    again = start(RunConfig(), run_id=id)
     assert again.config == MODEST and again.snapshot().status == "paused" and again.snapshot().step == 700
     stand(again, 1500)
     straight = Trainer(MODEST).advance(1500)
@@ -100,7 +100,7 @@ def test_what_was_changed_and_the_past_come_back(start, store):
     stored(store, id, 900)
     there = run.snapshot(at=650)
     run.close()
-    again = start(run=id)
+    again = start(run_id=id)
     assert again.config.optimizer.learning_rate == 0.02
     assert [event.text for event in again.snapshot().events] == [event.text for event in there.events]
     back = again.snapshot(at=650)
@@ -110,7 +110,7 @@ def test_what_was_changed_and_the_past_come_back(start, store):
 def test_a_killed_worker_costs_no_more_than_the_time_between_two_savings(start, store):
     run = start()
     run.play()
-    id = until(lambda: run.snapshot().run)
+    id = until(lambda: run.snapshot().run_id)
     looks = []
     until(lambda: looks.append((time.monotonic(), run.snapshot().step)) or time.monotonic() > looks[0][0] + 2)
     for pid in children():
@@ -120,7 +120,7 @@ def test_a_killed_worker_costs_no_more_than_the_time_between_two_savings(start, 
     assert step >= max(step for when, step in looks if when < looks[-1][0] - 1.0)
     run.recover()
     now = run.snapshot()
-    assert now.run == id and now.step >= step and now.status == "paused"
+    assert now.run_id == id and now.step >= step and now.status == "paused"
 
 
 def test_what_is_begun_anew_is_another_run_and_the_old_one_stays(start, store):
@@ -128,7 +128,7 @@ def test_what_is_begun_anew_is_another_run_and_the_old_one_stays(start, store):
     stand(run, 300)
     first = kept(run)
     run.reset()
-    assert run.snapshot().run is None
+    assert run.snapshot().run_id is None
     stand(run, 200)
     second = kept(run)
     run.configure(RunConfig())
@@ -165,17 +165,17 @@ def test_one_drives_and_others_look(start, store):
     id = kept(run)
     assert living(id) is run
     with pytest.raises(ConfigError, match="another window"):
-        start(run=id)
-    look = start(run=id, kept=False)
+        start(run_id=id)
+    look = start(run_id=id, kept=False)
     stand(look, 350)
-    assert look.snapshot().run is None and store.load(id).step == 300
+    assert look.snapshot().run_id is None and store.load(id).step == 300
     run.close()
-    assert living(id) is None and start(run=id).snapshot().step == 300
+    assert living(id) is None and start(run_id=id).snapshot().step == 300
 
 
 def test_a_run_that_is_not_there_is_refused(start, store):
     with pytest.raises(ConfigError, match="no such run"):
-        start(run="none")
+        start(run_id="none")
     run = start()
     stand(run, 100)
     id = kept(run)
@@ -184,7 +184,7 @@ def test_a_run_that_is_not_there_is_refused(start, store):
     with pytest.raises(NoSuchRun):
         store.load(id)
     with pytest.raises(ConfigError, match="no such run"):
-        start(run=id)
+        start(run_id=id)
 
 
 def test_a_run_trains_on_its_own_file(start, store, tmp_path):
@@ -198,7 +198,7 @@ def test_a_run_trains_on_its_own_file(start, store, tmp_path):
     assert store.settings_of(id)[1][1] == path.read_bytes()
     run.close()
     moved = path.rename(tmp_path / "elsewhere.csv")
-    again = start(RunConfig.from_dict({"data": {"source": "file", "path": str(moved)}}), run=id)
+    again = start(RunConfig.from_dict({"data": {"source": "file", "path": str(moved)}}), run_id=id)
     stand(again, 150)
     assert again.config.data.path == str(moved)
 
@@ -210,7 +210,7 @@ def test_training_goes_on_when_nothing_can_be_kept(start, settings):
         (settings.data_folder / f"runs-{number}.db").mkdir()
     run = start()
     stand(run, 200)
-    told = until(lambda: run.snapshot().keeping)
+    told = until(lambda: run.snapshot().store_error)
     assert "not being kept" in told or "store" in told.lower()
     stand(run, 400)
 
@@ -218,7 +218,7 @@ def test_training_goes_on_when_nothing_can_be_kept(start, settings):
 def test_a_closed_run_that_plays_loses_nothing(start, store):
     run = start()
     run.play()
-    id = until(lambda: run.snapshot().run)
+    id = until(lambda: run.snapshot().run_id)
     step = run.snapshot().step
     run.close()
     assert store.load(id).step >= step and not children()
@@ -229,7 +229,7 @@ def test_the_forecast_of_a_run_that_came_back_is_that_of_its_present(start, stor
     stand(run, 300)
     id = kept(run)
     run.close()
-    again = start(run=id)
+    again = start(run_id=id)
     seen = until(lambda: again.snapshot().forecast)
     assert seen.sharpness == pytest.approx(forecast(Trainer(MODEST).advance(300)).sharpness)
 
@@ -238,7 +238,7 @@ def test_two_servers_use_one_store(start, store, settings):
     runs = [start() for _ in range(2)]
     for run in runs:
         run.play()
-    ids = {until(lambda run=run: run.snapshot().run) for run in runs}
+    ids = {until(lambda run=run: run.snapshot().run_id) for run in runs}
     with sqlite3.connect(store.path) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert len(ids) == 2 and set(store.table()["id"]) == ids

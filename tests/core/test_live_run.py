@@ -13,7 +13,7 @@ from core.config import RunConfig
 from core.limits import ConfigError
 from core.live import client
 from core.live.client import LiveRun, WorkerDied
-from core.live.start_request import Beginning
+from core.live.start_request import StartRequest
 from core.live.worker import LONGEST_REST, Worker
 from core.settings import Settings
 from core.training.trainer import Trainer
@@ -252,9 +252,9 @@ def test_close_does_not_wait_for_those_who_ask(start, pid):
 @pytest.fixture
 def busy(monkeypatch, tmp_path):
     """A Worker in this process; what it trains takes 20 ms."""
-    worker = Worker(Pipe()[1], Settings(checkpoint_folder=tmp_path), tmp_path / "run.npz", Beginning(RunConfig()))
+    worker = Worker(Pipe()[1], Settings(checkpoint_folder=tmp_path), tmp_path / "run.npz", StartRequest(RunConfig()))
     monkeypatch.setattr(worker.trainer, "advance", lambda updates: time.sleep(0.02))
-    monkeypatch.setattr(worker._outlook, "glance", lambda: None)
+    monkeypatch.setattr(worker._forecaster, "glance", lambda: None)
     return worker
 
 

@@ -8,7 +8,7 @@ import pytest
 from core.config import RunConfig
 from core.diagnosis.forecast import BEFORE, forecast
 from core.live import forecaster
-from core.live.start_request import Beginning
+from core.live.start_request import StartRequest
 from core.live.worker import Worker
 from core.settings import Settings
 from core.training.trainer import Trainer
@@ -90,7 +90,7 @@ def test_the_history_is_bounded_and_keeps_its_spikes(monkeypatch):
     monkeypatch.setattr(forecaster, "ROWS", rows)
     monkeypatch.setattr(forecaster, "SHOWN", 20)
     told = forecast(trainer, BEFORE)
-    ahead = forecaster.Outlook(trainer)
+    ahead = forecaster.Forecaster(trainer)
     for step in range(500):
         trainer.step = step
         rate = 100.0 if step == 137 else told.learning_rate
@@ -118,7 +118,7 @@ def test_whoever_looks_or_asks_does_not_wait_for_a_forecast(monkeypatch, tmp_pat
 
     monkeypatch.setattr(forecaster, "forecast", slow)
     server, connection = Pipe()
-    worker = Worker(connection, Settings(checkpoint_folder=tmp_path, exit_after=5.0), tmp_path / "run.npz", Beginning(RunConfig()))
+    worker = Worker(connection, Settings(checkpoint_folder=tmp_path, exit_after=5.0), tmp_path / "run.npz", StartRequest(RunConfig()))
     server.send(("snapshot", (None,)))
     worker.serve()
     assert began == [0.0, 0.5]

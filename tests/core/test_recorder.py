@@ -5,7 +5,7 @@ import pytest
 
 from core.config import RunConfig
 from core.training.recorder import MOST, FlightRecorder, last_sound_step
-from core.training.replay import Past
+from core.training.replay import Replay
 from core.training.trainer import Trainer
 
 ANY = 1e9  # seconds: no limit
@@ -60,7 +60,7 @@ def test_no_more_than_most_are_kept_of_a_small_network():
 )
 def test_every_moment_can_be_had_again(values):
     trainer, recorder, seen = recorded(600, budget=40_000, **values)
-    past = Past(trainer, recorder)
+    past = Replay(trainer, recorder)
     present = whole(trainer)
     for step in (600, 590, 300, 310, 10, 0):
         past.go(step, ANY)
@@ -86,7 +86,7 @@ def test_looking_back_repeats_what_was_done_to_the_run():
         original.advance(1)
         if step % 9 == 0:
             recorder.record()
-    past = Past(original, recorder)
+    past = Replay(original, recorder)
     for step in (59, 33, 6, 7, 8, 20, 21, 34, 19, 35):
         past.go(step, ANY)
         assert whole(past.trainer) == seen[step], step
@@ -95,7 +95,7 @@ def test_looking_back_repeats_what_was_done_to_the_run():
 
 def test_a_moment_has_the_histories_up_to_it():
     trainer, recorder, _ = recorded(600)
-    past = Past(trainer, recorder)
+    past = Replay(trainer, recorder)
     past.go(305, ANY)
     told, lived = past.trainer.telemetry, trainer.telemetry
     assert np.array_equal(told.step, lived.step[lived.step <= 305])
@@ -107,13 +107,13 @@ def test_a_moment_has_the_histories_up_to_it():
 def test_a_moment_has_the_gradient_that_was_shown_then(step):
     original, recorder, _ = recorded(600, optimizer={"name": "adam"})
     shown = Trainer(original.config).advance(step).last_gradient()
-    assert np.array_equal(Past(original, recorder).go(step, ANY).trainer.last_gradient(), shown)
+    assert np.array_equal(Replay(original, recorder).go(step, ANY).trainer.last_gradient(), shown)
 
 
 def test_without_an_observed_update_the_next_ones_gradient_is_shown():
     original, recorder, _ = recorded(600, every=200)
     assert np.diff(original.telemetry.step).max() > 1
-    gradient = Past(original, recorder).go(400, 0).trainer.last_gradient()
+    gradient = Replay(original, recorder).go(400, 0).trainer.last_gradient()
     plain = Trainer(original.config).advance(400)
     plain.change({"optimizer": {"learning_rate": 1.0}})  # its update is the gradient itself
     before = plain.network.vector.copy()
@@ -123,7 +123,7 @@ def test_without_an_observed_update_the_next_ones_gradient_is_shown():
 
 def test_what_would_take_too_long_snaps_to_the_nearest_kept_moment():
     trainer, recorder, seen = recorded(600, every=100)
-    past = Past(trainer, recorder)
+    past = Replay(trainer, recorder)
     for asked, given in ((249, 200), (251, 300), (210, 210), (599, 600)):
         past.go(asked, 10)
         assert past.trainer.step == given
@@ -157,7 +157,7 @@ def test_the_run_goes_on_from_a_moment_as_if_nothing_had_happened():
     recorder.note("change", {"optimizer": {"learning_rate": 1.0}})
     trainer.advance(50)
     recorder.record()
-    past = Past(trainer, recorder).go(45, ANY)
+    past = Replay(trainer, recorder).go(45, ANY)
     recorder.forget_after(45)
     trainer.restore(past.trainer.checkpoint())
     assert trainer.config == RunConfig() and not trainer.telemetry.events

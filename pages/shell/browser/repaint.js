@@ -7,14 +7,14 @@ const ARRAYS = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u1: Uint8Ar
 const moves = (trace) => trace.type === "heatmap" || trace.mode === "lines"
 
 // All of a figure that repainting cannot change: while this text stays the same, repainting will do
-function frame({ data, layout }) {
+export function frame({ data, layout }) {
   const moving = (trace) => (!moves(trace) ? {} : trace.type === "heatmap" ? { z: 0 } : { x: 0, y: 0 })
   const fixed = data.map((trace) => ({ ...trace, ...moving(trace), customdata: 0, hovertext: 0 }))
   return JSON.stringify([fixed, layout], (key, value) => (key === "source" || key === "path" ? 0 : value))
 }
 
 // False when Plotly's elements are not as expected; nothing is changed then
-function repaint(plot, { data, layout }) {
+export function repaint(plot, { data, layout }) {
   const axes = plot._fullLayout
   const traces = [...plot.querySelectorAll(".scatterlayer > .trace, .heatmaplayer > .hm")].map((node) => {
     const trace = data[node.__data__[0].trace.index]

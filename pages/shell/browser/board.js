@@ -2,27 +2,17 @@
 // its figure has changed and it is in view, one panel at a time, so that clicks and scrolling come between.
 // After each drawing the plot's node sends the event "drawn".
 
+import { frame, repaint } from "./repaint.js"
+import { shownTheme } from "./theme.js"
+
 const MARGIN = "200px" // panels this near to the view are kept up to date
-const LOST = 5000 // milliseconds after which a message that was to come is asked for
 const STILL = 1500 // milliseconds without a new figure after which a repainted panel is drawn in full
-const boards = new WeakMap()
 let loading
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".descent-figures")
-  if (!boards.has(root)) boards.set(root, new Board(root))
-  const board = boards.get(root)
-  const [head, ...figures] = new TextDecoder().decode(data).split("\n")
-  board.receive(JSON.parse(head), figures, setTriggerValue)
-  // Also called when a later call overtakes this one: only a root that has left the page is over
-  return () => root.isConnected || board.close()
-}
-
-function loadPlotly(url) {
+// Begins to fetch Plotly's script, once
+export function loadPlotly(url) {
   loading ??= new Promise((resolve, reject) => {
-    if (window.Plotly) return resolve()
-    // Begun by the page already (`preload` in live.py), as a rule
-    const script = document.querySelector(`script[src="${url}"]`) ?? document.head.appendChild(Object.assign(document.createElement("script"), { src: url }))
+    const script = document.head.appendChild(Object.assign(document.createElement("script"), { src: url }))
     script.addEventListener("load", () => resolve())
     script.addEventListener("error", () => {
       loading = undefined
@@ -42,25 +32,30 @@ function keepInAddress(name, value) {
 
 const rest = () => (window.scheduler?.yield ? window.scheduler.yield() : new Promise((resolve) => setTimeout(resolve)))
 
-class Board {
+export class Board {
   constructor(root) {
     this.root = root
     this.grid = element("div", "descent-grid")
     root.replaceChildren(this.grid)
+    root.classList.add("descent-figures")
     this.panels = new Map()
-    this.drawing = false
     this.inView = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: MARGIN })
     this.resized = new ResizeObserver((entries) => this.measured(entries))
   }
 
-  receive({ names, theme, plotly, address, goes_on, tell }, figures, trigger) {
-    if (address) keepInAddress(...address)
-    this.trigger = trigger
-    clearTimeout(this.waiting)
-    if (goes_on || tell) this.expect()
+  // `figures` of charts that do not move come with the page; those of a run over the line
+  show({ plotly, names, theme, figures }, trigger) {
     this.url = plotly
-    this.tell = tell
-    this.followTheme(theme)
+    this.trigger = trigger
+    if (this.line) return
+    this.theme ??= shownTheme((shown) => this.trigger("theme", shown))
+    if (this.theme.value !== theme && this.asked !== this.theme.value) trigger("theme", (this.asked = this.theme.value))
+    this.receive({ names }, figures)
+  }
+
+  // `figures`: the text of each of these names
+  receive({ names, address }, figures) {
+    if (address) keepInAddress(...address)
     for (const [name, panel] of this.panels) if (!names.includes(name)) this.remove(name, panel)
     let previous = null
     names.forEach((name, index) => {
@@ -71,13 +66,8 @@ class Board {
     this.draw()
   }
 
-  // Streamlit drops what it has not sent yet when a timer fires in the moment in which a page is done; the next timer may be among it
-  expect() {
-    this.waiting = setTimeout(() => (document.hidden ? this.expect() : this.trigger("lost", true)), LOST)
-  }
-
   add(name, previous) {
-    const panel = new Panel(name, (pick) => this.trigger("picked", pick), () => this.draw())
+    const panel = new Panel(name, (pick) => this.line?.send("pick", pick), () => this.draw())
     this.panels.set(name, panel)
     previous ? previous.node.after(panel.node) : this.grid.prepend(panel.node)
     this.inView.observe(panel.node)
@@ -90,14 +80,6 @@ class Board {
     this.resized.unobserve(panel.plot)
     panel.close()
     this.panels.delete(name)
-  }
-
-  // The page learns of a changed theme with its next run: ask for one
-  followTheme(drawn) {
-    const shown = getComputedStyle(this.root).colorScheme
-    const differs = (shown === "light" || shown === "dark") && shown !== drawn
-    if (differs && this.asked !== shown) this.trigger("theme", shown)
-    this.asked = differs ? shown : undefined
   }
 
   seen(entries) {
@@ -114,37 +96,34 @@ class Board {
     return this.panels.get(node.dataset.name) ?? {}
   }
 
-  async draw() {
-    if (this.drawing) return
-    this.drawing = true
+  draw() {
+    this.drawn = this.drawing ??= this.drawAll().finally(() => (this.drawing = undefined))
+  }
+
+  async drawAll() {
     try {
       await loadPlotly(this.url)
-      let drawn = true
-      while (drawn) {
-        drawn = false
-        for (const panel of [...this.panels.values()]) {
-          if (!panel.due) continue
-          panel.draw()
-          drawn = true
-          await rest()
-        }
-      }
-      if (this.tell) this.trigger("drawn", true)
-      this.tell = false
     } catch (error) {
-      if (!window.Plotly) this.root.replaceChildren(element("div", "descent-missing", error.message))
-      else throw error
-    } finally {
-      this.drawing = false
+      this.root.replaceChildren(element("div", "descent-missing", error.message))
+      return
+    }
+    let drawn = true
+    while (drawn) {
+      drawn = false
+      for (const panel of [...this.panels.values()]) {
+        if (!panel.due) continue
+        panel.draw()
+        drawn = true
+        await rest()
+      }
     }
   }
 
   close() {
-    clearTimeout(this.waiting)
+    this.theme?.stop()
     this.inView.disconnect()
     this.resized.disconnect()
     for (const [name, panel] of this.panels) this.remove(name, panel)
-    boards.delete(this.root)
   }
 }
 

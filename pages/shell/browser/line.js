@@ -1,0 +1,91 @@
+// The live line: one WebSocket for each view of the server's, shared by all parts of the page that show it. The server sends the next
+// picture when the last one has been drawn; what a person presses goes up at once.
+
+import { shownTheme } from "./theme.js"
+
+const lines = new Map() // key -> Line
+const AGAIN = [250, 500, 1000, 2000, 4000] // milliseconds until the next try to connect
+const UNKNOWN = 4404 // the server's word for a key that it does not have: it was started anew, or has let the tab go
+const SILENCE = 15000 // milliseconds without a word from the server after which the line counts as lost
+
+export class Line {
+  static of({ url, key }) {
+    if (!lines.has(key)) lines.set(key, new Line(url, key))
+    return lines.get(key)
+  }
+
+  constructor(url, key) {
+    this.url = new URL(url, location.href.replace(/^http/, "ws"))
+    this.key = key
+    this.parts = new Set()
+    this.figures = [] // the texts of the last picture
+    this.tries = 0
+    this.waiting = [] // what was pressed while there was no connection
+    this.tellVisibility = () => this.send("hidden", document.hidden)
+    document.addEventListener("visibilitychange", this.tellVisibility)
+    this.theme = shownTheme((theme) => this.send("theme", theme))
+    this.connect()
+  }
+
+  connect() {
+    const socket = (this.socket = new WebSocket(this.url))
+    socket.binaryType = "arraybuffer"
+    socket.onopen = () => {
+      this.figures = []
+      socket.send(JSON.stringify({ key: this.key, theme: this.theme.value, hidden: document.hidden }))
+    }
+    socket.onmessage = ({ data }) => this.receive(data)
+    socket.onclose = ({ code }) => this.lost(code)
+    this.listen()
+  }
+
+  // A line that was cut without a word is found by its silence
+  listen() {
+    clearTimeout(this.silence)
+    this.silence = setTimeout(() => (document.hidden ? this.listen() : this.socket.close()), SILENCE)
+  }
+
+  async receive(data) {
+    this.listen()
+    if (!data.byteLength) return // a sign of life
+    this.tries = 0
+    this.waiting.splice(0).forEach((message) => this.socket.send(message))
+    const [head, ...figures] = new TextDecoder().decode(data).split("\n")
+    this.figures = figures.map((figure, index) => figure || this.figures[index]) // an empty one has not changed
+    this.last = JSON.parse(head)
+    for (const part of this.parts) part.receive?.(this.last, this.figures)
+    const socket = this.socket
+    if (!document.hidden) await Promise.all([...this.parts].map((part) => part.drawn))
+    if (socket.readyState === WebSocket.OPEN) socket.send('{"do":"drawn"}')
+  }
+
+  send(name, value = null) {
+    const message = JSON.stringify({ do: name, value })
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(message)
+    else if (!["hidden", "theme", "page"].includes(name)) this.waiting.push(message)
+  }
+
+  lost(code) {
+    clearTimeout(this.silence)
+    if (!this.parts.size) return
+    for (const part of this.parts) part.lost?.(code === UNKNOWN)
+    const wait = AGAIN[Math.min(this.tries++, AGAIN.length - 1)]
+    this.retry = setTimeout(() => this.connect(), wait)
+  }
+
+  join(part) {
+    this.parts.add(part)
+    if (this.last) part.receive?.(this.last, this.figures)
+  }
+
+  leave(part) {
+    this.parts.delete(part)
+    if (this.parts.size) return
+    clearTimeout(this.retry)
+    clearTimeout(this.silence)
+    document.removeEventListener("visibilitychange", this.tellVisibility)
+    this.theme.stop()
+    lines.delete(this.key)
+    this.socket.close()
+  }
+}

@@ -1,0 +1,176 @@
+"""The live line: a WebSocket beside Streamlit's own. Pictures of what a tab shows go down it; what a person presses comes up it.
+
+A message of the browser's is JSON: first {"key", "theme", "hidden"}, then {"do": name, "value": ...} each time. `drawn` says that the last
+picture has been drawn, `page` which drawing of Streamlit's part the browser shows, `hidden` and `theme` how it shows the page; every
+other name is one of the view's commands. A message of the server's is a line of JSON, the head, and a line for each figure that the head
+names, empty where that figure has not changed; an empty message is a sign of life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import streamlit as st
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from pages.shell.identity import COOKIE
+from pages.shell.tab import tab_of
+
+PATH = "/descent/line"
+UNKNOWN = 4404  # close code: there is no tab with this key (any more)
+REFUSED = 1008  # close code of the protocol's: what was sent is not allowed
+LONGEST = 1000  # characters of a message
+FIRST_WORD = 10.0  # seconds that the browser has to say its key
+SHORTEST = 1 / 30  # seconds from one picture to the next
+RESTING = 0.3  # seconds from one look to the next at a run that stands, and that something is being worked out for
+HIDDEN = 1.0  # seconds from one picture to the next of a tab that nobody sees
+BEAT = 5.0  # seconds after which a line that has nothing to say gives a sign of life
+
+_log = logging.getLogger(__name__)
+_threads = ThreadPoolExecutor(64, thread_name_prefix="line")  # most of them wait for a worker's answer
+
+
+async def live_line(socket: WebSocket) -> None:
+    """Serve one browser tab until it goes."""
+    if not _from_own_page(socket):
+        await socket.close(REFUSED)
+        return
+    await socket.accept()
+    try:
+        hello = _parsed(await asyncio.wait_for(socket.receive_text(), FIRST_WORD))
+        tab = tab_of(hello.get("key"))
+        if tab is None or tab.browser not in (None, socket.cookies.get(COOKIE)):
+            await socket.close(UNKNOWN)
+            return
+        await Connection(socket, tab, hello).serve()
+    except (WebSocketDisconnect, TimeoutError):
+        pass
+    except Refused:
+        await socket.close(REFUSED)
+
+
+class Refused(ValueError):
+    """What the browser sent is no message of this line."""
+
+
+class Connection:
+    """One browser tab at the other end."""
+
+    def __init__(self, socket, tab, hello):
+        self._socket, self._tab = socket, tab
+        self._loop = asyncio.get_running_loop()
+        self._due, self._drawn = asyncio.Event(), asyncio.Event()
+        self._figures = {}  # name -> text, as last sent
+        self._head = None  # as last sent
+        self._hidden = hello.get("hidden") is True
+        self._set_theme(hello.get("theme"))
+
+    async def serve(self):
+        """Listen and send until the browser goes."""
+        self._tab.connections.add(self)
+        tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._send_pictures())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._tab.left(self)
+            for task in tasks:
+                task.cancel()
+
+    def wake(self):
+        """Have a picture made now; from any thread."""
+        self._loop.call_soon_threadsafe(self._due.set)
+
+    async def _listen(self):
+        while True:
+            message = _parsed(await self._socket.receive_text())
+            name, value = message.get("do"), message.get("value")
+            match name:
+                case "drawn":
+                    self._drawn.set()
+                    continue
+                case "page" if isinstance(value, int):
+                    self._tab.drawn = value
+                case "hidden" if isinstance(value, bool):
+                    self._hidden = value
+                case "theme":
+                    self._set_theme(value)
+                case str() if name in self._tab.view.commands:
+                    await self._in_thread(self._command, name, value)
+                case _:
+                    raise Refused
+            self._due.set()
+
+    def _command(self, name, value):
+        with self._tab.lock:
+            self._tab.view.command(name, value)
+
+    async def _send_pictures(self):
+        while True:
+            began = time.monotonic()
+            self._due.clear()
+            message = await self._in_thread(self._message)
+            if message is not None:
+                self._drawn.clear()
+                await self._socket.send_bytes(message)
+                await self._until(self._drawn)
+            interval = HIDDEN if self._hidden else SHORTEST if self._tab.view.playing else RESTING
+            if self._tab.view.playing and not self._hidden:
+                await asyncio.sleep(max(0.0, began + interval - time.monotonic()))
+            else:
+                await self._until(self._due, interval if self._tab.view.needs_updates else None)
+
+    async def _until(self, event, longest=None):
+        """Wait for the event, or so many seconds, and give signs of life meanwhile."""
+        until = time.monotonic() + (longest or 1e9)
+        while not event.is_set() and (left := until - time.monotonic()) > 0:
+            try:
+                await asyncio.wait_for(event.wait(), min(left, BEAT))
+            except TimeoutError:
+                if left > BEAT:
+                    await self._socket.send_bytes(b"")
+
+    def _message(self):
+        """The next picture; None where it is the last one."""
+        with self._tab.lock:
+            head, figures = self._tab.view.picture(self._tab.theme)
+            head |= {"names": list(figures), "outline": self._tab.outline(), "drawing": self._tab.drawing}
+        texts = {name: json.dumps(figure, allow_nan=False, separators=(",", ":")) for name, figure in figures.items()}
+        changed = ["" if self._figures.get(name) == text else text for name, text in texts.items()]
+        text = json.dumps(head, allow_nan=False, separators=(",", ":"))
+        if text == self._head and not any(changed):
+            return None
+        self._head, self._figures = text, texts
+        return "\n".join([text, *changed]).encode()
+
+    def _set_theme(self, theme):
+        if theme not in ("light", "dark"):
+            raise Refused
+        self._tab.theme = theme
+
+    def _in_thread(self, function, *arguments):
+        return self._loop.run_in_executor(_threads, function, *arguments)
+
+
+def _parsed(text):
+    """A message as a dict."""
+    try:
+        message = json.loads(text) if len(text) <= LONGEST else None
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict):
+        raise Refused
+    return message
+
+
+def _from_own_page(socket):
+    """Whether a page of this server's asks: other pages must not drive runs by the browser of a person who is known here."""
+    asking = urlsplit(socket.headers.get("origin", "")).netloc
+    own = {socket.headers.get("host"), st.get_option("browser.serverAddress")} - {None, ""}
+    return asking in own or urlsplit(f"//{asking}").hostname in own

@@ -1,0 +1,123 @@
+"""One browser tab: what it shows over the live line, and how far Streamlit's part of its page is drawn."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import secrets
+import threading
+import time
+import weakref
+
+import streamlit as st
+
+from pages.shell.identity import browser_name
+
+KEY = "tab"
+GRACE = 10.0  # seconds for which a tab without a connection counts as open: it is about to connect, at first or again
+PATIENCE = 10.0  # seconds after which a drawing that the browser has not shown counts as shown all the same
+
+_tabs = weakref.WeakValueDictionary()
+
+
+class Tab:
+    """`view` is what the page in it shows over the line. It has `picture(theme)`, which gives (head, {name: figure}); `commands`, the names
+    that `command(name, value)` takes; `playing` and `needs_updates`, which say whether the next picture will differ; and `outline`, of
+    which Streamlit's part of the page is made. `theme` is as the browser shows the page.
+
+    `drawing` counts the drawings of Streamlit's part that were begun, `drawn` is the last one that the browser shows. While they differ the
+    browser is not told that its page is out of date: what it sent then would be older than what is being drawn.
+    """
+
+    def __init__(self):
+        self.key = secrets.token_urlsafe(32)
+        self.browser = browser_name()
+        self.lock = threading.RLock()  # what comes over the line and what Streamlit's widgets do, one at a time
+        self.view = None
+        self.theme = st.context.theme.type or "light"
+        self.connections = set()
+        self.drawing, self.drawn = 0, None
+        self.moved = {}  # key of a widget that the page moved -> (the drawing that did, where it stood before)
+        self._page = self._led = None
+        self._began = self._left = time.monotonic()
+        self._shown = None
+        _tabs[self.key] = self
+
+    def visit(self, page):
+        """A page is about to be drawn: where it is another one than before, a link led to it."""
+        came, self._page = self._page not in (None, page), page
+        self._led = "link" if came else None if self.behind(self.drawing) else "back"
+
+    def led(self):
+        """What led to the address: "link", one of another page, "back", the browser's Back or Forward button where the address is another
+        one; None where the browser has yet to show what was drawn last, so that its address may be old. To be asked once a drawing."""
+        led, self._led = self._led, None
+        return led
+
+    def behind(self, drawing):
+        """Whether the browser is known not to show this drawing yet."""
+        return bool(self.connections) and (self.drawn or 0) < drawing
+
+    def begin(self):
+        """Streamlit's part of the page is about to be drawn, or a widget's change to be taken in, after which it will be."""
+        self.drawing += 1
+        self._began = time.monotonic()
+
+    def outline(self):
+        """What Streamlit's part has to show, as one short text; as it was last told while a drawing is on its way."""
+        if self._shown is None or not self.behind(self.drawing) or time.monotonic() > self._began + PATIENCE:
+            self._shown = digest(self.view.outline)
+        return self._shown
+
+    def wake(self):
+        """Have the browser get a picture now."""
+        for connection in list(self.connections):
+            connection.wake()
+
+    def left(self, connection):
+        """A connection has gone."""
+        self.connections.discard(connection)
+        self._left = time.monotonic()
+
+    @property
+    def open(self):
+        """Whether somebody has this tab before them, as far as can be known."""
+        return bool(self.connections) or time.monotonic() < self._left + GRACE
+
+
+def tab():
+    """This script's tab."""
+    if KEY not in st.session_state:
+        st.session_state[KEY] = Tab()
+    return st.session_state[KEY]
+
+
+def tab_of(key):
+    """The Tab with this key, or None."""
+    return _tabs.get(key) if isinstance(key, str) else None
+
+
+def is_open(key):
+    """Whether the tab with this key is still there."""
+    there = tab_of(key)
+    return there is not None and there.open
+
+
+def digest(outline):
+    """A short text that differs where what it is made of does."""
+    return hashlib.sha256(repr(outline).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def handler(callback):
+    """A widget's callback: one at a time in a tab, and before the page is drawn anew nothing of it is told to the browser. Streamlit may
+    stop a callback wherever it touches the session's state, so it reads what it needs first, and then does all of it."""
+
+    @functools.wraps(callback)
+    def handled(*arguments):
+        mine = tab()
+        mine.begin()
+        with mine.lock:
+            callback(*arguments)
+        mine.wake()
+
+    return handled

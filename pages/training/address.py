@@ -1,0 +1,48 @@
+"""The browser's address and the run that it stands for."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.link import RUN, stored_run, to_query
+from core.presets import OPENING
+
+
+class Address:
+    """What the address of a tab shows. It holds the settings of a run, and the id of the run once that is kept."""
+
+    def __init__(self):
+        self._settings = {}  # what the address shows
+        self._stands_for = None  # the configuration that it stands for: a run may have gone on with others
+        self._plain = OPENING  # what an address without settings stands for
+
+    def opened(self, settings, run_id, config):
+        """A link with these settings, of this stored run, was opened: the run uses `config`."""
+        self._plain = OPENING if settings else config
+        self._settings = settings
+        self._stands_for = None if settings and run_id else config
+
+    def asked(self, led, run_id):
+        """(settings, id of a stored run) that the address asks for, None where the tab shows that already. `led` says what led there:
+        "back", the browser's Back button, "link", one of another page, or None: then it may be older than what is shown."""
+        settings, run = stored_run(st.query_params.to_dict())
+        if led and run not in (None, run_id):
+            return settings, run
+        if led and settings != self._settings and not (led == "link" and run and not settings):  # that is a link to the very run
+            return settings, None
+        return None
+
+    @property
+    def plain(self):
+        """The configuration of an address without settings."""
+        return self._plain
+
+    def write(self, config, run_id):
+        """Put the configuration in use into the address, unless that shows it; an empty one stands for what the page opened with. The id
+        of a run that is kept stays there; that of another one is added by the browser, once it is: that is no step to come back to."""
+        shown, _ = stored_run(st.query_params.to_dict())
+        if config != self._stands_for:
+            self._settings = to_query(config) if shown or config != self._plain else {}
+            self._stands_for = config
+        if self._settings != shown:
+            st.query_params.from_dict(self._settings | ({RUN: run_id} if run_id else {}))

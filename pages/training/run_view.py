@@ -1,0 +1,88 @@
+"""What the playground shows of its run over the live line, and what it takes there."""
+
+from __future__ import annotations
+
+from core.limits import ConfigError, shown
+from core.link import RUN
+from pages import wording
+from pages.charts import ViewOptions, panels
+from pages.training import timebar, transport
+
+GONE = {"buttons": None, "slider": None, "text": {"readings": "", "time": ""}}
+
+
+class RunView:
+    """A view of a Session (see pages.shell.tab.Tab). `chosen` are the ViewOptions by name that the person chose."""
+
+    def __init__(self, session):
+        self._session = session
+        self.chosen = {}
+        self.commands = {
+            **transport.commands(session),
+            **timebar.commands(session),
+            "pick": self._pick,
+        }
+
+    def picture(self, theme):
+        """(head, figures) of the run as it is now, or at the moment that is looked at."""
+        session = self._session
+        snapshot = session.look() if session.ready() else None
+        if snapshot is None:
+            return dict(GONE), {}
+        head = {
+            "buttons": transport.button_states(session, snapshot) | timebar.button_states(session, snapshot),
+            "slider": timebar.slider(session, snapshot),
+            "text": {"readings": transport.readings(session, snapshot), "time": timebar.line(session, snapshot)},
+            "address": [RUN, session.run.run_id],
+        }
+        return head, panels(snapshot, self.options(theme))
+
+    def options(self, theme):
+        """The ViewOptions of this moment."""
+        return ViewOptions(**self.chosen, theme=theme, picked=self._session.picked)
+
+    def command(self, name, value):
+        """Do what was pressed. What cannot be done is told, and changes nothing."""
+        session = self._session
+        if not session.ready() or session.run.death or session.last_snapshot is None:
+            return
+        try:
+            self.commands[name](value)
+        except ConfigError as error:
+            session.notice = f"{wording.complaint(error)}."
+
+    def _pick(self, value):
+        """Look inside a unit: [layer from 1, index from 0]."""
+        layers = self._session.config.layers
+        match value:
+            case [int(layer), int(index)] if 1 <= layer <= len(layers) and 0 <= index < layers[layer - 1].units:
+                self._session.picked = layer, index
+            case _:
+                raise ConfigError("unit", f"must be [layer, unit] of this network; was {shown(value)}")
+
+    @property
+    def playing(self):
+        """Whether each picture differs from the last one."""
+        return self._session.playing
+
+    @property
+    def needs_updates(self):
+        """Whether the run, or what is known of it, changes by itself."""
+        return self._session.needs_updates
+
+    @property
+    def outline(self):
+        """What Streamlit's part of the page is made of: where one of these changes, it has to be drawn again."""
+        session = self._session
+        seen, trials, run = session.last_snapshot, session.run.trials, session.run
+        of_run = seen and (
+            [(finding.code, finding.severity, finding.title, finding.step) for finding in seen.findings],
+            seen.status if not session.playing else "running",
+            *(seen.step > 0, seen.moment, seen.store_error, seen.healthy_step, seen.nonfinite is None, len(seen.events), seen.unit is None),
+        )
+        return (
+            (session.config, session.draft.pending, session.notice, session.picked, session.moment),
+            (run.watching, run.foreign, run.owned, str(run.death), str(run.refusal), session.tried_from),
+            (trials.running, round(20 * trials.progress), len(trials.trials), trials.problem),
+            of_run,
+        )
