@@ -61,7 +61,9 @@ _known = weakref.WeakKeyDictionary()  # Trainer -> {function: what it gave}: wha
 
 
 def once(trainer, function, *arguments, key=None):
-    """What `function` gives for these arguments, asked for once in the life of a Trainer, or once for each `key`."""
+    """What `function` gives for these arguments, asked for once in the life of a Trainer, or once for each `key`.
+
+    Neither the function nor what it gives may hold the Trainer: nothing would ever let go of it. So no method of an Evidence."""
     known = _known.setdefault(trainer, {})
     if (function, key) not in known:
         known[function, key] = function(*arguments)
@@ -71,6 +73,15 @@ def once(trainer, function, *arguments, key=None):
 def _same(rows):
     """Whether all rows (units, weights) are the same but for rounding."""
     return bool((np.abs(rows - rows[0]) <= SAME * np.abs(rows).max()).all())
+
+
+def _symmetric(trainer):
+    first, layers = trainer.first_parameters(), len(trainer.network.matrices)
+    matrices = [np.column_stack([first[f"W{layer}"].T, first[f"b{layer}"]]) for layer in range(1, layers + 1)]
+    for layer, (matrix, following) in enumerate(itertools.pairwise(matrices), 1):
+        if len(matrix) > 1 and _same(matrix) and _same(following[:, :-1].T):
+            return layer
+    return None
 
 
 def _constant(targets):
@@ -328,15 +339,7 @@ class Evidence:
     @cached_property
     def symmetric(self):
         """The first hidden layer (from 1) whose units all began the same, with the same weights onwards; None if there is none."""
-        return once(self.trainer, self._symmetric)
-
-    def _symmetric(self):
-        first = self.trainer.first_parameters()
-        matrices = [np.column_stack([first[f"W{layer}"].T, first[f"b{layer}"]]) for layer in range(1, len(self.sizes) + 1)]
-        for layer, (matrix, following) in enumerate(itertools.pairwise(matrices), 1):
-            if len(matrix) > 1 and _same(matrix) and _same(following[:, :-1].T):
-                return layer
-        return None
+        return once(self.trainer, _symmetric, self.trainer)
 
     @cached_property
     def behind(self):

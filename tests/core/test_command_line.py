@@ -1,5 +1,6 @@
 """`python -m core train`: one report for one configuration, a plain error for anything else, never a traceback."""
 
+import gc
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from core.__main__ import MAX_BYTES, main
+from core.training.trainer import Trainer
 
 LIMIT = 60  # seconds that a process may take before the test fails
 
@@ -233,3 +235,24 @@ class TestCases:
         assert main(["train", f"case:{name}"]) == 2
         out, err = capsys.readouterr()
         assert strict(out)["error"]["field"] == "case" and "must" in err
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ({}, ()),
+        ({"data": {"source": "xor"}, "init": {"weights": "zeros"}}, ()),
+        ({"data": {"source": "circle"}, "optimizer": {"learning_rate": 300}}, ("--try-fixes",)),
+        ({"data": {"source": "circle"}, "faults": ["missing_mean"]}, ()),
+    ],
+    ids=["healthy", "symmetric", "exploded", "faulty"],
+)
+def test_no_line_of_many_keeps_its_run_in_memory(train, line, options):
+    def living():
+        gc.collect()
+        return sum(isinstance(entry, Trainer) for entry in gc.get_objects())
+
+    before = living()
+    status, reports, _ = train(2 * (json.dumps(line).encode() + b"\n"), "--jsonl", "--steps", "60", *options)
+    assert (status, len(reports)) == (0, 2) and all("error" not in report for report in reports)
+    assert living() <= before
