@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from core.data.dataset import signed_coding
@@ -265,7 +267,7 @@ def curves(telemetry):
     limit = min(CURVE_POINTS, CURVE_VALUES // (telemetry.layers * len(LAYER_METRICS)))
     table = np.column_stack([telemetry.step, telemetry.loss, telemetry.metric("gradient_norm")])
     rows = downsample_keep_peaks(table, list(range(1, table.shape[1])), limit)
-    layers = {name: _float32(telemetry.metric(name)[rows]) for name in LAYER_METRICS}
+    layers = {field.name: _float32(telemetry.metric(field.name)[rows]) for field in fields(Curves) if field.name in LAYER_METRICS}
     return Curves(_float32(telemetry.step[rows]), _float32(telemetry.loss[rows]), **layers)
 
 

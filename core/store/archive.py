@@ -24,7 +24,7 @@ from core.store.record import Moment, RunRecord, StoredRun, spark
 from core.store.store import HISTORY_BYTES, MOST_MOMENTS, NAME_LENGTH, NOTE_LENGTH, Store
 from core.store.validation import LATEST, Damaged, check_text, checked
 
-FORMAT = 1
+FORMAT = 2  # of files that are written; all formats up to it can be read: in format 1 the columns of a history had no names
 FIELD = "file"  # what errors are filed under
 ROOM = LIMITS["file_bytes"] * 3 // 4  # bytes of checkpoints in a file, so that it can be uploaded again
 UNPACKED = 4 * LIMITS["file_bytes"]  # bytes of all members together
@@ -33,6 +33,7 @@ MEMBER = re.compile(r"config\.json|run\.json|history\.npz|upload|checkpoints/(0|
 PLAIN = ("name", "note", "status", "step", "epoch", "seconds", "figures", "interventions", "findings")
 MOST_HISTORY = HISTORY_BYTES // 2  # bytes: the store must be able to read it back
 HISTORY = {"samples": NUMBERS, "frames": NUMBERS, "events": TEXT}
+COLUMNS = {"layer_metrics": TEXT, "frame_columns": TEXT}
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same file
 
 
@@ -110,9 +111,9 @@ def _read(members):
     told = members.json("run.json")
     if not isinstance(told, dict) or type(told.get("format")) is not int:
         raise ConfigError(FIELD, "must say its format in run.json; it does not")
-    if told["format"] != FORMAT:
+    if not 1 <= told["format"] <= FORMAT:
         raise ConfigError(
-            FIELD, f"must be of format {FORMAT}; this one is of {shown(told['format'])}, written by another version of Descent"
+            FIELD, f"must be of a format up to {FORMAT}; this one is of {shown(told['format'])}, written by another version of Descent"
         )
     if missing := [name for name in (*PLAIN, "checkpoints", "upload") if name not in told]:
         raise ConfigError(FIELD, f"must have {listed(missing)} in run.json; there is none")
@@ -122,6 +123,7 @@ def _read(members):
     if told["upload"] is not None:
         check_text("its upload's name", told["upload"], NAME_LENGTH)
         file = told["upload"], members.bytes("upload", LIMITS["file_bytes"])
+    kinds = HISTORY if told["format"] == 1 else HISTORY | COLUMNS
     run = StoredRun(
         id=Store.new_id(),
         owner=None,
@@ -135,7 +137,7 @@ def _read(members):
         **{name: told[name] for name in ("name", "note", "status", "step", "epoch", "seconds", "figures")},
         interventions=_list(told, "interventions"),
         findings=_list(told, "findings"),
-        history=members.arrays("history.npz", MOST_HISTORY, HISTORY) if "history.npz" in members.names else {},
+        history=members.arrays("history.npz", MOST_HISTORY, kinds) if "history.npz" in members.names else {},
         moments=tuple(_moment(members, entry) for entry in _list(told, "checkpoints")),
     )
     if run.status == "running":

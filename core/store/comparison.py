@@ -78,7 +78,10 @@ def parting(one, other):
     if not len(shared):
         return Parting(0, 0)
     left, right = (table.loc[shared].to_numpy() for table in tables)
-    differs = ~((left == right) | (np.isnan(left) & np.isnan(right))).all(axis=1)
+    alike = (left == right) | (np.isnan(left) & np.isnan(right))
+    unknown = np.isnan(left).all(axis=0) | np.isnan(right).all(axis=0)  # a metric that was not recorded when one of them was trained
+    unknown[0] = False  # the loss always was
+    differs = ~(alike | unknown).all(axis=1)
     return Parting(int(shared[differs.argmax()]) if differs.any() else None, int(shared[-1]))
 
 

@@ -15,11 +15,12 @@ from core.limits import TEXT_LENGTH, ConfigError, plain_text, shown
 from core.nn.optimizers import OPTIMIZERS
 from core.store.record import FIGURES, FINDING_FIELDS
 from core.training.live_changes import needs_new_run
-from core.training.telemetry import FRAME_COLUMNS, FRAME_ROWS, LAYER_METRICS, SAMPLE_ROWS
+from core.training.telemetry import FRAME_ROWS, SAMPLE_ROWS, UNNAMED, column_names, in_present_columns
 
 STATUSES = ("running", "paused", "nonfinite")
 LATEST = 2**53  # no step is later: beyond it a float64 cannot count
 SAID = 1000  # characters of a title, a cause or an event
+MOST_COLUMNS = 64  # of a layer, or of the full evaluations
 DEEPEST = 4  # levels of a patch; a configuration has three
 
 
@@ -28,7 +29,8 @@ class Damaged(ValueError):
 
 
 def checked(run):
-    """The StoredRun with its configuration complete, or Damaged: everything fits its configuration, and nothing is unheard of."""
+    """The StoredRun with its configuration complete and its history in the columns of now, or Damaged: everything fits its configuration,
+    and nothing is unheard of."""
     try:
         config = RunConfig.from_dict(run.config)
     except ConfigError as error:
@@ -42,8 +44,7 @@ def checked(run):
     _check_figures(run.figures)
     _check_findings(run.findings)
     _check_interventions(run.interventions, run.step)
-    if run.history:
-        _check_history(run.history, len(config.layers))
+    history = run.history and _checked_history(run.history, len(config.layers))
     steps = [moment.step for moment in run.moments]
     _demand(steps == sorted(set(steps)), "its moments must be in order")
     _demand(not steps or steps[-1] == run.step, "its last moment must be its present")
@@ -51,7 +52,7 @@ def checked(run):
     configs = {text: _config_of_moment(text, config) for text in texts}
     for moment in run.moments:
         _check_moment(moment, configs[str(moment.state["config"])], len(run.interventions))
-    return replace(run, config=config.to_dict())
+    return replace(run, config=config.to_dict(), history=history)
 
 
 def check_text(what, text, most, lines=False):
@@ -121,9 +122,18 @@ def _check_patch(value, levels):
         _demand(value is None or isinstance(value, bool) or _is_number(value), f"a change must set numbers or texts; was {shown(value)}")
 
 
-def _check_history(history, layers):
-    _demand(set(history) == {"samples", "frames", "events"}, "its history must have samples, frames and events")
-    for name, most, columns in (("samples", SAMPLE_ROWS, 2 + layers * len(LAYER_METRICS)), ("frames", FRAME_ROWS, len(FRAME_COLUMNS))):
+def _checked_history(history, layers):
+    rows = {"samples", "frames", "events"}
+    _demand(set(history) in (rows, rows | {*UNNAMED}), "its history must have samples, frames and events, and all names of columns or none")
+    for name in set(history) - rows:
+        _demand(history[name].ndim == 1 and history[name].dtype.kind == "U", f"its {name} must be names")
+    metrics, in_frames = column_names(history)
+    for names in (metrics, in_frames):
+        _demand(0 < len(names) == len(set(names)) <= MOST_COLUMNS, f"its columns must be at most {MOST_COLUMNS} different ones")
+        for name in names:
+            check_text("a column's name", name, TEXT_LENGTH)
+    _demand(in_frames[0] == "step", "its frames must begin with their step")
+    for name, most, columns in (("samples", SAMPLE_ROWS, 2 + layers * len(metrics)), ("frames", FRAME_ROWS, len(in_frames))):
         rows = history[name]
         fits = rows.dtype == float and rows.ndim == 2 and len(rows) <= most and rows.shape[1] == columns
         _demand(fits, f"its {name} must be at most {most:,} rows of {columns} numbers; were {rows.shape} {rows.dtype}")
@@ -131,6 +141,7 @@ def _check_history(history, layers):
         _demand(np.isfinite(steps).all() and (np.diff(steps) >= 0).all(), f"the steps of its {name} must be numbers in order")
     _demand(len(history["frames"]) > 0, "its history must have a first evaluation")
     _check_events(history["events"], layers)
+    return in_present_columns(history)
 
 
 def _check_events(texts, layers):

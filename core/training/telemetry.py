@@ -30,6 +30,12 @@ SATURATED_SLOPE = 0.0266  # of the steepest slope: |z| > 5 for a sigmoid (DeepDi
 
 FRAME_COLUMNS = ("step", "train_loss", "test_loss", "train_metric", "test_metric")
 
+# What histories have that were stored before the names of their columns were
+UNNAMED = {
+    "layer_metrics": ("gradient_norm", "weight_norm", "update_ratio", "activation_mean", "activation_deviation", "dead", "saturated"),
+    "frame_columns": ("step", "train_loss", "test_loss", "train_metric", "test_metric"),
+}
+
 
 class ThinnedTable:
     """A table of float64 rows with a fixed capacity. Column 0 is the step; `peaks` are the columns whose extremes count."""
@@ -90,6 +96,35 @@ def downsample_keep_peaks(rows, columns, limit):
     return np.union1d(firsts, highest)
 
 
+def column_names(arrays):
+    """(names of the layer metrics, names of the frames' columns) of histories as `Telemetry.to_arrays` gave them, now or in the past."""
+    return tuple(tuple(map(str, arrays.get(name, unnamed))) for name, unnamed in UNNAMED.items())
+
+
+def in_present_columns(arrays):
+    """Histories that were stored with other columns, with those of now: NaN in those that were not recorded then; others are left out."""
+    metrics, columns = column_names(arrays)
+    samples = arrays["samples"]
+    count, layers = len(samples), (samples.shape[1] - 2) // len(metrics)
+    by_layer = _picked(samples[:, 2:].reshape(count, layers, len(metrics)), metrics, LAYER_METRICS)
+    return {
+        "samples": np.hstack([samples[:, :2], by_layer.reshape(count, layers * len(LAYER_METRICS))]),
+        "frames": _picked(arrays["frames"], columns, FRAME_COLUMNS),
+        "events": arrays["events"],
+        **_names(),
+    }
+
+
+def _names():
+    return {"layer_metrics": np.array(list(LAYER_METRICS)), "frame_columns": np.array(FRAME_COLUMNS)}
+
+
+def _picked(values, names, wanted):
+    """Of `values` (..., len(names)) the columns `wanted` (..., len(wanted))."""
+    missing = np.full(values.shape[:-1], np.nan)
+    return np.stack([values[..., names.index(name)] if name in names else missing for name in wanted], axis=-1)
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that was done to the run: a setting changed, a weight edited."""
@@ -147,10 +182,12 @@ class Telemetry:
         """Everything as plain arrays for np.savez."""
         events = json.dumps([(event.step, event.text) for event in self.events])
         nonfinite = json.dumps(self.nonfinite and astuple(self.nonfinite))
-        return {"samples": self._samples.rows.copy(), "frames": self._frames.rows.copy(), "events": np.array([events, nonfinite])}
+        rows = {"samples": self._samples.rows.copy(), "frames": self._frames.rows.copy()}
+        return rows | {"events": np.array([events, nonfinite]), **_names()}
 
     def load_arrays(self, arrays, passing=None):
-        """Take over what `to_arrays` gave; the frame of step `passing` is only there until the next one."""
+        """Take over what `to_arrays` gave, in this version or an earlier one; the frame of step `passing` is only there until the next."""
+        arrays = in_present_columns(arrays)
         self._passing = passing
         self._samples.rows = arrays["samples"]
         self._frames.rows = arrays["frames"]

@@ -128,6 +128,7 @@ def test_of_a_large_run_the_present_and_the_first_go_first(exported, monkeypatch
         assert [moment.step for moment in archive.read(archive.export(run)).moments] == steps
 
 
+MANY = np.array([f"column {number}" for number in range(1000)])
 HOSTILE = {
     "no zip": b"not a zip",
     "nothing": b"",
@@ -145,7 +146,7 @@ HOSTILE = {
     "no JSON": lambda raw: changed(raw, run_dot_json=b"\xff\xfe"),
     "a list": lambda raw: changed(raw, run_dot_json=b"[]"),
     "no format": lambda raw: changed(raw, run_dot_json=told(format=None)),
-    "another format": lambda raw: changed(raw, run_dot_json=told(format=2)),
+    "another format": lambda raw: changed(raw, run_dot_json=told(format=archive.FORMAT + 1)),
     "a long name": lambda raw: changed(raw, run_dot_json=told(name="x" * 81)),
     "a name that is none": lambda raw: changed(raw, run_dot_json=told(name={"$": 1})),
     "an infinite step": lambda raw: changed(raw, run_dot_json=told(step=float("inf"))),
@@ -166,6 +167,14 @@ HOSTILE = {
     "more than promised": lambda raw: changed(raw, checkpoints__40_dot_npz=claiming((1,))),
     "a history of text": lambda raw: changed(raw, history_dot_npz=with_arrays(events=np.array(["x", "y"]))),
     "a history of other layers": lambda raw: changed(raw, history_dot_npz=with_arrays(samples=np.zeros((5, 23)))),
+    "columns that are numbers": lambda raw: changed(raw, history_dot_npz=with_arrays(layer_metrics=np.arange(7.0))),
+    "one text for all columns": lambda raw: changed(raw, history_dot_npz=with_arrays(layer_metrics=np.array("dead"))),
+    "a column twice": lambda raw: changed(raw, history_dot_npz=with_arrays(layer_metrics=np.array(["dead"] * 7))),
+    "a column too few": lambda raw: changed(raw, history_dot_npz=with_arrays(layer_metrics=np.array(list("abcdef")))),
+    "no column": lambda raw: changed(raw, history_dot_npz=with_arrays(samples=np.zeros((5, 2)), layer_metrics=np.empty(0, "U1"))),
+    "a thousand columns": lambda raw: changed(raw, history_dot_npz=with_arrays(samples=np.zeros((5, 2002)), layer_metrics=MANY)),
+    "a column that is not plain": lambda raw: changed(raw, history_dot_npz=with_arrays(layer_metrics=np.array([*"abcdef", "\x07"]))),
+    "evaluations without steps": lambda raw: changed(raw, history_dot_npz=with_arrays(frame_columns=np.array(list("abcde")))),
     "steps that are no numbers": lambda raw: changed(raw, history_dot_npz=with_arrays(frames=np.full((3, 5), np.nan))),
     "a history that is too long": lambda raw: changed(raw, history_dot_npz=with_arrays(samples=np.zeros((5000, 16)))),
     "an upload nobody asked for": lambda raw: changed(raw, upload=b"x", run_dot_json=told(upload="x.csv")),

@@ -137,7 +137,7 @@ def test_the_oldest_healthy_runs_make_room_first_and_keep_their_figures(tmp_path
     assert counts() == [41] * 5
     with store._database.reading() as connection:
         used = store_module._used(connection)
-    tight = Store(tmp_path, store_bytes=used - 20_000)
+    tight = Store(tmp_path, store_bytes=used - 10_000)
     saved(tight, trained(1))
     assert counts() == [41, 1, 41, 41, 41]
     saved(Store(tmp_path, store_bytes=1), trained(1))
