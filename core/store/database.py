@@ -1,7 +1,7 @@
 """The file that runs are kept in: found or begun, brought to the present schema, and every trouble with it told in one sentence.
 
 A file that is damaged, or that a newer Descent wrote, is never touched: a fresh one is begun beside it, runs-2.db and so on, and the same
-one is chosen at the next opening.
+one is chosen at the next opening. Of one that an older Descent wrote a copy is made, runs.version-1.db, before its schema changes.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Database:
 
     def _told(self, error):
         """The StoreError for what SQLite raised. A file that turns out to be damaged is left for good."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = _code(error)
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             with suppress(OSError):
                 _mark(self.path).touch()
@@ -164,8 +164,11 @@ class Database:
                 break
             except _Unusable as reason:
                 passed.append(f"{self.path.name} {reason}")
+            except StoreError as error:
+                self.warning = str(error)
+                raise
             except sqlite3.Error as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                if _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                     self._open_for_reading()
                     return
                 self.warning = str(self._told(error))
@@ -202,6 +205,11 @@ _REASONS = {
 }
 
 
+def _code(error):
+    """SQLite's primary code of an error, 0 of one that has none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _mark(path):
     """The file that says that `path` turned out to be damaged."""
     return path.with_name(f"{path.name}.damaged")
@@ -222,15 +230,14 @@ def _opened(path):
     try:
         if not os.access(path, os.W_OK):  # SQLite opens it all the same, and tells only later
             raise _read_only()
-        _migrate(connection)
+        _migrate(connection, path)
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA journal_size_limit = 16777216")
         return connection
     except BaseException as error:
         connection.close()
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise _Unusable("is damaged") from error
         raise
 
@@ -249,13 +256,14 @@ def _use_wal(connection):
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.02)
 
 
-def _migrate(connection):
-    """Bring the file to the present schema. Raises _Unusable when it is not one of ours, or of a newer Descent."""
+def _migrate(connection, path=None):
+    """Bring the file to the present schema, in one transaction, and after a copy of what it was. Raises _Unusable when it is not one of
+    ours, or of a newer Descent, and StoreError when it cannot be copied."""
     if _version(connection) < len(MIGRATIONS):
         if not _schema(connection):
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # later it would not be heeded
@@ -264,6 +272,8 @@ def _migrate(connection):
             version = _version(connection)  # another process may have been faster
             if version == 0 and _schema(connection):
                 raise _Unusable("is no store of Descent")
+            if 0 < version < len(MIGRATIONS):
+                _copy(path, version)
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
                 for statement in script.split(";"):
                     connection.execute(statement)
@@ -276,6 +286,25 @@ def _migrate(connection):
         raise _Unusable("is of a newer version of Descent")
     if _schema(connection) != _present_schema():
         raise _Unusable("is damaged")
+
+
+def _copy(path, version):
+    """Copy the file at `path`, of this version, to a file beside it that only we may read. Raises StoreError."""
+    copy = path.with_name(f"{path.stem}.version-{version}{path.suffix}")
+    unfinished = copy.with_suffix(".unfinished")
+    try:
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        with closing(_connected(path)) as source, closing(_connected(unfinished)) as target:
+            source.backup(target)
+        os.replace(unfinished, copy)
+    except (sqlite3.Error, OSError) as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        reason = _REASONS.get(_code(error)) or getattr(error, "strerror", None) or str(error)
+        raise StoreError(
+            f"Runs cannot be kept now: the store {path.name} is of an older version of Descent, and it cannot be copied before it is "
+            f"changed ({reason})."
+        ) from error
 
 
 def _version(connection):

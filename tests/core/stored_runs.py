@@ -1,5 +1,7 @@
 """What the tests of the store share."""
 
+from pathlib import Path
+
 import numpy as np
 
 from core.config import RunConfig
@@ -8,6 +10,7 @@ from core.store.store import Store
 from core.training.recorder import FlightRecorder
 from core.training.trainer import Trainer
 
+FILES = Path(__file__).parent.parent / "files" / "version_1"  # see test_earlier_formats.py
 SMALL = {"data": {"source": "circle", "samples": 60}, "layers": [{"units": 3, "activation": "tanh"}, {"units": 1, "activation": "sigmoid"}]}
 
 

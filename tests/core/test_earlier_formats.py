@@ -7,7 +7,6 @@ starred, `fork` goes on from its step 120, `exploded` has findings, `deleted` wa
 import dataclasses
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,9 +21,8 @@ from core.store.store import Store
 from core.training import telemetry
 from core.training.recorder import FlightRecorder
 from core.training.trainer import Trainer
-from tests.core.stored_runs import restored, saved, trained
+from tests.core.stored_runs import FILES, restored, saved, trained
 
-FILES = Path(__file__).parent.parent / "files" / "version_1"
 STEPS = {"circle": 240, "fork": 240, "exploded": 4, "deleted": 60}
 
 

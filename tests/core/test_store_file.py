@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from core.limits import ConfigError
 from core.store import archive, database
 from core.store.record import record_of
 from core.store.store import NAME_LENGTH, NOTE_LENGTH, Store, StoreError
-from tests.core.stored_runs import saved, trained
+from tests.core.stored_runs import FILES, saved, trained
 
 
 @pytest.fixture
@@ -105,6 +106,68 @@ def test_an_older_store_is_brought_forward_with_its_runs(store, tmp_path, monkey
     assert all(one.warning is None and one.load(id).step == 7 for one in stores)
     with stores[0]._database.reading() as connection:
         assert connection.execute("SELECT mood FROM runs").fetchall() == [("calm",)]
+
+
+@pytest.fixture
+def older(tmp_path, monkeypatch):
+    """The path of a store that the next version of Descent would bring forward."""
+    monkeypatch.setattr(database, "MIGRATIONS", [*database.MIGRATIONS, "ALTER TABLE runs ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm'"])
+    path = tmp_path / "runs.db"
+    shutil.copy(FILES / "runs.db", path)
+    return path
+
+
+def rows(path):
+    """(version, every row of the runs) of the file at `path`."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA user_version").fetchone()[0], connection.execute("SELECT * FROM runs").fetchall()
+
+
+def test_an_older_store_is_copied_before_it_is_brought_forward(older, tmp_path):
+    before = rows(older)
+    stores = [Store(tmp_path) for _ in range(3)]
+    assert all(one.warning is None and one.load("circle").step == 240 for one in stores)
+    stores[0].rename("circle", "later")
+    copy = tmp_path / "runs.version-1.db"
+    assert rows(copy) == before and rows(older)[0] == 2 and copy.stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in tmp_path.iterdir()} <= {"runs.db", "runs.db-wal", "runs.db-shm", "runs.version-1.db"}
+
+
+def test_what_was_written_last_is_in_the_copy_too(older, tmp_path):
+    with closing(sqlite3.connect(older)) as other:  # another program still has it open: its last transaction is in the log beside the file
+        other.execute("UPDATE runs SET note = 'last'")
+        other.commit()
+        Store(tmp_path)
+    assert {row[6] for row in rows(tmp_path / "runs.version-1.db")[1]} == {"last"}
+
+
+def test_the_copy_can_be_put_back(older, tmp_path, monkeypatch):
+    Store(tmp_path).close()
+    monkeypatch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:1])
+    assert "newer version" in Store(tmp_path).warning
+    (tmp_path / "runs.version-1.db").rename(older)
+    again = Store(tmp_path)
+    assert again.warning is None and again.path == older and again.load("circle").step == 240
+
+
+def test_a_store_that_cannot_be_copied_is_not_brought_forward(older, tmp_path):
+    before = rows(older)
+    blocking = tmp_path / "runs.version-1.unfinished"
+    blocking.mkdir()
+    store = Store(tmp_path)
+    with pytest.raises(StoreError, match=r"the store runs\.db is of an older version of Descent, and it cannot be copied .*directory"):
+        store.table()
+    assert store.warning.count(".") == 2 and rows(older) == before
+    assert {path.name for path in tmp_path.glob("*.db")} == {"runs.db"}
+    blocking.rmdir()
+    assert len(store.table()) == 3 and store.warning is None and rows(older)[0] == 2
+
+
+def test_no_other_store_is_copied(store, tmp_path):
+    saved(store, trained(3))
+    closed(store)
+    Store(tmp_path).table()
+    assert not list(tmp_path.glob("*version*"))
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(store, tmp_path, monkeypatch):
