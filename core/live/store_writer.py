@@ -25,7 +25,7 @@ class StoreWriter:
         self._store = Store(settings.data_folder, settings.run_bytes, settings.store_bytes)
         self._owner = owner
         self._thread = ThreadPoolExecutor(1)
-        self._writing = self._claim = None
+        self._writing = self._run_lock = None
         self.trouble = self._store.warning
         self.began = 0.0
         self.begin()
@@ -84,16 +84,16 @@ class StoreWriter:
 
     def resume(self, id):
         """The StoredRun of this id, which is kept on from here. Raises StoreError, also when another process trains it."""
-        claim = self._store.claim(id)
-        if claim is None:
+        lock = self._store.lock_run(id)
+        if lock is None:
             raise StoreError("This run is being trained in another window.")
         try:
             stored = self._store.load(id)
         except StoreError:
-            claim.release()
+            lock.release()
             raise
         self.begin(stored.parent, stored.forked_at)
-        self._id, self._claim, self._kept, self._upload, self._until = id, claim, True, stored.upload, stored.step
+        self._id, self._run_lock, self._kept, self._upload, self._until = id, lock, True, stored.upload, stored.step
         return stored
 
     def look(self, id):
@@ -101,7 +101,7 @@ class StoreWriter:
         return self._store.load(id)
 
     def _write(self, record):
-        self._claim = self._claim or self._store.claim(record.id)
+        self._run_lock = self._run_lock or self._store.lock_run(record.id)
         self._store.save(record)
         self._until = record.step
 
@@ -122,9 +122,9 @@ class StoreWriter:
         self.trouble = f"This run is not being kept: {reason}"
 
     def _release(self):
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
+        if self._run_lock is not None:
+            self._run_lock.release()
+            self._run_lock = None
 
 
 def _spread(moments):

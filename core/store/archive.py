@@ -20,9 +20,10 @@ from core.config import RunConfig, parameter_count
 from core.data import load
 from core.data.npz_archive import DAMAGE, ENTRY, NUMBERS, TEXT, Archive
 from core.limits import LIMITS, ConfigError, listed, shown
+from core.store.budget import MOST_MOMENTS
 from core.store.record import Moment, RunRecord, StoredRun, spark
-from core.store.store import HISTORY_BYTES, MOST_MOMENTS, NAME_LENGTH, NOTE_LENGTH, Store
-from core.store.validation import LATEST, Damaged, check_text, checked
+from core.store.store import HISTORY_BYTES, NAME_LENGTH, NOTE_LENGTH, Store
+from core.store.validation import LATEST, InvalidRun, validate_text, validated
 
 FORMAT = 2  # of files that are written; all formats up to it can be read: in format 1 the columns of a history had no names
 FIELD = "file"  # what errors are filed under
@@ -87,13 +88,13 @@ def read(raw):
             return _read(members)
     except ConfigError:
         raise
-    except Damaged as error:
+    except InvalidRun as error:
         raise ConfigError(FIELD, f"must be a sound run; in this one {error}") from None
     except Exception as error:  # parsers fed with hostile bytes raise what they like
         raise ConfigError(FIELD, f"must be a run exported by Descent; reading it failed ({type(error).__name__})") from error
 
 
-def take_in(store, run, owner=None):
+def import_run(store, run, owner=None):
     """Save a run that was read as a new one of this owner's, with all that it brings or not at all; its id. Raises StoreError."""
     record = RunRecord(
         **{name: getattr(run, name) for name in RunRecord.__dataclass_fields__ if hasattr(run, name)}
@@ -117,11 +118,11 @@ def _read(members):
         )
     if missing := [name for name in (*PLAIN, "checkpoints", "upload") if name not in told]:
         raise ConfigError(FIELD, f"must have {listed(missing)} in run.json; there is none")
-    check_text("its name", told["name"], NAME_LENGTH)
-    check_text("its note", told["note"], NOTE_LENGTH, lines=True)
+    validate_text("its name", told["name"], NAME_LENGTH)
+    validate_text("its note", told["note"], NOTE_LENGTH, lines=True)
     file = None
     if told["upload"] is not None:
-        check_text("its upload's name", told["upload"], NAME_LENGTH)
+        validate_text("its upload's name", told["upload"], NAME_LENGTH)
         file = told["upload"], members.bytes("upload", LIMITS["file_bytes"])
     kinds = HISTORY if told["format"] == 1 else HISTORY | COLUMNS
     run = StoredRun(
@@ -142,8 +143,8 @@ def _read(members):
     )
     if run.status == "running":
         run = replace(run, status="paused")
-    config = _checked_config(run.config, file)
-    return _checked_against_data(checked(replace(run, upload=file and config.data.path)), config)
+    config = _validated_config(run.config, file)
+    return _validated_against_data(validated(replace(run, upload=file and config.data.path)), config)
 
 
 def _list(told, name):
@@ -160,7 +161,7 @@ def _moment(members, entry):
     return Moment(step, members.arrays(f"checkpoints/{step}.npz", UNPACKED), spent, done, pinned)
 
 
-def _checked_config(values, file):
+def _validated_config(values, file):
     config = RunConfig.from_dict(values)
     digest = hashlib.sha256(file[1]).hexdigest() if file else None
     if config.data.path != digest:
@@ -170,7 +171,7 @@ def _checked_config(values, file):
     return config
 
 
-def _checked_against_data(run, config):
+def _validated_against_data(run, config):
     """The run, sure to fit the file that it brings."""
     if not run.file:
         return run

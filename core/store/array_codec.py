@@ -9,16 +9,16 @@ import zlib
 
 import numpy as np
 
-KINDS = "fiubU"  # NumPy's kinds that are packed: numbers and text
+KINDS = "fiubU"  # NumPy's kinds that are encoded: numbers and text
 COMPRESSED = 4 << 20  # bytes up to which arrays are compressed: the weights of large networks are as good as random and would take seconds
 TEXT_UNIT = 4  # bytes of a character in NumPy's text
 
 
-class Unreadable(ValueError):
-    """Bytes that are not what `pack` gives; the message says what is wrong with them."""
+class DecodeError(ValueError):
+    """Bytes that are not what `encode` gives; the message says what is wrong with them."""
 
 
-def pack(arrays) -> bytes:
+def encode(arrays) -> bytes:
     """`arrays` (name -> array) as bytes. Bytes of like weight stand together: so they compress to less, and faster."""
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     head = json.dumps([(name, array.dtype.str, array.shape) for name, array in arrays.items()]).encode()
@@ -26,26 +26,26 @@ def pack(arrays) -> bytes:
     return zlib.compress(b"".join(parts), 1 if sum(map(len, parts)) <= COMPRESSED else 0)
 
 
-def unpack(packed, most) -> dict:
-    """What `pack` was given. Raises Unreadable for anything else, and for what would be larger than `most` bytes."""
+def decode(encoded, most) -> dict:
+    """What `encode` was given. Raises DecodeError for anything else, and for what would be larger than `most` bytes."""
     try:
         stream = zlib.decompressobj()
-        raw = stream.decompress(packed, most + 1)
+        raw = stream.decompress(encoded, most + 1)
         if len(raw) > most:
-            raise Unreadable(f"they unpack to more than {most:,} bytes")
+            raise DecodeError(f"they unpack to more than {most:,} bytes")
         if not stream.eof:
-            raise Unreadable("they are cut short")
+            raise DecodeError("they are cut short")
         (length,) = struct.unpack_from("<I", raw)
         begin, arrays = 4 + length, {}
         for name, dtype, shape in json.loads(raw[4:begin]):
             array, begin = _unshuffled(raw, begin, np.dtype(dtype), tuple(shape))
             arrays[str(name)] = array
-    except Unreadable:
+    except DecodeError:
         raise
     except Exception as error:  # damaged bytes fail in many ways
-        raise Unreadable(f"they are damaged ({type(error).__name__})") from error
+        raise DecodeError(f"they are damaged ({type(error).__name__})") from error
     if begin != len(raw):
-        raise Unreadable("they are longer than they say")
+        raise DecodeError("they are longer than they say")
     return arrays
 
 
@@ -55,7 +55,7 @@ def _unit(dtype):
 
 def _shuffled(array):
     if array.dtype.kind not in KINDS:
-        raise TypeError(f"arrays of numbers or text can be packed; this one is of type {array.dtype}")
+        raise TypeError(f"arrays of numbers or text can be encoded; this one is of type {array.dtype}")
     columns = np.ascontiguousarray(array.T).reshape(-1).view(np.uint8)
     return columns.reshape(-1, _unit(array.dtype)).T.tobytes() if columns.size else b""
 
@@ -63,10 +63,10 @@ def _shuffled(array):
 def _unshuffled(raw, begin, dtype, shape):
     """(the array that begins at `begin`, where it ends)."""
     if dtype.kind not in KINDS or any(type(size) is not int or size < 0 for size in shape):
-        raise Unreadable(f"they hold an array of type {dtype} and shape {shape}")
+        raise DecodeError(f"they hold an array of type {dtype} and shape {shape}")
     end = begin + math.prod(shape) * dtype.itemsize
     if end > len(raw):
-        raise Unreadable("they are shorter than they say")
+        raise DecodeError("they are shorter than they say")
     if end == begin:
         return np.empty(shape, dtype), end
     columns = np.frombuffer(raw, np.uint8, end - begin, begin).reshape(_unit(dtype), -1).T

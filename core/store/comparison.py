@@ -86,7 +86,7 @@ def parting(one, other):
 
 
 def learned(run):
-    """What the network of a StoredRun makes of its data now, as core.training.snapshot has it: Plane, Confusion, Predictions or Pictures.
+    """What the network of a StoredRun makes of its data now, as core.snapshot.snapshot has it: Plane, Confusion, Predictions or Pictures.
     None where no state was kept, or the network or its data are too large to look at here."""
     config = RunConfig.from_dict(run.config)
     if not run.moments or run.moments[-1].state["vector"].size > LARGEST or config.data.samples > MOST_SAMPLES:

@@ -1,4 +1,4 @@
-"""What is kept of a run: made of a Trainer when it is saved, checked when it is read back."""
+"""What is kept of a run: made of a Trainer when it is saved, validated when it is read back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Moment(NamedTuple):
 @dataclass(frozen=True)
 class RunRecord:
     """A run as it is saved. `figures` holds FIGURES (None where there is none) and `metric`, the metric's name; `interventions` are (step,
-    method, arguments); `moments` those not saved yet, the present last. `forget`: the run went back to this step since it was last saved.
+    method, arguments); `moments` those not saved yet, the present last; a step before the one it was saved at forgets what came after.
     Only a run from elsewhere brings its `name`, `note` and `file`, (name, bytes) of the upload: None leaves what is stored.
     """
 
@@ -50,7 +50,6 @@ class RunRecord:
     upload: str | None = None
     interventions: tuple = ()
     findings: tuple[dict, ...] = ()
-    forget: int | None = None
     name: str | None = None
     note: str | None = None
     file: tuple[str, bytes] | None = None
@@ -58,7 +57,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as it is read back, all of it checked. `history` is what Telemetry.load_arrays takes; `moments` begin with the oldest, the last
+    """A run as it is read back, and validated. `history` is what Telemetry.load_arrays takes; `moments` begin with the oldest, the last
     one is the present; both are empty in a run of which only the figures were kept. `file` is (name, bytes) of the upload it trains on."""
 
     id: str
@@ -102,7 +101,6 @@ def record_of(
     findings=(),
     interventions=(),
     moments=(),
-    forget=None,
 ):
     """The RunRecord of a Trainer as it stands, cheap enough to be made between two updates.
 
@@ -134,7 +132,6 @@ def record_of(
         upload=upload,
         interventions=tuple((step, method, list(arguments)) for step, method, arguments in interventions),
         findings=tuple({name: getattr(finding, name) for name in FINDING_FIELDS} for finding in findings),
-        forget=forget,
     )
 
 

@@ -6,12 +6,12 @@ import fcntl
 import os
 import threading
 
-_held = {}  # path of a lock file -> (descriptor, numbers claimed): closing any descriptor of the file would free all of this process' locks
+_held = {}  # path of a lock file -> (descriptor, numbers locked): closing any descriptor of the file would free all of this process' locks
 _guard = threading.Lock()
 
 
-class Claim:
-    """The right to train run `number`, until `release` or the end of the process."""
+class RunLock:
+    """Held by who trains run `number`, until `release` or the end of the process."""
 
     def __init__(self, path, number):
         self._path, self.number = path, number
@@ -25,8 +25,8 @@ class Claim:
                 fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, self.number)
 
 
-def claim(path, number):
-    """The Claim of run `number` by the lock file at `path`; None while anybody has it, this process included. Raises OSError."""
+def acquire(path, number):
+    """The RunLock of run `number` by the lock file at `path`; None while anybody has it, this process included. Raises OSError."""
     path = os.path.realpath(path)
     with _guard:
         if path not in _held:
@@ -41,4 +41,4 @@ def claim(path, number):
         except PermissionError:  # some systems say so of a lock that is held
             return None
         numbers.add(number)
-        return Claim(path, number)
+        return RunLock(path, number)

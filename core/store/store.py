@@ -18,19 +18,16 @@ from core.config import RunConfig
 from core.limits import LIMITS, legible, plain_text
 from core.settings import Settings
 from core.store import run_lock
-from core.store.array_codec import Unreadable, pack, unpack
+from core.store.array_codec import DecodeError, decode, encode
+from core.store.budget import LIVING, chosen_moments, make_room
 from core.store.database import Database, StoreError
 from core.store.record import FIGURES, Moment, StoredRun
-from core.store.validation import Damaged, checked
-from core.training.recorder import least_missed
+from core.store.validation import InvalidRun, validated
 
 __all__ = ["NoSuchRun", "Store", "StoreError"]
 
-MOST_MOMENTS = 200  # of one run: more than the time slider shows
 NAME_LENGTH, NOTE_LENGTH = 80, 2000  # characters
 UNDO = 3600.0  # seconds for which a deleted run can be had back
-LIVING = 60.0  # seconds since the last saving for which a run may still be training
-THINNED_AT_ONCE = 50  # runs that one saving makes room from
 GIVEN_BACK = 20_000  # pages (of 4 KiB) that one purge gives back to the disk: a third of a second
 HISTORY_BYTES = 64 << 20  # unpacked; the tables of the deepest network take 4 MiB
 LISTED = [
@@ -79,45 +76,27 @@ class Store:
     def save(self, record):
         """Insert or update a run, all of it with what it brings, or nothing. Thins its moments to the budget, then older runs to that of
         the store. Raises StoreError, and ConfigError when its name, note or file's name is no plain text."""
-        history = pack(record.history), json.dumps(record.interventions)
-        newest, dropped = self._chosen(record)
-        packed = [(moment, pack(moment.state)) for moment in newest]
+        history = encode(record.history), json.dumps(record.interventions)
+        with self._database.reading() as connection:
+            query = "SELECT checkpoints.step, size, pinned FROM checkpoints JOIN runs ON run = number WHERE id = ?"
+            moments, dropped = chosen_moments(record, connection.execute(query, (record.id,)).fetchall(), self._run_bytes)
+        encoded = [(moment, encode(moment.state)) for moment in moments]
         values = _row(record) | {"updated": time.time()}
         with self._database.writing() as connection:
             if record.file is not None:
                 _keep_upload(connection, *record.file)
             number = _upsert(connection, values)
             connection.execute("REPLACE INTO histories(arrays, interventions, run) VALUES (?, ?, ?)", (*history, number))
-            connection.execute("DELETE FROM checkpoints WHERE run = ? AND step > ?", (number, _back(record)))
+            connection.execute("DELETE FROM checkpoints WHERE run = ? AND step > ?", (number, record.step))
             connection.executemany("DELETE FROM checkpoints WHERE run = ? AND step = ?", [(number, step) for step in dropped])
             connection.executemany(
                 "REPLACE INTO checkpoints(run, step, spent, done, pinned, size, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(number, moment.step, moment.spent, moment.done, moment.pinned, len(state), state) for moment, state in packed],
+                [(number, moment.step, moment.spent, moment.done, moment.pinned, len(state), state) for moment, state in encoded],
             )
-            self._make_room(connection, number)
-
-    def _chosen(self, record):
-        """(the record's moments to be kept, the stored steps to be dropped), so that all keep to the budget."""
-        new = {moment.step: moment for moment in record.moments}
-        with self._database.reading() as connection:
-            stored = connection.execute(
-                "SELECT checkpoints.step, size, pinned FROM checkpoints JOIN runs ON run = number WHERE id = ?", (record.id,)
-            ).fetchall()
-        sizes = {step: (size, pinned) for step, size, pinned in stored if step <= _back(record)}
-        sizes |= {step: (sum(array.nbytes for array in moment.state.values()), moment.pinned) for step, moment in new.items()}
-        kept = np.array(sorted(sizes))
-        lasting = [step for step in kept.tolist() if sizes[step][1]][-1:]
-        total = sum(size for size, _ in sizes.values())
-        fewest = 2 + len(set(lasting) - {*kept[:1], *kept[-1:]})
-        while len(kept) > fewest and (total > self._run_bytes or len(kept) > MOST_MOMENTS):
-            index = least_missed(kept, lasting)
-            total -= sizes[int(kept[index])][0]
-            kept = np.delete(kept, index)
-        steps = set(kept.tolist())
-        return [moment for step, moment in new.items() if step in steps], sizes.keys() - steps - new.keys()
+            make_room(connection, number, self._store_bytes)
 
     def load(self, id):
-        """The StoredRun with this id, checked throughout. Raises NoSuchRun, and StoreError when what is stored is damaged."""
+        """The StoredRun with this id, validated throughout. Raises NoSuchRun, and StoreError when what is stored is damaged."""
         with self._database.reading() as connection:
             row = _found(connection, id, "*")
             number = row["number"]
@@ -127,8 +106,8 @@ class Store:
             ).fetchall()
             file = connection.execute("SELECT name, bytes FROM uploads WHERE digest = ?", (row["upload"],)).fetchone()
         try:
-            return checked(_stored(row, history, moments, file))
-        except (Unreadable, Damaged) as error:
+            return validated(_stored(row, history, moments, file))
+        except (DecodeError, InvalidRun) as error:
             raise StoreError(f"What is stored of this run cannot be used: {error}.") from error
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise StoreError("What is stored of this run cannot be used: it is damaged.") from error
@@ -148,36 +127,16 @@ class Store:
         with self._database.reading() as connection:
             return _found(connection, id, "owner")["owner"]
 
-    def _make_room(self, connection, number):
-        """Thin the oldest healthy runs, then the others, until all keep to the budget: to their present, then to their figures.
-
-        Starred ones are spared, so are run `number` and those that may be training."""
-        if _used(connection) <= self._store_bytes:
-            return
-        spared = "starred = 0 AND number != ? AND updated < ?", (number, time.time() - LIVING)
-        earliest = "ORDER BY deleted IS NULL, healthy DESC, updated LIMIT ?"
-        several = "(SELECT COUNT(*) FROM checkpoints WHERE run = number) > 1"
-        some = "EXISTS (SELECT 1 FROM histories WHERE run = number)"
-        for thinnable, thin in ((several, _thin_to_present), (some, _thin_to_figures)):
-            query = f"SELECT number FROM runs WHERE {spared[0]} AND {thinnable} {earliest}"
-            victims = connection.execute(query, (*spared[1], THINNED_AT_ONCE)).fetchall()
-            for (victim,) in victims:
-                thin(connection, victim)
-                if _used(connection) <= self._store_bytes:
-                    return
-            if len(victims) == THINNED_AT_ONCE:
-                return  # the next saving goes on
-
     # Who trains a run
 
-    def claim(self, id):
-        """The Claim to train this run, which ends with `release()` or with the process; None while another one has it."""
+    def lock_run(self, id):
+        """The RunLock to train this run, which ends with `release()` or with the process; None while another one has it."""
         with self._database.writing() as connection:
             now = time.time()
             connection.execute("INSERT OR IGNORE INTO runs(id, created, updated) VALUES (?, ?, ?)", (id, now, now))
             number = connection.execute("SELECT number FROM runs WHERE id = ?", (id,)).fetchone()[0]
         try:
-            return run_lock.claim(self.path.with_suffix(".lock"), number)
+            return run_lock.acquire(self.path.with_suffix(".lock"), number)
         except OSError as error:
             raise StoreError(f"Runs cannot be kept now: {error.strerror}.") from error
 
@@ -264,11 +223,6 @@ def _only(kinds, values, otherwise):
     return [value if isinstance(value, kinds) else otherwise for value in values]
 
 
-def _back(record):
-    """The step behind which nothing that is stored belongs to the run any more."""
-    return record.step if record.forget is None else min(record.forget, record.step)
-
-
 def _row(record):
     """The columns that saving sets."""
     findings = [dict(finding) for finding in record.findings]
@@ -335,26 +289,9 @@ def _stored(row, history, moments, file):
         config=json.loads(row["config"]),
         findings=tuple(json.loads(row["findings"])),
         interventions=tuple(json.loads(history[0])) if history else (),
-        history=unpack(history[1], HISTORY_BYTES) if history else {},
+        history=decode(history[1], HISTORY_BYTES) if history else {},
         moments=tuple(
-            Moment(step, unpack(state, LIMITS["memory_bytes"]), spent, done, bool(pinned)) for step, state, spent, done, pinned in moments
+            Moment(step, decode(state, LIMITS["memory_bytes"]), spent, done, bool(pinned)) for step, state, spent, done, pinned in moments
         ),
         file=file,
     )
-
-
-def _used(connection):
-    """Bytes of the file that hold something."""
-    pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
-    return (pages - free) * size
-
-
-def _thin_to_present(connection, number):
-    connection.execute(
-        "DELETE FROM checkpoints WHERE run = ? AND step < (SELECT MAX(step) FROM checkpoints WHERE run = ?)", (number, number)
-    )
-
-
-def _thin_to_figures(connection, number):
-    connection.execute("DELETE FROM checkpoints WHERE run = ?", (number,))
-    connection.execute("DELETE FROM histories WHERE run = ?", (number,))

@@ -114,7 +114,7 @@ def _bring(key):
     st.session_state[BROUGHT] = st.session_state.get(BROUGHT, 0) + 1
 
     def take_in():
-        choose([archive.take_in(store(), archive.read(file.getvalue()), owner())])
+        choose([archive.import_run(store(), archive.read(file.getvalue()), owner())])
 
     _do(take_in, f"{legible(file.name)} cannot be used. ")
 

@@ -108,13 +108,13 @@ def _free(stored):
     """Whether nobody trains the run, or soon nobody will: a process whose server is gone saves its run before it ends."""
     until = time.monotonic() + ENDING
     try:
-        while (claim := store().claim(stored)) is None:
+        while (lock := store().lock_run(stored)) is None:
             if time.monotonic() > until:
                 return False
             time.sleep(0.05)
     except StoreError:  # it can be read, and no more
         return False
-    claim.release()
+    lock.release()
     return True
 
 

@@ -75,7 +75,7 @@ def claiming(shape, name="vector"):
 def test_a_run_comes_in_as_it_went_out(exported, tmp_path):
     run, raw = exported
     other = Store(tmp_path / "other")
-    id = archive.take_in(other, archive.read(raw), owner="me")
+    id = archive.import_run(other, archive.read(raw), owner="me")
     again = other.load(id)
     assert id != run.id and again.owner == "me" and (again.name, again.note) == ("<b>mine</b>", "a note")
     for field in ("config", "status", "step", "epoch", "seconds", "figures", "findings", "interventions"):
@@ -91,7 +91,7 @@ def test_a_run_comes_in_as_it_went_out(exported, tmp_path):
 def test_all_its_moments_come_in(store, tmp_path):
     run = store.load(recorded(store, 150, 1)[0])
     other = Store(tmp_path / "other")
-    again = other.load(archive.take_in(other, archive.read(archive.export(run))))
+    again = other.load(archive.import_run(other, archive.read(archive.export(run))))
     assert [moment.step for moment in again.moments] == [moment.step for moment in run.moments] == list(range(151))
 
 
@@ -102,7 +102,7 @@ def test_a_run_on_an_upload_brings_its_data(store, tmp_path):
     raw = archive.export(store.load(saved(store, trained(9, data={"source": "file", "path": str(path)}), upload=digest)))
     assert str(tmp_path).encode() not in b"".join(zipfile.ZipFile(io.BytesIO(raw)).read(name) for name in ("config.json", "run.json"))
     other = Store(tmp_path / "other")
-    again = other.load(archive.take_in(other, archive.read(raw)))
+    again = other.load(archive.import_run(other, archive.read(raw)))
     assert again.file == ("points.csv", path.read_bytes()) and restored(again, str(path)).run(3).step == 12
     wider = path.read_bytes().replace(b"a,b,y", b"a,b,c,y").replace(b",", b",1,", 1)
     for upload in (wider, None, b""):
@@ -117,7 +117,7 @@ def test_a_run_of_which_only_figures_were_kept_can_be_handed_on(store, tmp_path)
     run = archive.read(changed(archive.export(store.load(saved(store, trained(5)))),
                                run_dot_json=told(checkpoints=[]), history_dot_npz=None, checkpoints__5_dot_npz=None))  # fmt: skip
     again = Store(tmp_path / "other")
-    assert again.load(archive.take_in(again, run)).figures == run.figures
+    assert again.load(archive.import_run(again, run)).figures == run.figures
 
 
 def test_of_a_large_run_the_present_and_the_first_go_first(exported, monkeypatch):
@@ -254,7 +254,7 @@ class Whole:
         """Whether the file comes in. If so, all of it can be read and written again; if not, a sentence says so and nothing is left."""
         before = self._counted()
         try:
-            id = archive.take_in(self.into, archive.read(raw))
+            id = archive.import_run(self.into, archive.read(raw))
         except ConfigError as error:
             assert error.message.startswith(("must ", "is not a field here")) and "Error" not in error.message
             assert str(error).isprintable() and len(str(error)) < 300 and self._counted() == before

@@ -78,7 +78,7 @@ def test_a_stored_run_goes_on_and_is_stored_again(store, version):
     trainer = restored(run)
     recorder = FlightRecorder(trainer, moments=run.moments, interventions=run.interventions)
     assert recorder.at(150).step == 120 and recorder.interventions[0].method == "change"
-    saved(store, trainer.run(60), "circle", moments=recorder.moments_behind(240), interventions=recorder.interventions)
+    saved(store, trainer.run(60), "circle", interventions=recorder.interventions)
     again = store.load("circle")
     assert again.step == 300 and len(again.moments) == len(run.moments) + 1
     assert tuple(again.history["layer_metrics"]) == version
@@ -98,7 +98,7 @@ def test_histories_of_two_versions_are_compared_by_what_both_know(store):
 
 @pytest.mark.parametrize("name", ["circle", "exploded"])
 def test_a_run_file_comes_in(name, store, version):
-    id = archive.take_in(store, archive.read((FILES / f"{name}.descent").read_bytes()))
+    id = archive.import_run(store, archive.read((FILES / f"{name}.descent").read_bytes()))
     ours, stored = store.load(id), store.load(name)
     assert history_table(ours).equals(history_table(stored)) and parting(ours, stored).step is None
     assert (ours.step, ours.findings, ours.interventions) == (STEPS[name], stored.findings, stored.interventions)

@@ -275,7 +275,7 @@ def test_an_import_that_fails_at_any_statement_leaves_nothing(store, exported, e
     for at in range(1, 50):
         store._database._connection = FailingAt(real, at, error)
         try:
-            archive.take_in(store, run)
+            archive.import_run(store, run)
             break
         except (StoreError, MemoryError, KeyboardInterrupt):
             assert contents(store) == before
@@ -291,7 +291,7 @@ def test_an_import_that_finds_the_disk_full_leaves_nothing(store, exported):
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages + 1}").fetchall()
     with pytest.raises(StoreError, match="disk is full"):
-        archive.take_in(store, archive.read(exported))
+        archive.import_run(store, archive.read(exported))
     assert contents(store) == before
 
 
@@ -359,7 +359,7 @@ if os.geteuid() == 0:
     os.setuid(65534)
 store = Store(Path(sys.argv[1]))
 print(store.table()["step"].tolist(), "|", store.warning)
-for action in (lambda: saved(store, trainer), lambda: store.claim("a"), lambda: store.rename(sys.argv[2], "b"), store.purge):
+for action in (lambda: saved(store, trainer), lambda: store.lock_run("a"), lambda: store.rename(sys.argv[2], "b"), store.purge):
     try:
         action()
     except StoreError as error:

@@ -25,10 +25,10 @@ for step in range(1, until + 1):
     print(step, flush=True)
 """
 
-CLAIMER = """
+LOCKER = """
 import sys, time
 from core.store.store import Store
-print(Store(sys.argv[1]).claim(sys.argv[2]) is not None, flush=True)
+print(Store(sys.argv[1]).lock_run(sys.argv[2]) is not None, flush=True)
 time.sleep(60)
 """
 
@@ -75,37 +75,37 @@ def test_a_process_that_is_killed_in_the_middle_of_saving_leaves_a_whole_run(tmp
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_a_run_is_claimed_by_one_process_until_that_ends(tmp_path, start):
+def test_a_run_is_locked_by_one_process_until_that_ends(tmp_path, start):
     store, id = Store(tmp_path), Store.new_id()
-    other = start(CLAIMER, tmp_path, id)
+    other = start(LOCKER, tmp_path, id)
     assert other.stdout.readline() == "True\n"
-    assert store.claim(id) is None
-    mine = store.claim("another")
+    assert store.lock_run(id) is None
+    mine = store.lock_run("another")
     assert mine is not None and store.table().empty
     other.kill()
     other.wait()
-    ours = store.claim(id)
+    ours = store.lock_run(id)
     assert ours is not None
-    rival = start(CLAIMER, tmp_path, id)
+    rival = start(LOCKER, tmp_path, id)
     assert rival.stdout.readline() == "False\n"
 
 
-def test_releasing_one_claim_keeps_the_others(tmp_path, start):
+def test_releasing_one_lock_keeps_the_others(tmp_path, start):
     one, two = (Store(tmp_path) for _ in range(2))
-    kept, released = one.claim("kept"), two.claim("released")
-    assert one.claim("released") is None
+    kept, released = one.lock_run("kept"), two.lock_run("released")
+    assert one.lock_run("released") is None
     released.release()
     released.release()
-    assert two.claim("kept") is None and kept.number != released.number
+    assert two.lock_run("kept") is None and kept.number != released.number
     for id, free in (("kept", "False\n"), ("released", "True\n")):
-        assert start(CLAIMER, tmp_path, id).stdout.readline() == free
+        assert start(LOCKER, tmp_path, id).stdout.readline() == free
     saved(one, trained(1), "kept")
     assert one.table()["number"].tolist() == [kept.number]
 
 
-def test_a_claim_that_came_to_nothing_is_cleared_away(tmp_path, monkeypatch):
+def test_a_lock_that_came_to_nothing_is_cleared_away(tmp_path, monkeypatch):
     store = Store(tmp_path)
-    store.claim("nothing")
+    store.lock_run("nothing")
     later = time.time() + 4000
     monkeypatch.setattr(time, "time", lambda: later)
     store.purge()

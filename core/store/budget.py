@@ -1,0 +1,69 @@
+"""Room in the store: which moments of a run are kept within its budget, and which older runs are thinned to keep to that of the file."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from core.training.recorder import least_missed
+
+MOST_MOMENTS = 200  # of one run: more than the time slider shows
+LIVING = 60.0  # seconds since the last saving for which a run may still be training
+THINNED_AT_ONCE = 50  # runs that one saving makes room from
+
+
+def chosen_moments(record, stored, run_bytes):
+    """(the RunRecord's moments to be kept, the stored steps to be dropped), so that all keep to `run_bytes`; `stored` are the (step, size
+    in bytes, whether it is pinned) of the moments that the store has of the run."""
+    new = {moment.step: moment for moment in record.moments}
+    sizes = {step: (size, pinned) for step, size, pinned in stored if step <= record.step}
+    sizes |= {step: (sum(array.nbytes for array in moment.state.values()), moment.pinned) for step, moment in new.items()}
+    kept = np.array(sorted(sizes))
+    lasting = [step for step in kept.tolist() if sizes[step][1]][-1:]
+    total = sum(size for size, _ in sizes.values())
+    fewest = 2 + len(set(lasting) - {*kept[:1], *kept[-1:]})
+    while len(kept) > fewest and (total > run_bytes or len(kept) > MOST_MOMENTS):
+        index = least_missed(kept, lasting)
+        total -= sizes[int(kept[index])][0]
+        kept = np.delete(kept, index)
+    steps = set(kept.tolist())
+    return [moment for step, moment in new.items() if step in steps], sizes.keys() - steps - new.keys()
+
+
+def make_room(connection, number, store_bytes):
+    """Thin the oldest healthy runs, then the others, until all keep to `store_bytes`: to their present, then to their figures.
+
+    Starred ones are spared, so are run `number` and those that may be training."""
+    if used_bytes(connection) <= store_bytes:
+        return
+    spared = "starred = 0 AND number != ? AND updated < ?", (number, time.time() - LIVING)
+    earliest = "ORDER BY deleted IS NULL, healthy DESC, updated LIMIT ?"
+    several = "(SELECT COUNT(*) FROM checkpoints WHERE run = number) > 1"
+    some = "EXISTS (SELECT 1 FROM histories WHERE run = number)"
+    for thinnable, thin in ((several, _thin_to_present), (some, _thin_to_figures)):
+        query = f"SELECT number FROM runs WHERE {spared[0]} AND {thinnable} {earliest}"
+        victims = connection.execute(query, (*spared[1], THINNED_AT_ONCE)).fetchall()
+        for (victim,) in victims:
+            thin(connection, victim)
+            if used_bytes(connection) <= store_bytes:
+                return
+        if len(victims) == THINNED_AT_ONCE:
+            return  # the next saving goes on
+
+
+def used_bytes(connection):
+    """Bytes of the file that hold something."""
+    pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+    return (pages - free) * size
+
+
+def _thin_to_present(connection, number):
+    connection.execute(
+        "DELETE FROM checkpoints WHERE run = ? AND step < (SELECT MAX(step) FROM checkpoints WHERE run = ?)", (number, number)
+    )
+
+
+def _thin_to_figures(connection, number):
+    connection.execute("DELETE FROM checkpoints WHERE run = ?", (number,))
+    connection.execute("DELETE FROM histories WHERE run = ?", (number,))
