@@ -29,7 +29,7 @@ def store(monkeypatch, tmp_path):
 def trained(page, steps=300):
     """The id of the page's run after so many updates, once it is kept."""
     page.live_run.step(steps)
-    id = until(lambda: page.live_run.snapshot().run)
+    id = until(lambda: page.live_run.snapshot().run_id)
     until(lambda: identity.store().load(id).step == steps)
     return id
 
@@ -173,7 +173,7 @@ def test_the_address_of_a_run_that_went_on_otherwise_is_put_right(store, open_pa
 def test_a_run_that_another_server_trains_is_looked_at_or_waited_for(store, open_page, monkeypatch, patience):
     theirs = LiveRun(OPENING, kept=True)
     theirs.step(50)
-    id = until(lambda: theirs.snapshot().run)
+    id = until(lambda: theirs.snapshot().run_id)
     monkeypatch.setattr(launch, "living", lambda id: None)
     monkeypatch.setattr(launch, "ENDING", patience)
     ending = threading.Timer(1.0, theirs.close)
@@ -186,7 +186,7 @@ def test_a_run_that_another_server_trains_is_looked_at_or_waited_for(store, open
 def test_a_run_that_somebody_else_was_quicker_to_take_is_looked_at(store, open_page, monkeypatch):
     theirs = LiveRun(OPENING, kept=True)
     theirs.step(50)
-    id = until(lambda: theirs.snapshot().run)
+    id = until(lambda: theirs.snapshot().run_id)
     until(lambda: store.load(id).step == 50)
     monkeypatch.setattr(launch, "living", lambda id: None)
     monkeypatch.setattr(launch, "_free", lambda id: True)  # as it was a moment ago
@@ -217,7 +217,7 @@ def test_on_a_shared_server_a_link_shows_the_runs_of_others_and_no_more(store, o
     monkeypatch.setattr(session, "owner", lambda: "browser:mine")
     theirs = LiveRun(PRESETS["explosion"].config, kept=True, owner=FOREIGN)
     theirs.step(20)
-    id = until(lambda: theirs.snapshot().run)
+    id = until(lambda: theirs.snapshot().run_id)
     page = open_page(run=id)
     assert "somebody else" in page.words and "play" not in buttons(page) and page.step == 20
     page.live_run.step(5)
@@ -282,6 +282,6 @@ def test_what_cannot_be_kept_is_told_and_trains_on(open_page, monkeypatch, tmp_p
     identity.store.clear()
     page = open_page()
     page.live_run.step(10)
-    until(lambda: page.live_run.snapshot().keeping)
+    until(lambda: page.live_run.snapshot().store_error)
     assert page.run().step == 10 and "kept" in " ".join(warning.value for warning in page.warning)
     identity.store.clear()
