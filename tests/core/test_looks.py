@@ -1,5 +1,6 @@
 """What is found depends on the steps alone, not on who looked when; and no warning goes by itself."""
 
+import gc
 import itertools
 
 import numpy as np
@@ -122,3 +123,11 @@ def test_large_data_is_looked_at_in_part_and_evaluated_whole():
     np.testing.assert_allclose(seen, trainer.evaluate(), rtol=0.05)
     hills = Trainer(RunConfig.from_dict({"data": {"source": "hills", "samples": 2 * LOOKED_AT, "test_fraction": 0.5}})).run(200)
     assert hills.telemetry.frames("train_metric")[-1] == hills.metric()  # each part is looked at whole
+
+
+def test_looking_leaves_nothing_behind():
+    trainer = Trainer(PRESETS["spiral"].config).run(300)
+    for _ in range(3):
+        diagnose(trainer)
+    gc.collect()
+    assert not [held for held in gc.get_objects() if isinstance(held, Evidence)]
