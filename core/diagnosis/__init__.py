@@ -7,6 +7,7 @@ import numpy as np
 
 from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.evidence import Evidence, once
+from core.diagnosis.failures import attempt
 from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ranked
 from core.diagnosis.remedies import calmed
@@ -17,17 +18,31 @@ REBUILT = ("init", "activation", "data_scaling", "target_scaling", "output_activ
 __all__ = ["Finding", "diagnose", "first_forecast"]
 
 
-def diagnose(trainer, foresee=None) -> list[Finding]:
+def diagnose(trainer, foresee=None, failures=None) -> list[Finding]:
     """All findings on a Trainer as it stands, worst first: the root, then what follows from it.
 
-    `foresee(trainer)` gives the Forecast for the run's beginning, or None where there is none yet; by default it is made, once.
+    `foresee(trainer)` gives the Forecast for the run's beginning, or None where there is none yet; by default it is made, once. What a
+    detector raises is raised here; or, with a list of `failures`, is logged, and the list gets a sentence about it.
     """
     evidence = Evidence(trainer, foresee or first_forecast)
     with np.errstate(all="ignore"):
-        findings = ranked([finding for detect in DETECTORS for finding in detect(evidence)])
-        if findings and findings[0].root and findings[0].fix and findings[0].cause in REBUILT:
-            fix = once(trainer, calmed, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
-            findings = [replace(finding, fix=fix) if finding.fix == findings[0].fix else finding for finding in findings]
+        if failures is None:
+            return _fix_completed(evidence, ranked([finding for detect in DETECTORS for finding in detect(evidence)]))
+        found = [finding for detect in DETECTORS for finding in attempt("Some findings", failures, (), _asked, detect, evidence)]
+        findings = attempt("The order of the findings", failures, found, ranked, found)
+        return attempt("The learning rate of a fix", failures, findings, _fix_completed, evidence, findings)
+
+
+def _asked(detect, evidence):
+    """What a detector finds, all of it."""
+    return list(detect(evidence))
+
+
+def _fix_completed(evidence, findings):
+    """The findings, the root's fix with a learning rate that suits what it changes."""
+    if findings and findings[0].root and findings[0].fix and findings[0].cause in REBUILT:
+        fix = once(evidence.trainer, calmed, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
+        return [replace(finding, fix=fix) if finding.fix == findings[0].fix else finding for finding in findings]
     return findings
 
 

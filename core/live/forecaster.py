@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from core.diagnosis.failures import attempt
 from core.diagnosis.forecast import BEFORE, LIVE, forecast
 from core.snapshot.snapshot import GaugeHistory
 from core.training.telemetry import ThinnedTable, downsample_keep_peaks
@@ -18,13 +19,15 @@ ROWS, SHOWN = 1024, 300  # readings of the gauge that are kept, and that are tol
 
 class Forecaster:
     """The forecasts of `trainer`. `forecast` is the newest Forecast, None before the first; `first` the one that its present settings began
-    with; `outdated` whether the run, which stands still, is no longer where the newest was made."""
+    with; `failures` are sentences about what went wrong with the newest; `outdated` says whether the run, which stands still, is no longer
+    where that was made."""
 
     def __init__(self, trainer):
         self._trainer = trainer
         self._history = ThinnedTable(2, ROWS, [1])
         self._next = 0.0
         self.forecast = self.first = None
+        self.failures = []
         self._made_at = None  # the step
 
     @property
@@ -55,7 +58,8 @@ class Forecaster:
 
     def _look(self, budget, between=None):
         step = self._trainer.step
-        self.forecast = forecast_or_none(self._trainer, budget, between)
+        self.failures = []
+        self.forecast = forecast_or_none(self._trainer, self.failures, budget, between)
         self._made_at = step
         self.first = self.first or self.forecast
         if self.forecast and math.isfinite(self.forecast.ratio):
@@ -69,9 +73,9 @@ class Forecaster:
         return GaugeHistory(rows[:, 0], rows[:, 1])
 
 
-def forecast_or_none(trainer, budget, between=None):
-    """The Forecast of a Trainer; None where there is no memory for it."""
+def forecast_or_none(trainer, failures, budget, between=None):
+    """The Forecast of a Trainer; None where there is no memory for it, or where it fails: then `failures`, a list, gets a sentence."""
     try:
-        return forecast(trainer, budget, between)
+        return attempt("The forecast", failures, None, forecast, trainer, budget, between)
     except MemoryError:
         return None

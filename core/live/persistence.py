@@ -74,6 +74,11 @@ class Persistence:
         """When to begin, so that what is on the disk is never older than `longest_age`."""
         return self._saved + max(AHEAD * self._settings.checkpoint_every, self._took / SHARE)
 
+    @property
+    def due(self):
+        """Whether it is time to save."""
+        return self.unsaved and time.monotonic() >= self.next
+
     def resume(self, running):
         """The run is about to train; `running`, it already does."""
         if self._writer is not None and self._writer.id is None:

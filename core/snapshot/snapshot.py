@@ -174,7 +174,8 @@ class Snapshot:
     training showed the earliest critical finding or warning (None: there is none, or nothing before it). `influence` is there when
     the past is shown, or a run that stands broken. `first_crossing` is what core/diagnosis/onset.py gives.
     `forecast` is the newest one, that of the moment where the past is shown; `forecast_due` says that another will be made, now that
-    the run stands still. `run_id` is its id in the store, None while it is not kept; `store_error` a sentence about why it is not."""
+    the run stands still. `run_id` is its id in the store, None while it is not kept; `store_error` a sentence about why it is not.
+    `failures` are sentences about what could not be worked out, and is missing here or as it was in an earlier picture."""
 
     config: dict
     status: str
@@ -208,3 +209,4 @@ class Snapshot:
     forecast_due: bool = False
     run_id: str | None = None
     store_error: str | None = None
+    failures: tuple[str, ...] = ()

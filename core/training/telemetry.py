@@ -205,6 +205,11 @@ class Telemetry:
         """Batch loss, penalty included, before each sampled update (n,)."""
         return self._samples.rows[:, 1]
 
+    @property
+    def samples(self):
+        """All that was sampled (n, 2 + layers * len(LAYER_METRICS)): step, loss, and layer by layer LAYER_METRICS."""
+        return self._samples.rows
+
     def metric(self, name):
         """One of LAYER_METRICS over the samples: (n, layers)."""
         return self._samples.rows[:, 2 + LAYER_METRICS.index(name) :: len(LAYER_METRICS)]

@@ -13,8 +13,9 @@ from core.config import RunConfig
 from core.limits import ConfigError
 from core.live import client
 from core.live.client import LiveRun, WorkerDied
+from core.live.pacing import LONGEST_REST
 from core.live.start_request import StartRequest
-from core.live.worker import LONGEST_REST, Worker
+from core.live.worker import Worker
 from core.settings import Settings
 from core.training.trainer import Trainer
 from tests.core import live_runs
@@ -253,25 +254,25 @@ def test_close_does_not_wait_for_those_who_ask(start, pid):
 def busy(monkeypatch, tmp_path):
     """A Worker in this process; what it trains takes 20 ms."""
     worker = Worker(Pipe()[1], Settings(checkpoint_folder=tmp_path), tmp_path / "run.npz", StartRequest(RunConfig()))
-    monkeypatch.setattr(worker.trainer, "advance", lambda updates: time.sleep(0.02))
-    monkeypatch.setattr(worker._forecaster, "glance", lambda: None)
+    monkeypatch.setattr(worker.run.trainer, "advance", lambda updates: time.sleep(0.02))
+    monkeypatch.setattr(worker.run.pictures.forecaster, "glance", lambda: None)
     return worker
 
 
 @pytest.mark.parametrize(("processor", "rests"), [(lambda: 0.0, True), (time.monotonic, False)], ids=["short", "enough"])
 def test_a_run_that_goes_short_of_a_processor_rests(monkeypatch, busy, processor, rests):
     monkeypatch.setattr(time, "thread_time", processor)
-    busy.play()
-    busy._train()
-    assert (0 < busy._patience() <= LONGEST_REST) == rests
+    busy.run.play()
+    busy.run.train()
+    assert (0 < busy.patience() <= LONGEST_REST) == rests
 
 
 def test_a_run_trains_for_no_more_than_its_share_of_the_time(monkeypatch, busy):
     monkeypatch.setattr(time, "thread_time", time.monotonic)
-    busy.snapshot(None, share=0.1)
-    busy.play()
-    busy._train()
-    assert busy._patience() > 0.15
+    busy.run.snapshot(None, share=0.1)
+    busy.run.play()
+    busy.run.train()
+    assert busy.patience() > 0.15
 
 
 def test_runs_that_play_leave_one_processor_to_the_pages(monkeypatch, start):
