@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 import weakref
-from contextlib import suppress
-from multiprocessing.connection import Connection
-from pathlib import Path
 
-from core.diagnosis.trials import Trials
 from core.limits import ConfigError
-from core.live import checkpoint
+from core.live import checkpoint, registry
+from core.live.process import LEAVING, ChildProcess
 from core.live.start_request import StartRequest
+from core.live.trials_client import TrialsClient
 from core.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[2]
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # must be set before NumPy is imported
-LEAVING = 2.0  # seconds that a process which has closed its connection gets to end by itself
-
-
-class TooManyRuns(RuntimeError):
-    """The server has no room for another live run; the message is for the user."""
 
 
 class WorkerDied(RuntimeError):
@@ -62,15 +47,14 @@ class LiveRun:
         self.speed = None  # updates a second, as set
         self._lock = threading.RLock()
         self._path = checkpoint.new_path(self._settings.checkpoint_folder)
-        self._worker, self._trial_worker = _Worker("core.live.worker"), _Worker("core.live.trial_worker")
-        self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._trial_worker, self._path, LEAVING if kept else 0.0)
-        self._trials = Trials()
-        self._looked, self._plays_until = time.monotonic(), 0.0  # when it was last, and until when it plays as far as is known
+        self._worker = ChildProcess("core.live.worker")
+        self._trials = TrialsClient(self._settings, self._path)
+        self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._trials, self._path, LEAVING if kept else 0.0)
+        self.looked_at, self._plays_until = time.monotonic(), 0.0  # when it was last, and until when it plays as far as is known
         self._death = None  # what WorkerDied is raised with
         try:
             with self._lock:  # whoever finds it now waits until it has begun
-                with _listing:
-                    _runs.add(self)
+                registry.register(self)
                 self._start()
         except BaseException:
             self.close()
@@ -109,7 +93,7 @@ class LiveRun:
         return self._reconfigure("configure", config, parameters)
 
     def change(self, patch):
-        """Change settings (those in trainer.LIVE_CHANGES) while it runs; ConfigError for others. Returns the new configuration."""
+        """Change settings (those in LIVE_CHANGES) while it runs; ConfigError for others. Returns the new configuration."""
         return self._reconfigure("change", patch)
 
     def fork(self, at, patch=None):
@@ -144,9 +128,9 @@ class LiveRun:
         With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
         moment the recorder has, where too much training would have to be replayed. ConfigError when there is no memory for that.
         """
-        snapshot = self._ask("snapshot", unit, at, _share() if self.speed is None else 1.0)
-        self._looked = time.monotonic()
-        self._plays_until = self._looked + self._settings.pause_after if snapshot.status == "running" else 0.0
+        snapshot = self._ask("snapshot", unit, at, registry.training_share() if self.speed is None else 1.0)
+        self.looked_at = time.monotonic()
+        self._plays_until = self.looked_at + self._settings.pause_after if snapshot.status == "running" else 0.0
         if self.kept:
             self.run_id = snapshot.run_id
         return snapshot
@@ -158,38 +142,18 @@ class LiveRun:
         Raises TooManyRuns: trials take the place of a run while they last.
         """
         with self._lock:
-            self.cancel_trials()
-            self._trial_worker.start(self._settings.max_runs)
-            try:
-                self._trial_worker.send((self._settings, self._ask("trial_task", at)))
-            except BaseException:
-                self.cancel_trials()
-                raise
-            self._trials = Trials(running=True)
+            self._trials.start(lambda: self._ask("trial_task", at))
 
     @property
     def trials(self):
         """The Trials that `try_fixes` began: how far they are, and what they found so far."""
         with self._lock:
-            while self._trials.running and self._trial_worker.has_spoken:
-                match self._trial_worker.receive(0):
-                    case None:
-                        problem = self._trial_worker.story(0)
-                        self._trials = dataclasses.replace(self._trials, running=False, problem=problem)
-                    case float(share):
-                        self._trials = dataclasses.replace(self._trials, progress=share)
-                    case trials:
-                        self._trials = trials
-            if not self._trials.running:
-                self._trial_worker.end()
-            return self._trials
+            return self._trials.look()
 
     def cancel_trials(self):
         """Stop the trials and forget what they found."""
         with self._lock:
-            self._trial_worker.end()
-            checkpoint.remove(checkpoint.beside(self._path))
-            self._trials = Trials()
+            self._trials.cancel()
 
     def recover(self):
         """After WorkerDied: a new worker, paused at the last checkpoint (at step 0 if there is none). A living one is left alone."""
@@ -253,118 +217,7 @@ class LiveRun:
         return value
 
 
-def living(run_id):
-    """The LiveRun of this server that keeps the stored run of this id, or None."""
-    return next((live for live in _held() if live.run_id == run_id and live.kept and not live.over), None)
-
-
-def _share():
-    """The share of the time that each run at full speed may train: together they leave one processor to the pages and to each other's
-    answers, which would wait behind them."""
-    playing = sum(run.plays and run.speed is None for run in _held())
-    return min(1.0, max(1, os.cpu_count() - 1) / max(1, playing))
-
-
-def put_away(is_there):
-    """Close the run that was not looked at for longest, of those that stand still and whose `driver` is not there any more; whether there
-    was one."""
-    left = [run for run in _held() if not (run.over or run.plays or run.driver is None or is_there(run.driver))]
-    oldest = min(left, key=lambda run: run._looked, default=None)
-    if oldest is not None:
-        oldest.close("The run was put away when others needed the room. Load the page again to go on with it.")
-    return oldest is not None
-
-
-def _held():
-    with _listing:
-        return list(_runs)
-
-
-_listing = threading.Lock()  # pages begin runs while others count them
-_runs = weakref.WeakSet()  # all that were begun and are still held by a page
-_workers = weakref.WeakSet()  # of all runs of this server
-_starting = threading.Lock()  # so that they are counted right
-
-
-class _Worker:
-    """A process that works for one run, as its parent sees it; `module` is what it runs."""
-
-    def __init__(self, module):
-        self._module = module
-        self._process = None
-        self._connection = None
-
-    def start(self, limit):
-        """Start the process; TooManyRuns when `limit` others of this server live."""
-        with _starting:
-            if sum(worker.alive for worker in _workers) >= limit:
-                raise TooManyRuns(
-                    f"This server already runs {limit} networks, which is its limit; close a tab or try again in some minutes."
-                )
-            ours, theirs = socket.socketpair()
-            with theirs:
-                self._connection = Connection(ours.detach())
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", self._module, str(theirs.fileno())],
-                    cwd=ROOT,
-                    env={**os.environ, **ONE_THREAD},
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,  # Ctrl-C in the server's terminal is meant for the server
-                )
-            _workers.add(self)
-
-    @property
-    def alive(self):
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def has_spoken(self):
-        """Whether there is something to `receive`, if only that the process is gone."""
-        return self._connection.poll()
-
-    def send(self, message):
-        """Tell the process something."""
-        with suppress(OSError):  # a worker that is gone may have left its last words
-            self._connection.send(message)
-
-    def receive(self, timeout):
-        """What the process says; None when it is gone or says nothing in time."""
-        try:
-            return self._connection.recv() if self._connection.poll(timeout) else None
-        except (EOFError, OSError):
-            return None
-
-    def story(self, timeout):
-        """What became of a worker that has not replied, in one sentence."""
-        try:
-            status = self._process.wait(LEAVING)
-        except subprocess.TimeoutExpired:
-            return f"The training process did not answer for {timeout:g} seconds and was stopped."
-        if status == -signal.SIGKILL:
-            return "The training process was killed (signal 9), probably because the server ran out of memory."
-        if status < 0:
-            return f"The training process was killed by signal {-status}."
-        return f"The training process ended with exit status {status}."
-
-    def kill(self):
-        if self._process is not None:
-            self._process.kill()
-
-    def end(self, patience=0.0):
-        """Leave neither process, zombie nor connection behind. A process that finds its connection closed saves what it has, and gets so
-        many seconds for that."""
-        if self._process is not None:
-            self._connection.close()
-            try:
-                self._process.wait(patience)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-
-
-def _leave_nothing(worker, trial_worker, path, patience):
+def _leave_nothing(worker, trials, path, patience):
     worker.end(patience)
-    trial_worker.end()
+    trials.cancel()
     checkpoint.remove(path)
-    checkpoint.remove(checkpoint.beside(path))

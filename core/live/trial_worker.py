@@ -1,4 +1,4 @@
-"""The process that tries fixes out beside a live run: `python -m core.live.trial_worker DESCRIPTOR`, started by `core.live.client`.
+"""The process that tries fixes out beside a live run: `python -m core.live.trial_worker DESCRIPTOR`, started by `core.live.trials_client`.
 
 It is told once what to do, sends `Trials` as it goes on, and leaves when it is done, or when nobody listens any more. It gives way to
 the runs that are looked at.

@@ -9,7 +9,8 @@ import streamlit as st
 from core.config import parameter_count
 from core.data.sources import SOURCES
 from core.limits import ConfigError
-from core.live.client import LiveRun, TooManyRuns, WorkerDied
+from core.live.client import LiveRun, WorkerDied
+from core.live.process import TooManyRuns
 
 KEY = "pair"
 SHARES = 60  # parts in which a run is played, so that even a short one can be watched, and both are always as far along

@@ -12,7 +12,9 @@ from core.data import load
 from core.data.sources import SOURCES
 from core.limits import ConfigError
 from core.link import from_query, nested, stop_at
-from core.live.client import LiveRun, TooManyRuns, living, put_away
+from core.live.client import LiveRun
+from core.live.process import TooManyRuns
+from core.live.registry import living, put_away
 from core.presets import OPENING
 from core.store.store import StoreError
 from pages import wording

@@ -11,7 +11,8 @@ from core.config import RunConfig
 from core.diagnosis.forecast import forecast
 from core.limits import ConfigError
 from core.live import store_writer
-from core.live.client import LiveRun, WorkerDied, living
+from core.live.client import LiveRun, WorkerDied
+from core.live.registry import living
 from core.settings import Settings
 from core.store.store import NoSuchRun, Store
 from core.training.recorder import FlightRecorder

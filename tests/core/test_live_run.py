@@ -11,7 +11,7 @@ import pytest
 
 from core.config import RunConfig
 from core.limits import ConfigError
-from core.live import client
+from core.live import registry
 from core.live.client import LiveRun, WorkerDied
 from core.live.pacing import LONGEST_REST
 from core.live.start_request import StartRequest
@@ -281,15 +281,15 @@ def test_runs_that_play_leave_one_processor_to_the_pages(monkeypatch, start):
     for run in runs:
         run.play()
         run.snapshot()
-    assert client._share() == 2 / 4
+    assert registry.training_share() == 2 / 4
     runs[0].set_speed(10)  # which takes hardly anything
     runs[0].snapshot()
-    assert client._share() == 2 / 3
+    assert registry.training_share() == 2 / 3
     runs[1].pause()
     runs[1].snapshot()
-    assert client._share() == 1.0
+    assert registry.training_share() == 1.0
     runs[1].play()
     runs[1].snapshot()
-    assert client._share() == 2 / 3
+    assert registry.training_share() == 2 / 3
     runs[1].close()
-    assert client._share() == 1.0
+    assert registry.training_share() == 1.0

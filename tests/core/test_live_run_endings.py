@@ -12,8 +12,9 @@ import pytest
 
 from core.config import RunConfig
 from core.limits import ConfigError
-from core.live import checkpoint, client
-from core.live.client import LiveRun, TooManyRuns, WorkerDied
+from core.live import checkpoint
+from core.live.client import LiveRun, WorkerDied
+from core.live.process import ROOT, TooManyRuns
 from core.training.trainer import Trainer
 from tests.core import live_runs
 from tests.core.live_runs import ADAM, checkpoints, children, dead, restored, same_bits, state, until
@@ -191,9 +192,7 @@ time.sleep(60)
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_worker_outlives_its_server(tmp_path, way):
     folder = tmp_path / "runs"
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER, folder], cwd=client.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as server:
+    with subprocess.Popen([sys.executable, "-c", SERVER, folder], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
         assert server.stdout.readline() == b"playing\n"
         workers = children(server.pid)
         assert len(workers) == 2

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from core.config import RunConfig
-from core.live.client import LiveRun, TooManyRuns
+from core.live.client import LiveRun
+from core.live.process import TooManyRuns
 from core.training.trainer import Trainer
 from tests.core import live_runs
 from tests.core.live_runs import MODEST, blown_up, checkpoints, children, state, until
