@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from core.nn.updater import Updater
+from core.training.compiled_steps import programs_for
 from core.training.cost_model import activation_cost, step_cost
-from core.training.trainer import programs_for
 
 
 class Rehearsal:

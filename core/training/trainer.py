@@ -14,18 +14,20 @@ from functools import lru_cache
 
 import numpy as np
 
+from core import faults
 from core.config import ConfigError, RunConfig, check_fit, differences
 from core.data import load
 from core.data.dataset import Dataset
 from core.nn.buffers import aligned_like
 from core.nn.initializers import initial_parameters
 from core.nn.network import Network
-from core.nn.program import Program, Workspace
 from core.nn.updater import Updater
-from core.training.batches import TAPES, Batches
+from core.training.batches import Batches
+from core.training.compiled_steps import CompiledSteps
 from core.training.cost_model import evaluation_schedule, observation_interval, step_cost
 from core.training.evaluation import LOOKED_AT, Evaluation
 from core.training.live_changes import needs_new_run
+from core.training.run_state import RunState
 from core.training.telemetry import LAYER_METRICS, Event, NonFinite, Telemetry
 from core.training.unit_samples import Probe, norm
 
@@ -39,7 +41,7 @@ class Trainer:
         self.dataset = dataset or load(config.data)
         check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
         if config.faults and dataset is None:
-            self.dataset = _faults().with_inputs(config, self.dataset)
+            self.dataset = faults.with_inputs(config, self.dataset)
         self.network = Network(config, self.dataset.inputs)
         if config.faults:
             self.network.load(self.first_parameters())
@@ -51,7 +53,7 @@ class Trainer:
 
     def first_parameters(self):
         """Weights and biases that the run begins with, in float64, in the shapes of `parameters()`."""
-        made = _faults().first_parameters if self.config.faults else initial_parameters
+        made = faults.first_parameters if self.config.faults else initial_parameters
         return made(self.config, self.dataset.inputs)
 
     def _evaluation(self, part):
@@ -63,30 +65,24 @@ class Trainer:
         self.telemetry = Telemetry(len(self.network.matrices))
         self._next_sample = 0
         self._updater = Updater(self.network, self.config)
-        self._guarded = [np.empty_like(array) for array in self._state()]
+        self._state = RunState(self.network, self._updater)
         self._cut_batches()
         self._compile()
         self._evaluate()
 
     def _cut_batches(self):
         config = self.config
-        size = _faults().batch_size(config) if config.faults else config.batch_size
+        size = faults.batch_size(config) if config.faults else config.batch_size
         self.batches = Batches(self.dataset.train.inputs, self._parts["train"].targets, size, config.dtype, config.seed)
 
     def _compile(self):
-        """Programs for the full and the last batch, each plain and observed."""
-        self._programs = {}
-        for index in {0, len(self.batches) - 1}:
-            size = self.batches[index][1].shape[1]
-            if size not in self._programs:
-                self._programs[size] = programs_for(self.network, self._updater, self.config, size, (None, self._gradient))
-        self._tapes = [self._tape(index) for index in range(len(self.batches))] if len(self.batches) <= TAPES else None
-        step = step_cost(self.network, self._programs[self.batches.size][0].calls, self.batches.size)
+        self._steps = CompiledSteps(self.network, self._updater, self.config, self.batches, self._gradient)
+        step = step_cost(self.network, self._steps.calls, self.batches.size)
         self._interval = observation_interval(self.network, step, self._probe.samples)
         evaluated = sum(min(len(part), LOOKED_AT) for part in (self.dataset.train, self.dataset.test))
         self._schedule = evaluation_schedule(self.network, step, evaluated)
         self._next_frame = self._schedule.first_from(self.step)
-        self._guard()
+        self._state.guard(self.step)
 
     # Moving on
 
@@ -101,7 +97,7 @@ class Trainer:
                     self._observe()
                 else:
                     self._replay(min(end, self._next_sample, self._next_frame) - self.step)
-            if not self.nonfinite and not self._finite():
+            if not self.nonfinite and not self._state.finite:
                 self._find_nonfinite()
         return self
 
@@ -120,27 +116,14 @@ class Trainer:
         return self.frame()
 
     def _replay(self, updates):
-        for tape in self._upcoming(updates):
+        for tape in self._steps.tapes(self.next_batches(updates)):
             for function, arguments in tape:
                 function(*arguments)
         self.step += updates
 
-    def _upcoming(self, updates):
-        """Prepared steps of the next updates."""
-        order = self.next_batches(updates)
-        return [self._tapes[index] for index in order] if self._tapes else [self._tape(index) for index in order]
-
-    def _tape(self, index):
-        program, x, y = self._program_for(index)
-        return program.tape(x, y)
-
-    def _program_for(self, index, observed=False):
-        x, y = self.batches[index]
-        return self._programs[y.shape[1]][observed], x, y
-
     def _evaluate(self):
         """The full evaluation that is due."""
-        if not self._finite():
+        if not self._state.finite:
             self._find_nonfinite()
             return
         self._add_frame()
@@ -148,21 +131,21 @@ class Trainer:
 
     def _observe(self):
         """One update whose gradients, outputs and effects are recorded."""
-        if not self._finite():
+        if not self._state.finite:
             self._find_nonfinite()
             return
         np.copyto(self._before, self.network.vector)
-        program, x, y = self._program_for(*self.next_batches(1), observed=True)
+        program, x, y = self._steps.program(*self.next_batches(1), observed=True)
         for function, arguments in program.tape(x, y):
             function(*arguments)
         loss = program.batch_loss(y) + self.penalty(self._before)
         self.step += 1
-        if not (math.isfinite(loss) and self._finite()):
+        if not (math.isfinite(loss) and self._state.finite):
             self._find_nonfinite()
             return
         self.telemetry.add_sample(self.step, loss, self._layer_metrics(program))
         self._next_sample = self.step + min(self._interval, self.step // 16)
-        self._guard()
+        self._state.guard(self.step)
 
     def _layer_metrics(self, program):
         """(layers, LAYER_METRICS) of the update just made; leaves its difference in `_before`."""
@@ -180,42 +163,24 @@ class Trainer:
         """The first non-finite value, or None."""
         return self.telemetry.nonfinite
 
-    def _finite(self):
-        vector = self.network.vector
-        return math.isfinite(vector.dot(vector)) or bool(np.isfinite(vector).all())
-
-    def _guard(self):
-        """Remember this state: everything up to here was finite."""
-        self._guarded_step = self.step
-        for saved, now in zip(self._guarded, self._state()):
-            np.copyto(saved, now)
-
-    def _state(self):
-        return [self.network.vector, *self._updater.slots]
-
-    def _restore_guarded(self):
-        for saved, now in zip(self._guarded, self._state()):
-            np.copyto(now, saved)
-        self.step = self._updater.updates = self._guarded_step
-
     def _find_nonfinite(self):
         """Come again from the guarded state, checking every tensor and recording every update; stop before the one that broke."""
         end = self.step
-        self._restore_guarded()
+        self.step = self._state.return_to_guarded()
         while self.step < end:
-            self._guard()
-            program, x, y = self._program_for(*self.next_batches(1), observed=True)
+            self._state.guard(self.step)
+            program, x, y = self._steps.program(*self.next_batches(1), observed=True)
             broken = program.first_nonfinite(x, y)
-            loss = program.batch_loss(y) + self.penalty(self._guarded[0])
+            loss = program.batch_loss(y) + self.penalty(self._state.guarded_vector)
             if not math.isfinite(loss) and (broken is None or broken[1] not in ("pre_activation", "activation")):
                 broken = (0, "loss")
             if broken:
                 self.telemetry.nonfinite = NonFinite(self.step + 1, *broken)
                 self.telemetry.add_sample(self.step + 1, loss, np.full((len(self.network.matrices), len(LAYER_METRICS)), np.nan))
-                self._restore_guarded()
+                self.step = self._state.return_to_guarded()
                 return
             self.step += 1
-            np.copyto(self._before, self._guarded[0])
+            np.copyto(self._before, self._state.guarded_vector)
             self.telemetry.add_sample(self.step, loss, self._layer_metrics(program))
 
     # Looking
@@ -254,11 +219,11 @@ class Trainer:
         if not self.step:  # what was measured is of weights that were never trained
             self.telemetry.drop_after(-1)
             self._add_frame()
-        self._guard()
+        self._state.guard(self.step)
 
     def last_gradient(self):
         """The flat gradient of the last observed update (zeros before the first)."""
-        return self._gradient / self._programs[self.batches.size][1].gradient_scale
+        return self._gradient / self._steps.gradient_scale
 
     def predicted_classes(self, part="train"):
         """Class index of each sample of a part, for classification."""
@@ -328,11 +293,12 @@ class Trainer:
         check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
         texts = list(differences(self.config.to_dict(), config.to_dict()))
         recut = config.batch_size != self.config.batch_size
-        epoch, state, self.config = self.epoch, self._state(), config
+        epoch, slots, self.config = self.epoch, self.slots, config
         self._updater = Updater(self.network, config)
-        for slot, value in zip(self._updater.slots, state[1:]):
+        for slot, value in zip(self.slots, slots):
             np.copyto(slot, value)
         self._updater.updates = self.step
+        self._state = RunState(self.network, self._updater)
         if recut:
             self._epochs_before, self._cut_at = epoch, self.step
             self._cut_batches()
@@ -349,15 +315,14 @@ class Trainer:
         self.network.matrices[layer - 1][unit, -1 if source is None else source] = value
         name = f"bias of unit {unit + 1}" if source is None else f"weight {source + 1} of unit {unit + 1}"
         self.telemetry.events.append(Event(self.step, f"Layer {layer}: {name} set to {value:g}"))
-        self._guard()
+        self._state.guard(self.step)
 
     # Checkpoints
 
     def state(self):
         """What the run needs to go on bit for bit from here, as plain arrays: no histories."""
         position = np.array([self.step, self._cut_at, self._next_sample, self._epochs_before])
-        slots = {f"slot{index}": slot.copy() for index, slot in enumerate(self._updater.slots)}
-        return {"vector": self.network.vector.copy(), **slots, "position": position, "config": _as_array(self.config)}
+        return self._state.to_arrays() | {"position": position, "config": _as_array(self.config)}
 
     def checkpoint(self):
         """The state and all histories, for np.savez."""
@@ -368,8 +333,8 @@ class Trainer:
         LIVE_CHANGES. Of a state without histories, the run's own are kept up to its step."""
         batch_size, self.config = self.config.batch_size, RunConfig.from_dict(json.loads(str(state["config"])))
         self._updater = Updater(self.network, self.config)
-        for index, now in enumerate(self._state()):
-            np.copyto(now, state[f"slot{index - 1}"] if index else state["vector"])
+        self._state = RunState(self.network, self._updater)
+        self._state.load(state)
         step, cut_at, next_sample, self._epochs_before = state["position"].tolist()
         self.step, self._cut_at, self._next_sample = int(step), int(cut_at), int(next_sample)
         self._updater.updates = self.step
@@ -387,29 +352,14 @@ class Trainer:
         if not self.step:
             self._gradient[:] = 0
             return
-        program, x, y = self._program_for(*self.next_batches(1), observed=True)
+        program, x, y = self._steps.program(*self.next_batches(1), observed=True)
         with np.errstate(all="ignore"):
             for function, arguments in program.tape(x, y):
                 function(*arguments)
-        self._restore_guarded()
+        self.step = self._state.return_to_guarded()
 
 
 @lru_cache(1)
 def _as_array(config):
     """A configuration's JSON text as an array; one for all states that have it."""
     return np.array(json.dumps(config.to_dict()))
-
-
-def programs_for(network, updater, config, size, keeping):
-    """The configuration's step for batches of this size, one Program for each `kept` in `keeping`; they share their buffers."""
-    if config.faults:
-        return [_faults().broken_program(network, updater, config, kept) for kept in keeping]
-    workspace = Workspace(network, size)
-    return [Program(network, updater, workspace, kept) for kept in keeping]
-
-
-def _faults():
-    """The catalogue of faults, loaded for runs that have some: it is part of diagnosis, which looks at trainers."""
-    from core import faults
-
-    return faults
