@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.limits import ConfigError
 from core.link import flat, nested, stored_run
-from core.live.client import TooManyRuns
+from core.live.process import TooManyRuns
 from core.presets import OPENING
 from core.store.store import StoreError
 from core.training.live_changes import LIVE_CHANGES

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.diagnosis.trials import Trials
-from core.live.client import TooManyRuns, WorkerDied
+from core.live.client import WorkerDied
+from core.live.process import TooManyRuns
 from core.store.store import StoreError
 from pages.shell.identity import owner
 from pages.shell.tab import is_open
