@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from core.diagnosis.detectors import DETECTORS
-from core.diagnosis.evidence import Evidence, once
+from core.diagnosis.evidence import Evidence, memoize_per_run
 from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ranked
-from core.diagnosis.remedies import calmed
+from core.diagnosis.remedies import with_stable_rate
 
 # Causes whose fix changes what the learning rate must suit
 REBUILT = ("init", "activation", "data_scaling", "target_scaling", "output_activation", "loss", "capacity")
@@ -26,14 +26,14 @@ def diagnose(trainer, foresee=None) -> list[Finding]:
     with np.errstate(all="ignore"):
         findings = ranked([finding for detect in DETECTORS for finding in detect(evidence)])
         if findings and findings[0].root and findings[0].fix and findings[0].cause in REBUILT:
-            fix = once(trainer, calmed, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
+            fix = memoize_per_run(trainer, with_stable_rate, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
             findings = [replace(finding, fix=fix) if finding.fix == findings[0].fix else finding for finding in findings]
     return findings
 
 
 def first_forecast(trainer):
     """The Forecast for the beginning of this Trainer's run, made once."""
-    return once(trainer, _forecast_of_beginning, trainer)
+    return memoize_per_run(trainer, _forecast_of_beginning, trainer)
 
 
 def _forecast_of_beginning(trainer):

@@ -60,7 +60,7 @@ EVER_SINCE = 0.9
 _known = weakref.WeakKeyDictionary()  # Trainer -> {function: what it gave}: what neither training nor live changes alter
 
 
-def once(trainer, function, *arguments, key=None):
+def memoize_per_run(trainer, function, *arguments, key=None):
     """What `function` gives for these arguments, asked for once in the life of a Trainer, or once for each `key`."""
     known = _known.setdefault(trainer, {})
     if (function, key) not in known:
@@ -94,12 +94,12 @@ class Evidence:
     @cached_property
     def baseline(self):
         """What the data alone says."""
-        return once(self.trainer, baseline, self.config, self.dataset)
+        return memoize_per_run(self.trainer, baseline, self.config, self.dataset)
 
     @cached_property
     def attainable(self):
         """What others make of the data."""
-        return once(self.trainer, attainable, self.dataset)
+        return memoize_per_run(self.trainer, attainable, self.dataset)
 
     @cached_property
     def targets(self):
@@ -110,12 +110,12 @@ class Evidence:
     @cached_property
     def constant(self):
         """Whether all training targets are the same."""
-        return once(self.trainer, _constant, self.dataset.train.targets)
+        return memoize_per_run(self.trainer, _constant, self.dataset.train.targets)
 
     @cached_property
     def column_deviations(self):
         """Standard deviations of the input columns that are not constant."""
-        deviations = once(self.trainer, np.std, self.dataset.train.inputs, 0)
+        deviations = memoize_per_run(self.trainer, np.std, self.dataset.train.inputs, 0)
         return deviations[deviations > 0]
 
     @cached_property
@@ -328,7 +328,7 @@ class Evidence:
     @cached_property
     def symmetric(self):
         """The first hidden layer (from 1) whose units all began the same, with the same weights onwards; None if there is none."""
-        return once(self.trainer, self._symmetric)
+        return memoize_per_run(self.trainer, self._symmetric)
 
     def _symmetric(self):
         first = self.trainer.first_parameters()
@@ -339,7 +339,7 @@ class Evidence:
         return None
 
     @cached_property
-    def behind(self):
+    def underperforms(self):
         """Whether it does far worse than others, gets no better, and does not even creep."""
         slow = not self.nonfinite and self.step >= LONG_PATIENCE and self.share < POORLY
         return slow and not self.falling and not self._creeping
@@ -347,7 +347,7 @@ class Evidence:
     @cached_property
     def poor(self):
         """The same of a run that has had all the time it needs."""
-        return self.behind and self.step >= LONGEST_PATIENCE
+        return self.underperforms and self.step >= LONGEST_PATIENCE
 
     @cached_property
     def falling(self):

@@ -39,6 +39,7 @@ AHEAD, LEAST_AHEAD, LOOKS = 256, 8, 24
 HALVINGS, MAX_RATE = 8, 1e6
 # Updates after which an adaptive optimizer's preconditioner speaks for itself; before that, so many gradients from where the run stands
 SETTLED = 32
+PREVIEWED = 64  # pieces of a schedule's length, at whose ends its factor is asked for
 STANDING = 1e-200  # a learning rate that moves nothing
 
 # A run has diverged when its loss ends so many times above that of the start or of the best constant output, whichever is more;
@@ -119,10 +120,11 @@ def forecast(trainer, budget=BEFORE, between=None):
 
 
 def _largest_factor(trainer):
-    """The largest factor on the learning rate that the schedule still has in store: every schedule only rises or only falls."""
-    schedule = trainer.config.optimizer.schedule
-    factor = SCHEDULES[schedule.name]
-    return max(factor(t, schedule.steps, schedule.factor) for t in (trainer.step, trainer.step + schedule.steps)) if factor else 1.0
+    """The largest factor on the learning rate that the schedule still has in store, at PREVIEWED updates over its length."""
+    schedule, now = trainer.config.optimizer.schedule, trainer.step
+    factor = SCHEDULES[schedule.name].factor
+    updates = (now + schedule.steps * part // PREVIEWED for part in range(PREVIEWED + 1))
+    return max(factor(t, schedule.steps, schedule.factor) for t in updates) if factor else 1.0
 
 
 class _Stage:

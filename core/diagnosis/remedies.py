@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from core.config import merged
-from core.diagnosis.evidence import once
+from core.diagnosis.evidence import memoize_per_run
+from core.faults import FAULTS
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
-from core.nn.losses import LOSSES
+from core.nn.losses import LOSSES, suited_output
 from core.nn.optimizers import OPTIMIZERS
 
 # Inputs or targets of this size (root mean square) should have been scaled: the gradient grows with it, the curvature with its square
@@ -23,16 +24,12 @@ AIMED_UPDATE_RATIO = 1e-2
 CLIP_NORM = 1.0
 # A usual mini-batch (Bengio 2012, "Practical recommendations for gradient-based training of deep architectures")
 USUAL_BATCH = 32
-# A sigmoid's steepest slope: each such layer takes at least three quarters of the gradient, and more than so many leave too little
+# A sigmoid's steepest slope: each layer as flat takes at least three quarters of the gradient, and more than so many leave too little
 FLAT, MANY_FLAT = ACTIVATIONS["sigmoid"].steepest, 2
 # Batches so small that what one asks for may undo what another did
 FEW_SAMPLES = 4
 # Units that are plenty for the data here, and a penalty that is felt without drowning anything
 CAPACITY, HOLD = 16, 1e-3
-# The largest learning rate in common use: where something else is changed, the rate is still brought down to this
-USUAL_RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.01, "adam": 0.01}
-# The initialisation that keeps signals at one size: the authors' own for selu, He et al. 2015 for what halves them, Glorot for the rest
-SUITED_INIT = {"selu": "lecun_normal", "relu": "he_normal", "leaky_relu": "he_normal", "gelu": "he_normal", "silu": "he_normal"}
 
 
 def against_too_large(evidence):
@@ -109,17 +106,18 @@ def against_underfitting(evidence):
 
 def too_flat(layers):
     """Whether these layers leave too little of a gradient."""
-    return sum(ACTIVATIONS[layer.activation].steepest == FLAT for layer in layers) > MANY_FLAT
+    steepest = [ACTIVATIONS[layer.activation].steepest for layer in layers]
+    return sum(slope is not None and slope <= FLAT for slope in steepest) > MANY_FLAT
 
 
 def other_optimizer(evidence):
-    """Adam at its authors' rate; from Adam, back to where its steps are usual."""
+    """Adam at its usual rate; from Adam, back to where its steps are usual."""
     if evidence.config.optimizer.name == "adam":
         return smaller_learning_rate(evidence)
     return {
         "cause": "optimizer",
         "advice": "Steps of a usual length lead nowhere: Adam gives each weight a step of its own.",
-        "fix": {"optimizer": {"name": "adam", "learning_rate": USUAL_RATES["adam"]}},
+        "fix": {"optimizer": {"name": "adam", "learning_rate": OPTIMIZERS["adam"].usual_rate}},
     }
 
 
@@ -141,7 +139,7 @@ def scaled_targets(evidence):
 
 def fresh_init(evidence, name=None):
     """The initialisation that keeps signals at one size through layers of this activation, or the named one; biases at zero."""
-    name = name or SUITED_INIT.get(evidence.config.layers[0].activation, "glorot_uniform")
+    name = name or ACTIVATIONS[evidence.config.layers[0].activation].init
     planted = _without_planted(evidence, "parameters") or {}
     return {
         "cause": "init",
@@ -150,7 +148,7 @@ def fresh_init(evidence, name=None):
     }
 
 
-def calmed(evidence, fix):
+def with_stable_rate(evidence, fix):
     """The fix with a learning rate that its own configuration can bear: what was stable may not be with other weights or scales."""
     from core.diagnosis.forecast import LIVE, forecast  # which looks at evidence itself
 
@@ -168,8 +166,6 @@ def _without_planted(evidence, what):
     """The patch that takes out planted faults of the set-up, if some concern the "inputs" or the "parameters"."""
     if not evidence.config.faults:
         return None
-    from core.faults import FAULTS  # loaded for runs that have some
-
     left = [entry for entry in evidence.config.faults if FAULTS[entry.partition(":")[0]].edits != what]
     return {"faults": left} if len(left) < len(evidence.config.faults) else None
 
@@ -181,67 +177,40 @@ def mismatch(evidence):
     """(what is wrong between task, output and loss, the remedy, whether it cannot work at all); None if nothing is."""
     config, task = evidence.config, evidence.dataset.task
     output, loss, one = config.layers[-1].activation, config.loss, config.layers[-1].units == 1
+    activation, classes = ACTIVATIONS[output], LOSSES[loss].classes
     said, outputs = loss.replace("_", " "), f"{output} outputs"
-    if output == "softmax" and one:
-        return "Softmax over a single unit is always 1, whatever the input.", _canonical(evidence, "output_activation"), True
+    capital = said[0].upper() + said[1:]
+    wrong_output, wrong_loss = _canonical(evidence, "output_activation"), _canonical(evidence, "loss")
+    if activation.shares and one:
+        return f"{output.capitalize()} over a single unit is always 1, whatever the input.", wrong_output, True
     if task == "regression":
-        if loss in CLASSIFYING:
-            return f"The targets are values, and {said} is a loss for classes.", _canonical(evidence, "loss"), True
-        if output == "softmax":
-            return (
-                "Softmax outputs share 1 among them; the targets are values of their own.",
-                _canonical(evidence, "output_activation"),
-                True,
-            )
+        if classes:
+            return f"The targets are values, and {said} is a loss for classes.", wrong_loss, True
+        if activation.shares:
+            return f"{output.capitalize()} outputs share 1 among them; the targets are values of their own.", wrong_output, True
         return None
     exclusive = evidence.dataset.labels and not one
-    if loss == "categorical_cross_entropy":
+    if classes == "exclusive":
         if one:
-            return (
-                "Categorical cross-entropy of a single output sees one class only: its loss is lowest when all are called that.",
-                _canonical(evidence, "loss"),
-                True,
-            )
-        if output != "softmax":
-            return (
-                f"Categorical cross-entropy only asks that the right class's output grow; {outputs} can all grow together.",
-                _canonical(evidence, "output_activation"),
-                True,
-            )
-    if loss == "binary_cross_entropy" and output != "sigmoid" and not (output == "softmax" and exclusive):
-        return (
-            f"Binary cross-entropy needs outputs between 0 and 1; {output} gives others.",
-            _canonical(evidence, "output_activation"),
-            True,
-        )
-    if loss == "hinge" and output not in LOSSES["hinge"].matches:
-        return f"Hinge loss compares with -1 and +1; {outputs} cannot go there or need not.", _canonical(evidence, "loss"), True
-    if loss == "binary_cross_entropy" and exclusive:
-        return (
-            "The classes exclude each other, and the loss treats each as a yes or no of its own.",
-            _canonical(evidence, "output_activation"),
-            False,
-        )
-    if loss in ("mse", "mae", "huber") and evidence.dataset.labels and output not in ("sigmoid", "tanh", "softmax"):
-        return f"The targets are classes; {said} with {outputs} treats them as values.", _canonical(evidence, "loss"), output == "relu"
+            return f"{capital} of a single output sees one class only: its loss is lowest when all are called that.", wrong_loss, True
+        if not activation.shares:
+            return f"{capital} only asks that the right class's output grow; {outputs} can all grow together.", wrong_output, True
+    if classes == "independent":
+        if (activation.low, activation.high) != (0, 1) or (activation.shares and not exclusive):
+            return f"{capital} needs outputs between 0 and 1; {output} gives others.", wrong_output, True
+        if exclusive:
+            return "The classes exclude each other, and the loss treats each as a yes or no of its own.", wrong_output, False
+    if classes == "signed" and output not in LOSSES[loss].matches:
+        return f"{capital} loss compares with -1 and +1; {outputs} cannot go there or need not.", wrong_loss, True
+    if classes is None and evidence.dataset.labels and not np.isfinite(activation.high):
+        dies = activation.kinks and activation.low == 0
+        return f"The targets are classes; {said} with {outputs} treats them as values.", wrong_loss, dies
     return None
-
-
-CLASSIFYING = ("binary_cross_entropy", "categorical_cross_entropy", "hinge")
 
 
 def matching_output(evidence):
     """(output activation, loss) that belong to the task."""
-    if evidence.dataset.task == "regression":
-        return "linear", "mse"
-    return (
-        ("softmax", "categorical_cross_entropy")
-        if evidence.dataset.labels and evidence.config.layers[-1].units > 1
-        else (
-            "sigmoid",
-            "binary_cross_entropy",
-        )
-    )
+    return suited_output(evidence.dataset.task, evidence.dataset.labels and evidence.config.layers[-1].units > 1)
 
 
 def _canonical(evidence, cause):
@@ -308,7 +277,7 @@ def stable_learning_rate(evidence):
     fix = {"optimizer": {"learning_rate": rate}}
     if (evidence.config.batch_size or USUAL_BATCH) <= FEW_SAMPLES:  # each is steeper than the mean of all, which the limit is about
         fix = {"batch_size": USUAL_BATCH, "optimizer": {"learning_rate": usual_rate(evidence.config)}}
-        fix = once(evidence.trainer, calmed, evidence, fix, key=str(fix))
+        fix = memoize_per_run(evidence.trainer, with_stable_rate, evidence, fix, key=str(fix))
     return {"cause": "learning_rate", "advice": f"Take smaller steps: a learning rate of {rate:g} is expected to be stable.", "fix": fix}
 
 
@@ -366,8 +335,9 @@ def usual_learning_rate(evidence):
 
 def usual_rate(config):
     """The largest learning rate in common use for a configuration's optimizer and loss."""
-    usual = USUAL_RATES[config.optimizer.name]
-    if "epsilon" not in OPTIMIZERS[config.optimizer.name].hyperparameters:
+    optimizer = OPTIMIZERS[config.optimizer.name]
+    usual = optimizer.usual_rate
+    if not optimizer.preconditioner:
         usual = rounded(usual * LOSSES[config.loss].divisor(config.layers[-1].units) ** 0.5)
     return usual
 

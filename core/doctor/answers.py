@@ -9,14 +9,9 @@ import numpy as np
 from core.diagnosis.comparison import WRONG, Comparison, compare, read_aloud
 from core.doctor.rounding import SINGLE
 from core.faults import FAULTS
+from core.nn.activations import ACTIVATIONS
+from core.nn.losses import LOSSES
 
-# Where definitions differ, these are taken here
-DEFINED = {
-    "leaky_relu": "leaky_relu with a slope of 0.01",
-    "elu": "elu with alpha 1",
-    "gelu": "gelu in its tanh form",
-    "huber": "huber with delta 1",
-}
 SEEN = 1e-2  # relative errors above this are no precise agreement, even where rounding accounts for them
 SHOWN_LAYERS = 2  # more are not written out one by one
 
@@ -154,7 +149,8 @@ def unknown(case, search):
 
 
 def _definitions(plan):
-    taken = [DEFINED[name] for name in dict.fromkeys((*plan.activations, plan.loss)) if name in DEFINED]
+    entries = [ACTIVATIONS[name] for name in dict.fromkeys(plan.activations)] + [LOSSES[plan.loss]]
+    taken = [entry.definition for entry in entries if entry.definition]
     return f" Taken here: {_joined(taken, 'and')}." if taken else ""
 
 

@@ -132,7 +132,7 @@ class Trainer:
 
     def _tape(self, index):
         program, x, y = self._program_for(index)
-        return program.tape(x, y)
+        return program.bind(x, y)
 
     def _program_for(self, index, observed=False):
         x, y = self.batches[index]
@@ -153,7 +153,7 @@ class Trainer:
             return
         np.copyto(self._before, self.network.vector)
         program, x, y = self._program_for(*self.next_batches(1), observed=True)
-        for function, arguments in program.tape(x, y):
+        for function, arguments in program.bind(x, y):
             function(*arguments)
         loss = program.batch_loss(y) + self.penalty(self._before)
         self.step += 1
@@ -389,7 +389,7 @@ class Trainer:
             return
         program, x, y = self._program_for(*self.next_batches(1), observed=True)
         with np.errstate(all="ignore"):
-            for function, arguments in program.tape(x, y):
+            for function, arguments in program.bind(x, y):
                 function(*arguments)
         self._restore_guarded()
 

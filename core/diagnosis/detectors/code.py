@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from core.diagnosis.comparison import WRONG, compare
-from core.diagnosis.evidence import once
+from core.diagnosis.evidence import memoize_per_run
 from core.diagnosis.finding import Finding
+from core.faults import FAULTS
 
 DETECTORS = []
 
@@ -66,8 +67,6 @@ def update_fault(evidence):
 
 def _named(evidence, *kinds):
     """The planted faults of these kinds."""
-    from core.faults import FAULTS  # loaded for runs that have some
-
     faults = [FAULTS[entry.partition(":")[0]] for entry in evidence.config.faults]
     return [fault for fault in faults if fault.kind in kinds]
 
@@ -80,7 +79,7 @@ def _title(faults, layers):
 
 def _wrong_layers(evidence):
     """({layer: relative error of the first gradient}, {layer: that of the parameters after COMPARED updates}); None without faults."""
-    return once(evidence.trainer, _compared, evidence) if evidence.config.faults else None
+    return memoize_per_run(evidence.trainer, _compared, evidence) if evidence.config.faults else None
 
 
 def _compared(evidence):

@@ -11,6 +11,7 @@ from core.diagnosis.evidence import LONG_PATIENCE, PATIENCE
 from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import LARGE_INIT, SMALL_INIT, UNSCALED
 from core.nn.activations import ACTIVATIONS
+from core.nn.optimizers import OPTIMIZERS
 
 DETECTORS = []
 
@@ -164,7 +165,8 @@ def penalty_too_strong(evidence):
     sizes, norms = evidence.sizes, evidence.glorot_norms
     cost = float(l2 * np.square(norms).sum() + l1 * (np.sqrt(2 / np.pi * sizes) * norms).sum())
     optimizer = evidence.config.optimizer
-    unstable = optimizer.name in ("sgd", "momentum", "nesterov") and optimizer.learning_rate * 2 * l2 > 2
+    entry = OPTIMIZERS[optimizer.name]
+    unstable = not entry.preconditioner and optimizer.learning_rate * 2 * l2 > entry.stability(optimizer)
     if unstable or cost > DROWNED * abs(evidence.baseline.loss):
         yield mistake(
             "unstable_learning_rate" if unstable else "underfitting",

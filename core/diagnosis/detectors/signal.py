@@ -93,7 +93,7 @@ def dead_shares(evidence):
 @detector
 def saturated_units(evidence):
     """Most units of a hidden layer sit on the flat ends of their activation."""
-    if not evidence.behind or not len(evidence.steps):
+    if not evidence.underperforms or not len(evidence.steps):
         return
     shares, first = evidence.now("saturated")[:-1], evidence.layers("saturated")[0, :-1]
     if not len(shares) or shares.max() <= SATURATED:

@@ -143,7 +143,7 @@ def exploding_gradients(evidence):
 @detector
 def oscillation(evidence):
     """The full loss swings from look to look, wider than a run that learns can, and does not settle."""
-    if not evidence.behind:
+    if not evidence.underperforms:
         return
     losses = evidence.recent_full
     if len(losses) < SWINGS:
@@ -170,7 +170,7 @@ def _turns(losses):
 @detector
 def update_too_large(evidence):
     """Each update rewrites a good part of the weights."""
-    if not evidence.behind or not len(evidence.steps):
+    if not evidence.underperforms or not len(evidence.steps):
         return
     ratios = evidence.now("update_ratio")
     layer = int(np.nan_to_num(ratios).argmax())
