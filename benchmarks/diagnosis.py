@@ -24,9 +24,9 @@ from core.config import RunConfig
 from core.data import load
 from core.data.sources import SOURCES
 from core.diagnosis import diagnose
+from core.diagnosis.finding import status
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
-from core.report import status
 from core.training.trainer import Trainer
 
 PARTS = {"tuned on": 5, "looked at once": 10}

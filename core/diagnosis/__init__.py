@@ -10,9 +10,7 @@ from core.diagnosis.evidence import Evidence, memoize_per_run
 from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ranked
 from core.diagnosis.remedies import with_stable_rate
-
-# Causes whose fix changes what the learning rate must suit
-REBUILT = ("init", "activation", "data_scaling", "target_scaling", "output_activation", "loss", "capacity")
+from core.training.live_changes import LIVE_CHANGES
 
 __all__ = ["Finding", "diagnose", "first_forecast"]
 
@@ -24,8 +22,8 @@ def diagnose(trainer, foresee=None) -> list[Finding]:
     """
     evidence = Evidence(trainer, foresee or first_forecast)
     with np.errstate(all="ignore"):
-        findings = ranked([finding for detect in DETECTORS for finding in detect(evidence)])
-        if findings and findings[0].root and findings[0].fix and findings[0].cause in REBUILT:
+        findings = ranked([finding for detector in DETECTORS.values() for find in detector.find for finding in find(evidence)])
+        if findings and findings[0].root and findings[0].fix and set(findings[0].fix) - set(LIVE_CHANGES):
             fix = memoize_per_run(trainer, with_stable_rate, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
             findings = [replace(finding, fix=fix) if finding.fix == findings[0].fix else finding for finding in findings]
     return findings

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.data.dataset import Part, encoded_targets
+from core.diagnosis.divergence import divergence_limit
 from core.diagnosis.evidence import Evidence
 from core.nn.curvature import Curvature, largest_eigenvalue
 from core.nn.network import with_ones
@@ -42,11 +43,9 @@ SETTLED = 32
 PREVIEWED = 64  # pieces of a schedule's length, at whose ends its factor is asked for
 STANDING = 1e-200  # a learning rate that moves nothing
 
-# A run has diverged when its loss ends so many times above that of the start or of the best constant output, whichever is more;
-# or, once it had won a share worth having, when so much of that is lost again; or when it was thrown so many times above both
-# and is left with more than this share of the constant output's loss
-WORSE, WORTH_HAVING, LOST = 1.2, 0.2, 0.5
-THROWN, NO_BETTER = 2.0, 0.98
+# A run has also diverged when it was thrown so many times above the start and the best constant output, and is left with more than this
+# share of the constant output's loss; it is no longer calm when its loss is so many times that of where it stands
+THROWN, NO_BETTER, RISEN = 2.0, 0.98, 1.2
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ class _Stage:
             losses[look] = self._loss(rehearsal.advance(step - rehearsal.updates).network)
             if not math.isfinite(losses[look]):
                 break
-        limit = max(divergence_limit(self._first, before, self._chance), WORSE * before)
+        limit = max(divergence_limit(self._first, before, self._chance)[0], RISEN * before)
         diverged = has_diverged(steps, losses, self._first, before, self._chance)
         return Prospect(int(steps[-1]), diverged, calm=bool(losses.max() <= limit))
 
@@ -233,14 +232,6 @@ def _looks(updates):
     return np.unique(np.rint(np.concatenate([early, late])).astype(int)).tolist()
 
 
-def divergence_limit(first, best, chance):
-    """The loss above which a run has diverged, given the loss before its first update, its lowest, and that of the best constant output."""
-    floor = min(first, chance)
-    if floor - best > WORTH_HAVING * floor:
-        return best + LOST * (floor - best)
-    return WORSE * max(first, chance)
-
-
 def has_diverged(steps, losses, first, best, chance):
     """Whether a run whose training loss was `losses` (n,) after the updates `steps` (n,) has diverged: if it is not finite, if the
     median over the last quarter is above the `divergence_limit`, or if it was thrown out and is stuck no better than a constant."""
@@ -248,4 +239,4 @@ def has_diverged(steps, losses, first, best, chance):
         return True
     late = float(np.median(losses[steps > 0.75 * steps[-1]]))
     thrown = losses.max() > THROWN * max(first, chance)
-    return bool(late > divergence_limit(first, best, chance) or (thrown and late > NO_BETTER * chance))
+    return bool(late > divergence_limit(first, best, chance)[0] or (thrown and late > NO_BETTER * chance))

@@ -10,13 +10,14 @@ from core.data import load
 from core.data.sources import SOURCES
 from core.diagnosis import diagnose
 from core.diagnosis.baseline import baseline
+from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.evidence import Evidence
+from core.diagnosis.finding import status
 from core.diagnosis.forecast import forecast as foresee
 from core.diagnosis.remedies import CLIP_NORM, USUAL_BATCH, rounded
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import suited_output
-from core.report import status, strict
 from core.training.live_changes import LIVE_CHANGES, needs_new_run
 from core.training.trainer import Trainer
 
@@ -27,7 +28,6 @@ LOOK = 0.1  # seconds between two looks at the clock and at whether all is cance
 METRIC_DIGITS = 2  # runs whose metrics differ by less did equally well: a test part has a few hundred samples
 
 ADAM_RATE = 0.001  # its authors' own (Kingma & Ba 2015)
-SLOW = ("slow_progress", "update_too_small", "underfitting", "plateau")  # findings that a larger learning rate may mend
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _general(config, findings, forecast):
     rate = config.optimizer.learning_rate
     if forecast is not None and forecast.largest_stable_rate < rate:
         yield _learning_rate(forecast.largest_stable_rate)
-    if any(finding.code in SLOW for finding in findings):
+    if any(DETECTORS[finding.code].slow for finding in findings):
         yield _learning_rate(10 * rate)
     yield _learning_rate(rate / 10)
     yield {"optimizer": {"name": "adam", "learning_rate": ADAM_RATE}}
@@ -183,15 +183,6 @@ def _layer_words(old, new):
         yield f"{' and '.join(sorted(changed)).replace('_', ' ')} in the hidden layers"
     if new[-1].activation != old[-1].activation:
         yield f"{new[-1].activation} output"
-
-
-def report_trials(trainer, steps):
-    """For the report on a run of so many steps: the candidates tried out, best first, in strict JSON's shape; [] if nothing is wrong."""
-    findings = diagnose(trainer)
-    if all(finding.severity == "info" for finding in findings):
-        return []
-    trials = try_fixes(trainer.config, foreseen_candidates(trainer.config, findings), steps)
-    return strict([trial.to_dict() for trial in trials])
 
 
 def try_fixes(config, candidates, steps, progress=None, cancelled=None, start=None, seconds=SECONDS):

@@ -7,18 +7,10 @@ from core.diagnosis.evidence import memoize_per_run
 from core.diagnosis.finding import Finding
 from core.faults import FAULTS
 
-DETECTORS = []
-
 # Updates that are compared: a stale gradient, or weights drawn anew, show from the second on
 COMPARED = 3
 
 
-def detector(function):
-    DETECTORS.append(function)
-    return function
-
-
-@detector
 def gradient_fault(evidence):
     """The first gradient is not that of the loss; or a formula overflowed that need not."""
     wrong = _wrong_layers(evidence)
@@ -43,7 +35,6 @@ def gradient_fault(evidence):
     )
 
 
-@detector
 def update_fault(evidence):
     """The gradient is right, and yet the parameters do not go where it sends them."""
     wrong = _wrong_layers(evidence)

@@ -18,16 +18,7 @@ AHEAD, FAR_AHEAD, BEHIND = 0.15, 0.25, 0.05
 # Or the test loss stays so many times above its lowest, for so many looks; no verdict from fewer samples held back
 RISEN, RECENT_LOOKS, FEW_HELD_BACK = 1.3, 5, 20
 
-DETECTORS = []
 
-
-def detector(function):
-    """Register a function of Evidence that yields Findings."""
-    DETECTORS.append(function)
-    return function
-
-
-@detector
 def update_too_small(evidence):
     """The weights hardly move, though their gradients are no smaller than elsewhere."""
     if not evidence.judged or evidence.nonfinite or evidence.well or not len(evidence.steps):
@@ -47,7 +38,6 @@ def update_too_small(evidence):
         )
 
 
-@detector
 def ignores_input(evidence):
     """The output is the same, whatever the input."""
     if not evidence.stuck or evidence.constant:
@@ -66,7 +56,6 @@ def ignores_input(evidence):
         )
 
 
-@detector
 def plateau(evidence):
     """The loss is flat at what a constant output gives."""
     if evidence.stuck and evidence.step >= LONG_PATIENCE and not evidence.constant and evidence.prize:
@@ -81,7 +70,6 @@ def plateau(evidence):
         )
 
 
-@detector
 def underfitting(evidence):
     """It has learned something, far less than there is to learn, and gets no better."""
     if evidence.poor and not evidence.stuck and evidence.prize:
@@ -99,7 +87,6 @@ def underfitting(evidence):
         )
 
 
-@detector
 def overfitting(evidence):
     """It learns the training samples by heart: far better there than on those held back, and worse and worse on these."""
     held_back = len(evidence.dataset.test)
@@ -125,7 +112,6 @@ def overfitting(evidence):
         )
 
 
-@detector
 def slow_progress(evidence):
     """It is learning, and not finished."""
     if evidence.step >= LONG_PATIENCE and not (

@@ -13,8 +13,6 @@ from core.diagnosis.remedies import LARGE_INIT, SMALL_INIT, UNSCALED
 from core.nn.activations import ACTIVATIONS
 from core.nn.optimizers import OPTIMIZERS
 
-DETECTORS = []
-
 # Share of targets that may lie outside what the output can give (outliers, rounding), and one that is wrong in any case
 UNREACHABLE, FAR_OUTSIDE = 0.05, 0.2
 # Share of the most frequent class from which a network can look good without having learned
@@ -27,10 +25,9 @@ DROWNED = 0.5
 GROWN = 30.0
 
 
-def detector(function):
-    """Register a function of Evidence that yields mistakes: asked while nobody can tell yet, and while the run does not do well."""
-    DETECTORS.append(lambda evidence: () if evidence.well else function(evidence))
-    return function
+def unless_well(function):
+    """The same detector of mistakes, silent where the run does well: for what another setting can make good."""
+    return lambda evidence: () if evidence.well else function(evidence)
 
 
 def mistake(code, title, remedy, layer=None, severity="warning", **evidence):
@@ -38,7 +35,7 @@ def mistake(code, title, remedy, layer=None, severity="warning", **evidence):
     return Finding(code, severity, 0, layer, title=title, evidence=figures(**evidence), mistake=True, **remedy)
 
 
-@detector
+@unless_well
 def constant_labels(evidence):
     """All targets are the same: there is nothing to learn."""
     targets = evidence.targets
@@ -51,7 +48,7 @@ def constant_labels(evidence):
         )
 
 
-@detector
+@unless_well
 def unforeseeable_labels(evidence):
     """Inputs say nothing about the targets: what is learned of them is learned by heart."""
     if evidence.unforeseen:
@@ -66,7 +63,7 @@ def unforeseeable_labels(evidence):
         )
 
 
-@detector
+@unless_well
 def imbalanced_labels(evidence):
     """One class is so frequent that always naming it looks good, and that is what the network does."""
     if evidence.dataset.task != "classification" or evidence.constant:
@@ -87,7 +84,8 @@ def imbalanced_labels(evidence):
 
 
 def loss_output_mismatch(evidence):
-    """The loss and the output's activation do not belong together, or neither to the task."""
+    """The loss and the output's activation do not belong together, or neither to the task. That is odd in any case: a pair that cannot work
+    is told even where something else makes up for it."""
     why = remedies.mismatch(evidence)
     if why:
         text, remedy, certain = why
@@ -95,11 +93,8 @@ def loss_output_mismatch(evidence):
         yield mistake("loss_output_mismatch", text, remedy, len(evidence.config.layers), "warning" if certain or unsuitable else "info")
 
 
-DETECTORS.append(loss_output_mismatch)  # odd in any case: a pair that cannot work is told even where something else makes up for it
-
-
 def unreachable_target(evidence):
-    """Targets lie where the output cannot go."""
+    """Targets lie where the output cannot go: what cannot be reached cannot be made good."""
     output = evidence.config.layers[-1].activation
     low, high = ACTIVATIONS[output].low, ACTIVATIONS[output].high
     targets, slack = evidence.targets, 1e-6
@@ -118,16 +113,13 @@ def unreachable_target(evidence):
         )
 
 
-DETECTORS.append(unreachable_target)  # what cannot be reached cannot be made good
-
-
 def _interval(low, high):
     if np.isfinite(low) and np.isfinite(high):
         return f"{low:.3g} to {high:.3g}"
     return f"{low:.3g} and more" if np.isfinite(low) else "any number"
 
 
-@detector
+@unless_well
 def symmetric_init(evidence):
     """All units of a hidden layer are the same, and so are their gradients: they stay one unit."""
     layer = evidence.symmetric
@@ -142,7 +134,7 @@ def symmetric_init(evidence):
         )
 
 
-@detector
+@unless_well
 def too_straight(evidence):
     """Neighbours see what a straight line does not, and the network is one: no bent layer, or one of a single unit."""
     hidden = evidence.config.layers[:-1]
@@ -158,7 +150,7 @@ def too_straight(evidence):
             )
 
 
-@detector
+@unless_well
 def penalty_too_strong(evidence):
     """Weights of a usual size would cost more than there is to win, or the penalty's own curvature makes the updates unstable."""
     l1, l2 = evidence.config.penalty.l1, evidence.config.penalty.l2
@@ -178,7 +170,7 @@ def penalty_too_strong(evidence):
         )
 
 
-@detector
+@unless_well
 def unscaled_inputs(evidence):
     """Inputs far from size one."""
     size, deviations = evidence.baseline.input_size, evidence.column_deviations
@@ -192,7 +184,7 @@ def unscaled_inputs(evidence):
         )
 
 
-@detector
+@unless_well
 def unscaled_targets(evidence):
     """Targets of a regression far from size one."""
     if evidence.dataset.task == "regression" and evidence.config.data.target_scaling == "none" and evidence.baseline.target_size > UNSCALED:
@@ -204,7 +196,7 @@ def unscaled_targets(evidence):
         )
 
 
-@detector
+@unless_well
 def bad_init_scale(evidence):
     """First weights far from the size that keeps signals at theirs."""
     large, small = evidence.first_weights / evidence.he_norms, evidence.first_weights / evidence.glorot_norms
@@ -227,7 +219,7 @@ def bad_init_scale(evidence):
     )
 
 
-@detector
+@unless_well
 def unstable_learning_rate(evidence):
     """The learning rate is above its stability limit at the start."""
     forecast = evidence.forecast

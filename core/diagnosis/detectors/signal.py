@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from core.diagnosis import remedies
-from core.diagnosis.detectors.stability import WORSE, diverged
+from core.diagnosis.detectors.stability import diverged
+from core.diagnosis.divergence import WORSE
 from core.diagnosis.evidence import FIRST_ROWS
 from core.diagnosis.finding import Finding, figures
 from core.nn.activations import ACTIVATIONS
@@ -18,16 +19,7 @@ DEAD, SATURATED = 0.5, 0.5
 # A first update below this share of the weights kills no units: those dead after it were so before
 HARMLESS_UPDATE = 0.01
 
-DETECTORS = []
 
-
-def detector(function):
-    """Register a function of Evidence that yields Findings."""
-    DETECTORS.append(function)
-    return function
-
-
-@detector
 def vanishing_gradients(evidence):
     """Gradients that fade on their way back to the first layer, or that never come in: the output is saturated, or the start flat."""
     if not evidence.stuck or dead_shares(evidence).max() > DEAD or next(diverged(evidence), None):
@@ -61,7 +53,6 @@ def vanishing_gradients(evidence):
     )
 
 
-@detector
 def dead_units(evidence):
     """More than half of a layer's units pass nothing back."""
     if evidence.nonfinite or evidence.learned or not len(evidence.steps):
@@ -90,7 +81,6 @@ def dead_shares(evidence):
     return np.where(can_die, evidence.now("dead"), 0) if len(evidence.steps) else np.zeros(len(can_die))
 
 
-@detector
 def saturated_units(evidence):
     """Most units of a hidden layer sit on the flat ends of their activation."""
     if not evidence.underperforms or not len(evidence.steps):

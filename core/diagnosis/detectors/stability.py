@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from core.diagnosis import remedies
+from core.diagnosis.divergence import divergence_limit
 from core.diagnosis.evidence import FIRST_ROWS, PATIENCE
 from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import EXPLODED
 
-# A loss so many times the first, or the best constant output's if that is more, is worse than not training at all
-WORSE = 1.3
-# A loss is far above its best when so much of what was won is lost again, if the best was below this share of where it began
-LOST, WORTH_HAVING = 0.5, 0.5
 # Updates for which a loss must stay high, unless it is so many times too high that there is no way back
 STAYING, HOPELESS = 50, 100.0
 # Weights so many times their usual size have run away, if nothing was learned by it
@@ -26,16 +23,7 @@ SWINGING, SWINGS = 0.1, 6
 # Updates that are longer than this share of the weights for good never settle (A. Karpathy's rule)
 TOO_LONG = 0.1
 
-DETECTORS = []
 
-
-def detector(function):
-    """Register a function of Evidence that yields Findings."""
-    DETECTORS.append(function)
-    return function
-
-
-@detector
 def nonfinite(evidence):
     """A number overflowed."""
     found = evidence.nonfinite
@@ -53,12 +41,12 @@ def nonfinite(evidence):
     )
 
 
-@detector
 def diverged(evidence):
     """Finite, but staying worse than at the start or far above its best; or weights that run away while the loss is flat."""
     if evidence.nonfinite or not len(evidence.steps):
         return
-    limit, reference, words = divergence_limit(evidence)
+    begin, best = evidence.initial_loss, evidence.earlier_best
+    limit, lost = divergence_limit(begin, best, evidence.baseline.loss)
     if min(evidence.loss, evidence.recent_judged.min(initial=np.inf)) > limit:
         step = evidence.since(evidence.judged_losses > limit)
         hopeless = evidence.loss > HOPELESS * max(evidence.initial_loss, evidence.baseline.loss)
@@ -68,22 +56,13 @@ def diverged(evidence):
                 severity="critical",
                 step=step,
                 layer=None,
-                title=f"Training diverged at step {step}: the loss {_said(evidence.loss)}, {words} {reference:.3g}.",
-                evidence=figures(loss=evidence.loss, initial_loss=evidence.initial_loss, best_loss=evidence.earlier_best),
+                title=f"Training diverged at step {step}: the loss {_said(evidence.loss)}, "
+                + (f"far above its best, {best:.3g}." if lost else f"and it began at {begin:.3g}."),
+                evidence=figures(loss=evidence.loss, initial_loss=begin, best_loss=best),
                 **remedies.against_too_large(evidence),
             )
     elif evidence.stuck:
         yield from _ran_away(evidence)
-
-
-def divergence_limit(evidence):
-    """(the loss above which a run has diverged, the loss it is measured by, words for that): see WORSE and LOST."""
-    begin, best, chance = evidence.initial_loss, evidence.earlier_best, evidence.baseline.loss
-    floor = min(begin, chance)
-    if best < WORTH_HAVING * floor:
-        return best + LOST * (floor - best), best, "far above its best,"
-    reference = max(begin, chance)
-    return reference + (WORSE - 1) * abs(reference), begin, "and it began at"
 
 
 def _said(loss):
@@ -109,7 +88,6 @@ def _ran_away(evidence):
     )
 
 
-@detector
 def exploding_gradients(evidence):
     """Gradients that grow by orders of magnitude, from step to step or on the way back to the first layer."""
     far_off = evidence.step >= PATIENCE and not evidence.learned and evidence.loss > FAR_OFF * evidence.baseline.loss
@@ -140,7 +118,6 @@ def exploding_gradients(evidence):
             return
 
 
-@detector
 def oscillation(evidence):
     """The full loss swings from look to look, wider than a run that learns can, and does not settle."""
     if not evidence.underperforms:
@@ -167,7 +144,6 @@ def _turns(losses):
     return np.mean(changes[1:] * changes[:-1] < 0)
 
 
-@detector
 def update_too_large(evidence):
     """Each update rewrites a good part of the weights."""
     if not evidence.underperforms or not len(evidence.steps):
