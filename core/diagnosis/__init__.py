@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from core.diagnosis.detectors import DETECTORS
-from core.diagnosis.evidence import Evidence, memoize_per_run
+from core.diagnosis.evidence import Evidence
+from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ranked
 from core.diagnosis.remedies import with_stable_rate

@@ -138,7 +138,7 @@ class _Stage:
         self._x, self._y = self._choose_samples()
         self._watched = self._choose_watched()
         evidence = Evidence(trainer)
-        self._first, self._chance = evidence.initial_loss, evidence.baseline.loss
+        self._first, self._chance = evidence.losses.initial, evidence.data.baseline.loss
 
     def _product_cost(self, samples):
         """Estimated microseconds of a Hessian-vector product."""

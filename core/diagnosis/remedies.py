@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.config import merged
-from core.diagnosis.evidence import memoize_per_run
+from core.diagnosis.evidence.memory import memoize_per_run
 from core.faults import FAULTS
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
@@ -34,22 +34,22 @@ CAPACITY, HOLD = 16, 1e-3
 
 def against_too_large(evidence):
     """For numbers, gradients or updates that are too large: {"cause", "advice", "fix"}, the first of what can be the reason."""
-    size = evidence.baseline
+    size = evidence.data.baseline
     if size.input_size > UNSCALED and evidence.config.data.scaling == "none":
         return scaled_inputs(evidence)
     if size.target_size > UNSCALED and evidence.dataset.task == "regression" and evidence.config.data.target_scaling == "none":
         return scaled_targets(evidence)
-    if (evidence.first_weights > LARGE_INIT * evidence.he_norms).any():
+    if (evidence.signals.first_weights > LARGE_INIT * evidence.signals.he_norms).any():
         remedy = fresh_init(evidence)
         return {**remedy, "fix": {**remedy["fix"], "clip_norm": evidence.config.clip_norm or CLIP_NORM}}
-    if len(evidence.steps) and evidence.backward_growth.max() > EXPLODED:
+    if len(evidence.signals.steps) and evidence.signals.backward_growth.max() > EXPLODED:
         return fresh_init(evidence, "glorot_uniform")
     return smaller_learning_rate(evidence)
 
 
 def against_vanishing(evidence, from_the_start):
     """For gradients that do not arrive: an activation too flat for so many layers, or what saturated it."""
-    if np.median(evidence.first_weights / evidence.glorot_norms) < SMALL_INIT:
+    if np.median(evidence.signals.first_weights / evidence.signals.glorot_norms) < SMALL_INIT:
         return fresh_init(evidence)
     remedy = against_too_large(evidence)
     if not from_the_start or remedy["cause"] != "learning_rate":
@@ -79,7 +79,7 @@ def against_standstill(evidence):
         return remedy
     if too_flat(evidence.config.layers[:-1]):
         return steadier_activation(evidence)
-    ratio = float(np.nanmax(evidence.now("update_ratio"), initial=0.0)) if len(evidence.steps) else 0.0
+    ratio = float(np.nanmax(evidence.signals.now("update_ratio"), initial=0.0)) if len(evidence.signals.steps) else 0.0
     if ratio > AIMED_UPDATE_RATIO:
         return against_swings(evidence)
     if evidence.config.optimizer.learning_rate < usual_rate(evidence.config):
@@ -122,9 +122,10 @@ def other_optimizer(evidence):
 
 
 def scaled_inputs(evidence):
+    size = evidence.data.baseline.input_size
     return {
         "cause": "data_scaling",
-        "advice": f"Inputs are {evidence.baseline.input_size:.3g} in size: scale them to about 1, so that one learning rate suits all.",
+        "advice": f"Inputs are {size:.3g} in size: scale them to about 1, so that one learning rate suits all.",
         "fix": _without_planted(evidence, "inputs") or {"data": {"scaling": "standard"}, **usual_learning_rate(evidence)},
     }
 
@@ -132,7 +133,7 @@ def scaled_inputs(evidence):
 def scaled_targets(evidence):
     return {
         "cause": "target_scaling",
-        "advice": f"Targets are {evidence.baseline.target_size:.3g} in size: scale them, and every gradient shrinks with them.",
+        "advice": f"Targets are {evidence.data.baseline.target_size:.3g} in size: scale them, and every gradient shrinks with them.",
         "fix": {"data": {"target_scaling": "standard"}, **usual_learning_rate(evidence)},
     }
 
@@ -234,7 +235,7 @@ def reachable_output(evidence):
     fix = _output(evidence, activation)
     if evidence.dataset.task == "classification":
         fix["loss"] = loss
-    elif evidence.baseline.target_size > UNSCALED:
+    elif evidence.data.baseline.target_size > UNSCALED:
         fix["data"] = {"target_scaling": "standard"}
     return {
         "cause": "output_activation",
@@ -259,7 +260,7 @@ def smaller_learning_rate(evidence):
     """A tenth of the learning rate, or less where the updates would begin too large for the weights even so."""
     optimizer = evidence.config.optimizer
     gain = 1 / (1 - optimizer.momentum) if "momentum" in OPTIMIZERS[optimizer.name].hyperparameters else 1.0  # once it has gathered speed
-    first = gain * np.nanmax(evidence.layers("update_ratio")[:1], initial=0.0)
+    first = gain * np.nanmax(evidence.signals.layers("update_ratio")[:1], initial=0.0)
     smaller = rounded(optimizer.learning_rate * min(0.1, AIMED_UPDATE_RATIO / first if first > 0 else 0.1))
     return {
         "cause": "learning_rate",

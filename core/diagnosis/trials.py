@@ -255,5 +255,5 @@ def _judged(candidate, trainer):
         metric=metric,
         status=status(findings),
         findings=left,
-        mended=not left and Evidence(trainer).learned,
+        mended=not left and Evidence(trainer).progress.learned,
     )

@@ -136,7 +136,7 @@ def test_learning_is_never_warned_of_from_the_first_step_on(healthy):
     while trainer.step < STEPS:
         trainer.advance(1 + trainer.step // 10).frame()
         assert warnings(trainer) == []
-    assert Evidence(trainer).learned
+    assert Evidence(trainer).progress.learned
     assert report(trainer)["status"] == "healthy"
 
 

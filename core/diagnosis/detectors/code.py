@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.diagnosis.comparison import WRONG, compare
-from core.diagnosis.evidence import memoize_per_run
+from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.finding import Finding
 from core.faults import FAULTS
 
