@@ -102,7 +102,7 @@ def test_trouble_is_found_and_its_fix_helps(code, troubled):
 
     mended = Trainer(troubled.patched(found.fix)).run(STEPS)
     assert code not in codes(mended)
-    assert Evidence(mended).learned
+    assert Evidence(mended).progress.learned
     assert mended.nonfinite is None
     assert trainer.nonfinite or mended.loss() < trainer.loss()
 
