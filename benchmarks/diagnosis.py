@@ -24,8 +24,9 @@ from core.config import RunConfig
 from core.data import load
 from core.data.sources import SOURCES
 from core.diagnosis import diagnose
+from core.diagnosis.finding import status
 from core.limits import ConfigError
-from core.report import status
+from core.nn.activations import ACTIVATIONS
 from core.training.trainer import Trainer
 
 PARTS = {"tuned on": 5, "looked at once": 10}
@@ -46,7 +47,6 @@ RESULTS = {
     "iris": 0.95, "wine": 0.97, "breast_cancer": 0.96, "digits": 0.93, "diabetes": 0.45,
 }  # fmt: skip
 RATES = {"sgd": (0.03, 0.3), "momentum": (0.003, 0.03), "nesterov": (0.003, 0.03), "adam": (0.001, 0.01), "rmsprop": (0.001, 0.01)}
-SUITED = {"relu": "he_normal", "leaky_relu": "he_normal", "gelu": "he_normal", "silu": "he_normal", "selu": "lecun_normal"}
 HIDDEN = ("tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "sigmoid", "softplus")
 
 
@@ -75,7 +75,7 @@ def draw(rng):
         {
             "data": data,
             "layers": [*({"units": int(rng.integers(6, 33)), "activation": activation} for _ in range(layers)), last["layers"][-1]],
-            "init": {"weights": SUITED.get(activation, "glorot_uniform")},
+            "init": {"weights": ACTIVATIONS[activation].init},
             "loss": last["loss"],
             "optimizer": {"name": optimizer, "learning_rate": float(np.exp(rng.uniform(low, high)))},
             "batch_size": [8, 16, 32, 64, None][rng.integers(5)],

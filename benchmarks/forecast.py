@@ -100,7 +100,7 @@ def outcome(trainer):
             return True, True
         trainer.frame()
     steps, losses = trainer.telemetry.frames("step"), trainer.telemetry.frames("train_loss")
-    chance = Evidence(trainer).baseline.loss
+    chance = Evidence(trainer).data.baseline.loss
     return has_diverged(steps, losses, losses[0], losses.min(), chance), bool(np.median(losses[steps > 0.8 * STEPS]) > losses[0])
 
 

@@ -7,6 +7,7 @@ is imported inside the commands: the variables below only count until NumPy is f
 import argparse
 import json
 import os
+import runpy
 import sys
 import time
 
@@ -166,9 +167,7 @@ def check(arguments):
 
 def bench(arguments):
     """Print the speed table; the exit status."""
-    from core.bench import main
-
-    main()
+    runpy.run_module("benchmarks.engine", run_name="__main__")
     return 0
 
 
@@ -238,7 +237,7 @@ def _configuration(text):
 
 
 def _report(config, steps, try_fixes):
-    from core.report import report
+    from core.report import report, report_trials
     from core.training.trainer import Trainer
 
     trainer = Trainer(config)
@@ -247,8 +246,6 @@ def _report(config, steps, try_fixes):
     seconds = time.perf_counter() - began
     outcome = report(trainer, steps_per_second=trainer.step / seconds if trainer.step else None)
     if try_fixes:
-        from core.diagnosis.trials import report_trials
-
         outcome["trials"] = report_trials(trainer, steps)
     return outcome
 

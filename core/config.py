@@ -11,19 +11,20 @@ import itertools
 import math
 from dataclasses import dataclass, field, fields
 
+from core import faults
 from core.data.sources import FEATURES, SCALINGS, SOURCES
 from core.limits import LIMITS, TEXT_LENGTH, ConfigError, legible, plain_text, shown
 from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Plan
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
-from core.nn.losses import LOSSES
+from core.nn.losses import LOSSES, suited_output
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 
 
 def choice(default, options, help):
-    """A field that is one of the names in `options`."""
-    return field(default=default, metadata={"kind": "choice", "options": tuple(options), "help": help})
+    """A field that is one of the names in `options`, a table or a tuple, as it then is."""
+    return field(default=default, metadata={"kind": "choice", "options": options, "help": help})
 
 
 def number(default, low, high, help, *, above=False, optional=False, unit=""):
@@ -45,7 +46,7 @@ def text(help):
 
 def names(default, options, help):
     """A tuple of distinct names out of `options`, at least one."""
-    return field(default=default, metadata={"kind": "names", "options": tuple(options), "help": help})
+    return field(default=default, metadata={"kind": "names", "options": options, "help": help})
 
 
 def _checked_choice(name, value, rule):
@@ -228,15 +229,8 @@ def _faults(values, path):
     if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
         raise ConfigError(path, f"must be a list of fault names; was {shown(values)}")
     if values:
-        _catalogue().check_names(values)
+        faults.check_names(values)
     return tuple(values)
-
-
-def _catalogue():
-    """The catalogue of faults, loaded when a configuration has some: it is part of diagnosis, which reads configurations."""
-    from core import faults
-
-    return faults
 
 
 @dataclass(frozen=True)
@@ -330,11 +324,8 @@ def suggested_output(data, outputs=None, task=None):
     source = SOURCES[data.source]
     task = task or source.task or data.task
     outputs = outputs or source.outputs or (2 if task == "classification" else 1)
-    if task == "regression":
-        return LayerConfig(outputs, "linear"), "mse"
-    if outputs == 2:
-        return LayerConfig(1, "sigmoid"), "binary_cross_entropy"
-    return LayerConfig(outputs, "softmax"), "categorical_cross_entropy"
+    activation, loss = suited_output(task, exclusive=outputs != 2)
+    return LayerConfig(1 if task == "classification" and outputs == 2 else outputs, activation), loss
 
 
 def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
@@ -355,7 +346,7 @@ def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
     if inputs > LIMITS["inputs"]:
         raise ConfigError("data", f"must have at most {LIMITS['inputs']:,} input columns; had {inputs:,}")
     if config.faults:
-        _catalogue().placed(config.faults, Plan.of(config, inputs))
+        faults.placed(config.faults, Plan.of(config, inputs))
     parameters = parameter_count(config, inputs)
     if parameters > LIMITS["parameters"]:
         raise ConfigError("layers", f"must have at most {LIMITS['parameters']:,} parameters in all; had {parameters:,}")
@@ -376,7 +367,7 @@ def memory_estimate(config, inputs, rows):
     evaluation, and one batch's buffers."""
     width = 4 if config.dtype == "float32" else 8
     units = sum(layer.units for layer in config.layers)
-    batch_size = _catalogue().batch_size(config) if config.faults else config.batch_size
+    batch_size = faults.batch_size(config) if config.faults else config.batch_size
     batch = min(batch_size or rows, rows)
     buffers = 12 if config.faults else 4  # the plain step makes a new array for each formula
     copies = 5 + 2 * OPTIMIZERS[config.optimizer.name].slots

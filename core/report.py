@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from core.diagnosis import diagnose, first_forecast
+from core.diagnosis.finding import status
+from core.diagnosis.trials import foreseen_candidates, try_fixes
 
 
 def report(trainer, steps_per_second=None):
@@ -34,13 +36,13 @@ def report(trainer, steps_per_second=None):
     )
 
 
-def status(findings):
-    """One word for the run, the worst that holds: nonfinite, diverged, warning or healthy."""
-    codes = {finding.code for finding in findings}
-    for code in ("nonfinite", "diverged"):
-        if code in codes:
-            return code
-    return "warning" if any(finding.severity != "info" for finding in findings) else "healthy"
+def report_trials(trainer, steps):
+    """For the report on a run of so many steps: the candidates tried out, best first, in strict JSON's shape; [] if nothing is wrong."""
+    findings = diagnose(trainer)
+    if all(finding.severity == "info" for finding in findings):
+        return []
+    trials = try_fixes(trainer.config, foreseen_candidates(trainer.config, findings), steps)
+    return strict([trial.to_dict() for trial in trials])
 
 
 def strict(value):

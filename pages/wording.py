@@ -7,13 +7,15 @@ import re
 
 from core.data.sources import SOURCES
 from core.link import flat
+from core.nn.activations import ACTIVATIONS
+from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
+from core.nn.losses import LOSSES
+from core.nn.optimizers import OPTIMIZERS
+from core.nn.schedules import SCHEDULES
 
-# Words that are not simply written in lower case
-WORDS = {
-    "relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU", "sgd": "SGD", "adagrad": "AdaGrad", "rmsprop": "RMSProp",
-    "adam": "Adam", "nesterov": "Nesterov", "mse": "mean squared error", "mae": "mean absolute error", "huber": "Huber",
-    "glorot": "Glorot", "he": "He", "lecun": "LeCun", "minmax": "min-max", "l1": "L1", "l2": "L2", "r2": "R²",
-}  # fmt: skip
+# Words that are not simply written in lower case; an entry of a table has its own
+WORDS = {"minmax": "min-max", "l1": "L1", "l2": "L2", "r2": "R²"}
+TABLES = (ACTIVATIONS, LOSSES, OPTIMIZERS, WEIGHT_INITIALIZERS, BIAS_INITIALIZERS, SCHEDULES)
 
 # Settings whose path does not say enough
 LABELS = {
@@ -38,8 +40,9 @@ LABELS = {
 
 
 def phrase(name):
-    """A registry's name as plain words: "leaky_relu" is "leaky ReLU"."""
-    return " ".join(WORDS.get(word, word) for word in name.split("_"))
+    """A table's name as plain words: "leaky_relu" is "leaky ReLU"."""
+    own = next((word for table in TABLES if name in table and (word := table[name].word)), None)
+    return own or " ".join(WORDS.get(word, word) for word in name.split("_"))
 
 
 def sentence(text):

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.nn.activations import ACTIVATIONS
+from core.nn.losses import LOSSES
+
 
 @dataclass(frozen=True)
 class Part:
@@ -92,7 +95,7 @@ def encoded_targets(dataset, part, units, activation, loss):
     """Targets as the network is asked for them: (m, units) float64.
 
     Class labels become one column per class, or for one unit a single 0/1 column; coded -1/+1 instead of 0/1 where the
-    output is tanh or the loss hinge. Other targets are used as they are.
+    output goes from -1 to 1 or the loss asks for signs. Other targets are used as they are.
     """
     if not dataset.labels:
         return part.targets
@@ -105,4 +108,4 @@ def encoded_targets(dataset, part, units, activation, loss):
 
 def signed_coding(activation, loss):
     """Whether class labels are coded -1/+1 rather than 0/1."""
-    return activation == "tanh" or loss == "hinge"
+    return ACTIVATIONS[activation].signed or LOSSES[loss].classes == "signed"

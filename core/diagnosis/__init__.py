@@ -6,14 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from core.diagnosis.detectors import DETECTORS
-from core.diagnosis.evidence import Evidence, once
+from core.diagnosis.evidence import Evidence
+from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.failures import attempt
 from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ranked
-from core.diagnosis.remedies import calmed
-
-# Causes whose fix changes what the learning rate must suit
-REBUILT = ("init", "activation", "data_scaling", "target_scaling", "output_activation", "loss", "capacity")
+from core.diagnosis.remedies import with_stable_rate
+from core.training.live_changes import LIVE_CHANGES
 
 __all__ = ["Finding", "diagnose", "first_forecast"]
 
@@ -27,28 +26,32 @@ def diagnose(trainer, foresee=None, failures=None) -> list[Finding]:
     evidence = Evidence(trainer, foresee or first_forecast)
     with np.errstate(all="ignore"):
         if failures is None:
-            return _fix_completed(evidence, ranked([finding for detect in DETECTORS for finding in detect(evidence)]))
-        found = [finding for detect in DETECTORS for finding in attempt("Some findings", failures, (), _asked, detect, evidence)]
+            return _fix_completed(evidence, ranked([finding for find in _finds() for finding in find(evidence)]))
+        found = [finding for find in _finds() for finding in attempt("Some findings", failures, (), _asked, find, evidence)]
         findings = attempt("The order of the findings", failures, found, ranked, found)
         return attempt("The learning rate of a fix", failures, findings, _fix_completed, evidence, findings)
 
 
-def _asked(detect, evidence):
+def _finds():
+    return [find for detector in DETECTORS.values() for find in detector.find]
+
+
+def _asked(find, evidence):
     """What a detector finds, all of it."""
-    return list(detect(evidence))
+    return list(find(evidence))
 
 
 def _fix_completed(evidence, findings):
     """The findings, the root's fix with a learning rate that suits what it changes."""
-    if findings and findings[0].root and findings[0].fix and findings[0].cause in REBUILT:
-        fix = once(evidence.trainer, calmed, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
+    if findings and findings[0].root and findings[0].fix and set(findings[0].fix) - set(LIVE_CHANGES):
+        fix = memoize_per_run(evidence.trainer, with_stable_rate, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
         return [replace(finding, fix=fix) if finding.fix == findings[0].fix else finding for finding in findings]
     return findings
 
 
 def first_forecast(trainer):
     """The Forecast for the beginning of this Trainer's run, made once."""
-    return once(trainer, _forecast_of_beginning, trainer)
+    return memoize_per_run(trainer, _forecast_of_beginning, trainer)
 
 
 def _forecast_of_beginning(trainer):

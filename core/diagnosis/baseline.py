@@ -20,23 +20,11 @@ class Baseline:
     target_size: float
 
 
-# The constant output with the lowest loss, where that is not the mean; Huber's lies between two, of which the better stands in
-BEST_CONSTANTS = {
-    "mae": (lambda targets: np.median(targets, axis=0),),
-    "huber": (lambda targets: np.median(targets, axis=0), lambda targets: targets.mean(axis=0)),
-    "hinge": (lambda targets: np.sign(targets.mean(axis=0)),),
-}
-MEAN = (lambda targets: targets.mean(axis=0),)
-
-
 def baseline(config, dataset):
     """The Baseline of a configuration's loss on a Dataset."""
     output, loss = config.layers[-1], LOSSES[config.loss]
     targets = np.asarray(encoded_targets(dataset, dataset.train, output.units, output.activation, config.loss), float)
-    losses = [
-        loss.mean(loss.value(np.broadcast_to(constant(targets)[:, None], targets.T.shape), targets.T))
-        for constant in BEST_CONSTANTS.get(config.loss, MEAN)
-    ]
+    losses = [loss.mean(loss.value(np.broadcast_to(constant(targets)[:, None], targets.T.shape), targets.T)) for constant in loss.constants]
     return Baseline(min(losses), _constant_metric(dataset, targets), _size(dataset.train.inputs), _size(targets))
 
 

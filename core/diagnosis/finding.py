@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
-SEVERITIES = ("critical", "warning", "info")  # worst first
+
+class Severity(NamedTuple):
+    """How bad a finding is, on the screen: a `mark` and a `word` beside the colour."""
+
+    mark: str
+    word: str
+
+
+# Worst first
+SEVERITIES = {"critical": Severity("✕", "Critical"), "warning": Severity("!", "Warning"), "info": Severity("i", "Note")}
 
 
 @dataclass(frozen=True)
@@ -35,3 +45,12 @@ class Finding:
 def figures(**values):
     """The evidence of a Finding, in plain numbers."""
     return {name: float(value) for name, value in values.items()}
+
+
+def status(findings):
+    """One word for the run, the worst that holds: nonfinite, diverged, warning or healthy."""
+    codes = {finding.code for finding in findings}
+    for code in ("nonfinite", "diverged"):
+        if code in codes:
+            return code
+    return "warning" if any(finding.severity != "info" for finding in findings) else "healthy"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.data.dataset import Part, encoded_targets
+from core.diagnosis.divergence import divergence_limit
 from core.diagnosis.evidence import Evidence
 from core.nn.curvature import Curvature, largest_eigenvalue
 from core.nn.network import with_ones
@@ -39,13 +40,12 @@ AHEAD, LEAST_AHEAD, LOOKS = 256, 8, 24
 HALVINGS, MAX_RATE = 8, 1e6
 # Updates after which an adaptive optimizer's preconditioner speaks for itself; before that, so many gradients from where the run stands
 SETTLED = 32
+PREVIEWED = 64  # pieces of a schedule's length, at whose ends its factor is asked for
 STANDING = 1e-200  # a learning rate that moves nothing
 
-# A run has diverged when its loss ends so many times above that of the start or of the best constant output, whichever is more;
-# or, once it had won a share worth having, when so much of that is lost again; or when it was thrown so many times above both
-# and is left with more than this share of the constant output's loss
-WORSE, WORTH_HAVING, LOST = 1.2, 0.2, 0.5
-THROWN, NO_BETTER = 2.0, 0.98
+# A run has also diverged when it was thrown so many times above the start and the best constant output, and is left with more than this
+# share of the constant output's loss; it is no longer calm when its loss is so many times that of where it stands
+THROWN, NO_BETTER, RISEN = 2.0, 0.98, 1.2
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,11 @@ def forecast(trainer, budget=BEFORE, between=None):
 
 
 def _largest_factor(trainer):
-    """The largest factor on the learning rate that the schedule still has in store: every schedule only rises or only falls."""
-    schedule = trainer.config.optimizer.schedule
-    factor = SCHEDULES[schedule.name]
-    return max(factor(t, schedule.steps, schedule.factor) for t in (trainer.step, trainer.step + schedule.steps)) if factor else 1.0
+    """The largest factor on the learning rate that the schedule still has in store, at PREVIEWED updates over its length."""
+    schedule, now = trainer.config.optimizer.schedule, trainer.step
+    factor = SCHEDULES[schedule.name].factor
+    updates = (now + schedule.steps * part // PREVIEWED for part in range(PREVIEWED + 1))
+    return max(factor(t, schedule.steps, schedule.factor) for t in updates) if factor else 1.0
 
 
 class _Stage:
@@ -137,7 +138,7 @@ class _Stage:
         self._x, self._y = self._choose_samples()
         self._watched = self._choose_watched()
         evidence = Evidence(trainer)
-        self._first, self._chance = evidence.initial_loss, evidence.baseline.loss
+        self._first, self._chance = evidence.losses.initial, evidence.data.baseline.loss
 
     def _product_cost(self, samples):
         """Estimated microseconds of a Hessian-vector product."""
@@ -202,7 +203,7 @@ class _Stage:
             losses[look] = self._loss(rehearsal.advance(step - rehearsal.updates).network)
             if not math.isfinite(losses[look]):
                 break
-        limit = max(divergence_limit(self._first, before, self._chance), WORSE * before)
+        limit = max(divergence_limit(self._first, before, self._chance)[0], RISEN * before)
         diverged = has_diverged(steps, losses, self._first, before, self._chance)
         return Prospect(int(steps[-1]), diverged, calm=bool(losses.max() <= limit))
 
@@ -231,14 +232,6 @@ def _looks(updates):
     return np.unique(np.rint(np.concatenate([early, late])).astype(int)).tolist()
 
 
-def divergence_limit(first, best, chance):
-    """The loss above which a run has diverged, given the loss before its first update, its lowest, and that of the best constant output."""
-    floor = min(first, chance)
-    if floor - best > WORTH_HAVING * floor:
-        return best + LOST * (floor - best)
-    return WORSE * max(first, chance)
-
-
 def has_diverged(steps, losses, first, best, chance):
     """Whether a run whose training loss was `losses` (n,) after the updates `steps` (n,) has diverged: if it is not finite, if the
     median over the last quarter is above the `divergence_limit`, or if it was thrown out and is stuck no better than a constant."""
@@ -246,4 +239,4 @@ def has_diverged(steps, losses, first, best, chance):
         return True
     late = float(np.median(losses[steps > 0.75 * steps[-1]]))
     thrown = losses.max() > THROWN * max(first, chance)
-    return bool(late > divergence_limit(first, best, chance) or (thrown and late > NO_BETTER * chance))
+    return bool(late > divergence_limit(first, best, chance)[0] or (thrown and late > NO_BETTER * chance))

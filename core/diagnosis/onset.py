@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.diagnosis.detectors import DETECTORS
+
 # A size so many times its median until then has left its range: mini-batches alone move it by less
 OUT_OF_RANGE = 10.0
 # A range needs so many sampled steps to be known
 KNOWN = 4
-# What a crossing explains: runs that blow up, and units that a blow kills
-BLOWS = ("nonfinite", "diverged", "exploding_gradients", "dead_units", "saturated_units")
 SIZES = {"gradient_norm": "gradient_norm", "activation": "activation_deviation"}
 FORWARD = ("pre_activation", "activation")
 
@@ -18,10 +18,10 @@ def first_crossing(telemetry, findings):
     """(step, layer from 1, "gradient_norm" or "activation") of the first crossing that led to what the findings tell of; None if there is
     none to be seen.
 
-    Of each layer the rise that was under way when the earliest of BLOWS set in is followed back to its first sampled step; the earliest
-    of these counts, and of several at once the largest. Failing that, the place where the first number was not finite.
+    Of each layer the rise that was under way when the earliest blow of DETECTORS set in is followed back to its first sampled step; the
+    earliest of these counts, and of several at once the largest. Failing that, the place where the first number was not finite.
     """
-    onset = min((finding.step for finding in findings if finding.code in BLOWS and finding.severity != "info"), default=None)
+    onset = min((finding.step for finding in findings if DETECTORS[finding.code].blow and finding.severity != "info"), default=None)
     if onset is None:
         return None
     crossings = []

@@ -10,24 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.config import merged
+from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.finding import SEVERITIES
-
-# What one run may well get wrong together: all of these are mended at once
-MENDED_TOGETHER = (
-    *("update_fault", "gradient_fault", "loss_output_mismatch", "unreachable_target", "symmetric_init"),
-    *("unscaled_inputs", "unscaled_targets", "bad_init_scale"),
-)
-
-# Upstream first
-ORDER = (
-    *("update_fault", "gradient_fault", "constant_labels", "loss_output_mismatch", "unreachable_target", "symmetric_init"),
-    *("unscaled_inputs", "unscaled_targets", "bad_init_scale", "unstable_learning_rate", "imbalanced_labels"),
-    *("nonfinite", "diverged", "exploding_gradients", "dead_units", "vanishing_gradients", "saturated_units", "update_too_small"),
-    *("oscillation", "update_too_large", "ignores_input", "plateau", "overfitting", "underfitting", "slow_progress"),
-)
-
-# What says no more than that a run does not learn, or not well: in one that is over it comes and goes with the noise
-NOT_LEARNING = ("saturated_units", "oscillation", "update_too_large", "ignores_input", "plateau", "underfitting")
 
 
 def ranked(findings):
@@ -38,21 +22,22 @@ def ranked(findings):
     notes = sorted((finding for finding in findings if finding.severity == "info"), key=_order)
     if not serious:
         return notes
-    broken = any(finding.code in ("nonfinite", "diverged") for finding in serious)
+    broken = any(DETECTORS[finding.code].broken for finding in serious)
 
     def first(finding):
         """What no other setting can make good: a penalty that drowns the loss; labels that cannot be foretold, where nothing blew up."""
         return finding.cause == "penalty" or (finding.cause == "labels" and not broken)
 
-    if any(finding.code in ("nonfinite", "diverged", "dead_units") and finding.severity == "critical" for finding in serious):
-        serious = [finding for finding in serious if finding.code not in NOT_LEARNING or first(finding)]
+    if any(finding.severity == "critical" for finding in serious):
+        serious = [finding for finding in serious if not DETECTORS[finding.code].not_learning or first(finding)]
     root, *others = sorted(serious, key=lambda finding: (not finding.mistake, not first(finding), *_order(finding)))
     if root.mistake:
         root = replace(root, fix=_together(root, others))
         remedy = {"cause": root.cause, "advice": root.advice, "fix": root.fix}
-        others = [finding if finding.mistake and finding.code in MENDED_TOGETHER else replace(finding, **remedy) for finding in others]
-    worst = min((finding.severity for finding in serious), key=SEVERITIES.index)
-    others.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.step))
+        others = [finding if finding.mistake and DETECTORS[finding.code].together else replace(finding, **remedy) for finding in others]
+    order = list(SEVERITIES)
+    worst = min((finding.severity for finding in serious), key=order.index)
+    others.sort(key=lambda finding: (order.index(finding.severity), finding.step))
     return [replace(root, severity=worst, root=True), *others, *notes]
 
 
@@ -60,10 +45,10 @@ def _together(root, others):
     """The root's fix, laid over those of other mistakes."""
     fix = {}
     for finding in reversed(others):
-        if finding.mistake and finding.code in MENDED_TOGETHER:
+        if finding.mistake and DETECTORS[finding.code].together:
             fix = merged(fix, finding.fix or {})
     return merged(fix, root.fix) if root.fix else root.fix
 
 
 def _order(finding):
-    return ORDER.index(finding.code), finding.step
+    return list(DETECTORS).index(finding.code), finding.step

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from core.config import merged
-from core.diagnosis.evidence import once
+from core.diagnosis.evidence.memory import memoize_per_run
+from core.faults import FAULTS
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
-from core.nn.losses import LOSSES
+from core.nn.losses import LOSSES, suited_output
 from core.nn.optimizers import OPTIMIZERS
 
 # Inputs or targets of this size (root mean square) should have been scaled: the gradient grows with it, the curvature with its square
@@ -23,36 +24,32 @@ AIMED_UPDATE_RATIO = 1e-2
 CLIP_NORM = 1.0
 # A usual mini-batch (Bengio 2012, "Practical recommendations for gradient-based training of deep architectures")
 USUAL_BATCH = 32
-# A sigmoid's steepest slope: each such layer takes at least three quarters of the gradient, and more than so many leave too little
+# A sigmoid's steepest slope: each layer as flat takes at least three quarters of the gradient, and more than so many leave too little
 FLAT, MANY_FLAT = ACTIVATIONS["sigmoid"].steepest, 2
 # Batches so small that what one asks for may undo what another did
 FEW_SAMPLES = 4
 # Units that are plenty for the data here, and a penalty that is felt without drowning anything
 CAPACITY, HOLD = 16, 1e-3
-# The largest learning rate in common use: where something else is changed, the rate is still brought down to this
-USUAL_RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.05, "rmsprop": 0.01, "adam": 0.01}
-# The initialisation that keeps signals at one size: the authors' own for selu, He et al. 2015 for what halves them, Glorot for the rest
-SUITED_INIT = {"selu": "lecun_normal", "relu": "he_normal", "leaky_relu": "he_normal", "gelu": "he_normal", "silu": "he_normal"}
 
 
 def against_too_large(evidence):
     """For numbers, gradients or updates that are too large: {"cause", "advice", "fix"}, the first of what can be the reason."""
-    size = evidence.baseline
+    size = evidence.data.baseline
     if size.input_size > UNSCALED and evidence.config.data.scaling == "none":
         return scaled_inputs(evidence)
     if size.target_size > UNSCALED and evidence.dataset.task == "regression" and evidence.config.data.target_scaling == "none":
         return scaled_targets(evidence)
-    if (evidence.first_weights > LARGE_INIT * evidence.he_norms).any():
+    if (evidence.signals.first_weights > LARGE_INIT * evidence.signals.he_norms).any():
         remedy = fresh_init(evidence)
         return {**remedy, "fix": {**remedy["fix"], "clip_norm": evidence.config.clip_norm or CLIP_NORM}}
-    if len(evidence.steps) and evidence.backward_growth.max() > EXPLODED:
+    if len(evidence.signals.steps) and evidence.signals.backward_growth.max() > EXPLODED:
         return fresh_init(evidence, "glorot_uniform")
     return smaller_learning_rate(evidence)
 
 
 def against_vanishing(evidence, from_the_start):
     """For gradients that do not arrive: an activation too flat for so many layers, or what saturated it."""
-    if np.median(evidence.first_weights / evidence.glorot_norms) < SMALL_INIT:
+    if np.median(evidence.signals.first_weights / evidence.signals.glorot_norms) < SMALL_INIT:
         return fresh_init(evidence)
     remedy = against_too_large(evidence)
     if not from_the_start or remedy["cause"] != "learning_rate":
@@ -82,7 +79,7 @@ def against_standstill(evidence):
         return remedy
     if too_flat(evidence.config.layers[:-1]):
         return steadier_activation(evidence)
-    ratio = float(np.nanmax(evidence.now("update_ratio"), initial=0.0)) if len(evidence.steps) else 0.0
+    ratio = float(np.nanmax(evidence.signals.now("update_ratio"), initial=0.0)) if len(evidence.signals.steps) else 0.0
     if ratio > AIMED_UPDATE_RATIO:
         return against_swings(evidence)
     if evidence.config.optimizer.learning_rate < usual_rate(evidence.config):
@@ -109,24 +106,26 @@ def against_underfitting(evidence):
 
 def too_flat(layers):
     """Whether these layers leave too little of a gradient."""
-    return sum(ACTIVATIONS[layer.activation].steepest == FLAT for layer in layers) > MANY_FLAT
+    steepest = [ACTIVATIONS[layer.activation].steepest for layer in layers]
+    return sum(slope is not None and slope <= FLAT for slope in steepest) > MANY_FLAT
 
 
 def other_optimizer(evidence):
-    """Adam at its authors' rate; from Adam, back to where its steps are usual."""
+    """Adam at its usual rate; from Adam, back to where its steps are usual."""
     if evidence.config.optimizer.name == "adam":
         return smaller_learning_rate(evidence)
     return {
         "cause": "optimizer",
         "advice": "Steps of a usual length lead nowhere: Adam gives each weight a step of its own.",
-        "fix": {"optimizer": {"name": "adam", "learning_rate": USUAL_RATES["adam"]}},
+        "fix": {"optimizer": {"name": "adam", "learning_rate": OPTIMIZERS["adam"].usual_rate}},
     }
 
 
 def scaled_inputs(evidence):
+    size = evidence.data.baseline.input_size
     return {
         "cause": "data_scaling",
-        "advice": f"Inputs are {evidence.baseline.input_size:.3g} in size: scale them to about 1, so that one learning rate suits all.",
+        "advice": f"Inputs are {size:.3g} in size: scale them to about 1, so that one learning rate suits all.",
         "fix": _without_planted(evidence, "inputs") or {"data": {"scaling": "standard"}, **usual_learning_rate(evidence)},
     }
 
@@ -134,14 +133,14 @@ def scaled_inputs(evidence):
 def scaled_targets(evidence):
     return {
         "cause": "target_scaling",
-        "advice": f"Targets are {evidence.baseline.target_size:.3g} in size: scale them, and every gradient shrinks with them.",
+        "advice": f"Targets are {evidence.data.baseline.target_size:.3g} in size: scale them, and every gradient shrinks with them.",
         "fix": {"data": {"target_scaling": "standard"}, **usual_learning_rate(evidence)},
     }
 
 
 def fresh_init(evidence, name=None):
     """The initialisation that keeps signals at one size through layers of this activation, or the named one; biases at zero."""
-    name = name or SUITED_INIT.get(evidence.config.layers[0].activation, "glorot_uniform")
+    name = name or ACTIVATIONS[evidence.config.layers[0].activation].init
     planted = _without_planted(evidence, "parameters") or {}
     return {
         "cause": "init",
@@ -150,7 +149,7 @@ def fresh_init(evidence, name=None):
     }
 
 
-def calmed(evidence, fix):
+def with_stable_rate(evidence, fix):
     """The fix with a learning rate that its own configuration can bear: what was stable may not be with other weights or scales."""
     from core.diagnosis.forecast import LIVE, forecast  # which looks at evidence itself
 
@@ -168,8 +167,6 @@ def _without_planted(evidence, what):
     """The patch that takes out planted faults of the set-up, if some concern the "inputs" or the "parameters"."""
     if not evidence.config.faults:
         return None
-    from core.faults import FAULTS  # loaded for runs that have some
-
     left = [entry for entry in evidence.config.faults if FAULTS[entry.partition(":")[0]].edits != what]
     return {"faults": left} if len(left) < len(evidence.config.faults) else None
 
@@ -181,67 +178,40 @@ def mismatch(evidence):
     """(what is wrong between task, output and loss, the remedy, whether it cannot work at all); None if nothing is."""
     config, task = evidence.config, evidence.dataset.task
     output, loss, one = config.layers[-1].activation, config.loss, config.layers[-1].units == 1
+    activation, classes = ACTIVATIONS[output], LOSSES[loss].classes
     said, outputs = loss.replace("_", " "), f"{output} outputs"
-    if output == "softmax" and one:
-        return "Softmax over a single unit is always 1, whatever the input.", _canonical(evidence, "output_activation"), True
+    capital = said[0].upper() + said[1:]
+    wrong_output, wrong_loss = _canonical(evidence, "output_activation"), _canonical(evidence, "loss")
+    if activation.shares and one:
+        return f"{output.capitalize()} over a single unit is always 1, whatever the input.", wrong_output, True
     if task == "regression":
-        if loss in CLASSIFYING:
-            return f"The targets are values, and {said} is a loss for classes.", _canonical(evidence, "loss"), True
-        if output == "softmax":
-            return (
-                "Softmax outputs share 1 among them; the targets are values of their own.",
-                _canonical(evidence, "output_activation"),
-                True,
-            )
+        if classes:
+            return f"The targets are values, and {said} is a loss for classes.", wrong_loss, True
+        if activation.shares:
+            return f"{output.capitalize()} outputs share 1 among them; the targets are values of their own.", wrong_output, True
         return None
     exclusive = evidence.dataset.labels and not one
-    if loss == "categorical_cross_entropy":
+    if classes == "exclusive":
         if one:
-            return (
-                "Categorical cross-entropy of a single output sees one class only: its loss is lowest when all are called that.",
-                _canonical(evidence, "loss"),
-                True,
-            )
-        if output != "softmax":
-            return (
-                f"Categorical cross-entropy only asks that the right class's output grow; {outputs} can all grow together.",
-                _canonical(evidence, "output_activation"),
-                True,
-            )
-    if loss == "binary_cross_entropy" and output != "sigmoid" and not (output == "softmax" and exclusive):
-        return (
-            f"Binary cross-entropy needs outputs between 0 and 1; {output} gives others.",
-            _canonical(evidence, "output_activation"),
-            True,
-        )
-    if loss == "hinge" and output not in LOSSES["hinge"].matches:
-        return f"Hinge loss compares with -1 and +1; {outputs} cannot go there or need not.", _canonical(evidence, "loss"), True
-    if loss == "binary_cross_entropy" and exclusive:
-        return (
-            "The classes exclude each other, and the loss treats each as a yes or no of its own.",
-            _canonical(evidence, "output_activation"),
-            False,
-        )
-    if loss in ("mse", "mae", "huber") and evidence.dataset.labels and output not in ("sigmoid", "tanh", "softmax"):
-        return f"The targets are classes; {said} with {outputs} treats them as values.", _canonical(evidence, "loss"), output == "relu"
+            return f"{capital} of a single output sees one class only: its loss is lowest when all are called that.", wrong_loss, True
+        if not activation.shares:
+            return f"{capital} only asks that the right class's output grow; {outputs} can all grow together.", wrong_output, True
+    if classes == "independent":
+        if (activation.low, activation.high) != (0, 1) or (activation.shares and not exclusive):
+            return f"{capital} needs outputs between 0 and 1; {output} gives others.", wrong_output, True
+        if exclusive:
+            return "The classes exclude each other, and the loss treats each as a yes or no of its own.", wrong_output, False
+    if classes == "signed" and output not in LOSSES[loss].matches:
+        return f"{capital} loss compares with -1 and +1; {outputs} cannot go there or need not.", wrong_loss, True
+    if classes is None and evidence.dataset.labels and not np.isfinite(activation.high):
+        dies = activation.kinks and activation.low == 0
+        return f"The targets are classes; {said} with {outputs} treats them as values.", wrong_loss, dies
     return None
-
-
-CLASSIFYING = ("binary_cross_entropy", "categorical_cross_entropy", "hinge")
 
 
 def matching_output(evidence):
     """(output activation, loss) that belong to the task."""
-    if evidence.dataset.task == "regression":
-        return "linear", "mse"
-    return (
-        ("softmax", "categorical_cross_entropy")
-        if evidence.dataset.labels and evidence.config.layers[-1].units > 1
-        else (
-            "sigmoid",
-            "binary_cross_entropy",
-        )
-    )
+    return suited_output(evidence.dataset.task, evidence.dataset.labels and evidence.config.layers[-1].units > 1)
 
 
 def _canonical(evidence, cause):
@@ -265,7 +235,7 @@ def reachable_output(evidence):
     fix = _output(evidence, activation)
     if evidence.dataset.task == "classification":
         fix["loss"] = loss
-    elif evidence.baseline.target_size > UNSCALED:
+    elif evidence.data.baseline.target_size > UNSCALED:
         fix["data"] = {"target_scaling": "standard"}
     return {
         "cause": "output_activation",
@@ -290,7 +260,7 @@ def smaller_learning_rate(evidence):
     """A tenth of the learning rate, or less where the updates would begin too large for the weights even so."""
     optimizer = evidence.config.optimizer
     gain = 1 / (1 - optimizer.momentum) if "momentum" in OPTIMIZERS[optimizer.name].hyperparameters else 1.0  # once it has gathered speed
-    first = gain * np.nanmax(evidence.layers("update_ratio")[:1], initial=0.0)
+    first = gain * np.nanmax(evidence.signals.layers("update_ratio")[:1], initial=0.0)
     smaller = rounded(optimizer.learning_rate * min(0.1, AIMED_UPDATE_RATIO / first if first > 0 else 0.1))
     return {
         "cause": "learning_rate",
@@ -308,7 +278,7 @@ def stable_learning_rate(evidence):
     fix = {"optimizer": {"learning_rate": rate}}
     if (evidence.config.batch_size or USUAL_BATCH) <= FEW_SAMPLES:  # each is steeper than the mean of all, which the limit is about
         fix = {"batch_size": USUAL_BATCH, "optimizer": {"learning_rate": usual_rate(evidence.config)}}
-        fix = once(evidence.trainer, calmed, evidence, fix, key=str(fix))
+        fix = memoize_per_run(evidence.trainer, with_stable_rate, evidence, fix, key=str(fix))
     return {"cause": "learning_rate", "advice": f"Take smaller steps: a learning rate of {rate:g} is expected to be stable.", "fix": fix}
 
 
@@ -366,8 +336,9 @@ def usual_learning_rate(evidence):
 
 def usual_rate(config):
     """The largest learning rate in common use for a configuration's optimizer and loss."""
-    usual = USUAL_RATES[config.optimizer.name]
-    if "epsilon" not in OPTIMIZERS[config.optimizer.name].hyperparameters:
+    optimizer = OPTIMIZERS[config.optimizer.name]
+    usual = optimizer.usual_rate
+    if not optimizer.preconditioner:
         usual = rounded(usual * LOSSES[config.loss].divisor(config.layers[-1].units) ** 0.5)
     return usual
 

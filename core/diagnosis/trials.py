@@ -10,11 +10,14 @@ from core.data import load
 from core.data.sources import SOURCES
 from core.diagnosis import diagnose
 from core.diagnosis.baseline import baseline
+from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.evidence import Evidence
+from core.diagnosis.finding import status
 from core.diagnosis.forecast import forecast as foresee
-from core.diagnosis.remedies import SUITED_INIT, rounded
+from core.diagnosis.remedies import CLIP_NORM, USUAL_BATCH, rounded
 from core.limits import ConfigError
-from core.report import status, strict
+from core.nn.activations import ACTIVATIONS
+from core.nn.losses import suited_output
 from core.training.live_changes import LIVE_CHANGES, needs_new_run
 from core.training.trainer import Trainer
 
@@ -25,10 +28,6 @@ LOOK = 0.1  # seconds between two looks at the clock and at whether all is cance
 METRIC_DIGITS = 2  # runs whose metrics differ by less did equally well: a test part has a few hundred samples
 
 ADAM_RATE = 0.001  # its authors' own (Kingma & Ba 2015)
-CLIP_NORM = 1.0  # the usual one (Pascanu et al. 2013 found training to depend little on it)
-USUAL_BATCH = 32  # Bengio 2012, "Practical recommendations for gradient-based training of deep architectures"
-STEADIER = {"sigmoid": "tanh", "relu": "leaky_relu"}  # whose slope is four times as steep; whose units do not die
-SLOW = ("slow_progress", "update_too_small", "underfitting", "plateau")  # findings that a larger learning rate may mend
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def _general(config, findings, forecast):
     rate = config.optimizer.learning_rate
     if forecast is not None and forecast.largest_stable_rate < rate:
         yield _learning_rate(forecast.largest_stable_rate)
-    if any(finding.code in SLOW for finding in findings):
+    if any(DETECTORS[finding.code].slow for finding in findings):
         yield _learning_rate(10 * rate)
     yield _learning_rate(rate / 10)
     yield {"optimizer": {"name": "adam", "learning_rate": ADAM_RATE}}
@@ -118,9 +117,8 @@ def _general(config, findings, forecast):
     yield {"data": {"target_scaling": "standard"}} if _task(config) == "regression" and config.data.target_scaling == "none" else {}
     yield _matching_output(config)
     yield _learning_rate(rate / 3)
-    first = config.layers[0].activation
-    yield {"init": {"weights": SUITED_INIT.get(first, "glorot_uniform"), "scale": 1.0, "bias": "zeros"}}
-    yield _hidden({name: STEADIER.get(name, name) for name in STEADIER}, config)
+    yield {"init": {"weights": ACTIVATIONS[config.layers[0].activation].init, "scale": 1.0, "bias": "zeros"}}
+    yield _steadier(config)
     yield {"clip_norm": CLIP_NORM}
     yield {"batch_size": USUAL_BATCH} if config.batch_size is not None and config.batch_size < USUAL_BATCH else {}
     yield {"penalty": {"l1": 0.0, "l2": 0.0}}
@@ -138,18 +136,15 @@ def _task(config):
 def _matching_output(config):
     """The output activation and the loss that belong to the task."""
     *hidden, output = config.to_dict()["layers"]
-    if _task(config) == "regression":
-        activation, loss = "linear", "mse"
-    else:
-        activation, loss = ("sigmoid", "binary_cross_entropy") if output["units"] == 1 else ("softmax", "categorical_cross_entropy")
+    activation, loss = suited_output(_task(config), exclusive=output["units"] > 1)
     return {"layers": [*hidden, {**output, "activation": activation}], "loss": loss}
 
 
-def _hidden(others, config):
-    """Other activations in the hidden layers, with the first weights that suit them."""
+def _steadier(config):
+    """Steadier activations in the hidden layers, with the first weights that suit them."""
     *hidden, output = config.to_dict()["layers"]
-    layers = [{**layer, "activation": others.get(layer["activation"], layer["activation"])} for layer in hidden]
-    init = {"weights": SUITED_INIT.get(layers[0]["activation"], "glorot_uniform"), "scale": 1.0} if layers else {}
+    layers = [{**layer, "activation": ACTIVATIONS[layer["activation"]].steadier or layer["activation"]} for layer in hidden]
+    init = {"weights": ACTIVATIONS[layers[0]["activation"]].init, "scale": 1.0} if layers else {}
     return {"layers": [*layers, output], "init": init}
 
 
@@ -188,15 +183,6 @@ def _layer_words(old, new):
         yield f"{' and '.join(sorted(changed)).replace('_', ' ')} in the hidden layers"
     if new[-1].activation != old[-1].activation:
         yield f"{new[-1].activation} output"
-
-
-def report_trials(trainer, steps):
-    """For the report on a run of so many steps: the candidates tried out, best first, in strict JSON's shape; [] if nothing is wrong."""
-    findings = diagnose(trainer)
-    if all(finding.severity == "info" for finding in findings):
-        return []
-    trials = try_fixes(trainer.config, foreseen_candidates(trainer.config, findings), steps)
-    return strict([trial.to_dict() for trial in trials])
 
 
 def try_fixes(config, candidates, steps, progress=None, cancelled=None, start=None, seconds=SECONDS):
@@ -269,5 +255,5 @@ def _judged(candidate, trainer):
         metric=metric,
         status=status(findings),
         findings=left,
-        mended=not left and Evidence(trainer).learned,
+        mended=not left and Evidence(trainer).progress.learned,
     )

@@ -30,13 +30,13 @@ def check(raw: bytes) -> Answer:
 
 def check_run(run: RunFile) -> Answer:
     """The doctor's answer on a RunFile. Raises ConfigError where its arrays do not fit together."""
-    cases = [Case(run, reading) for reading in readings(run)]
-    cases = [case for case in cases if case.reproduced] or cases
+    inquiries = [Inquiry(run, reading) for reading in readings(run)]
+    inquiries = [inquiry for inquiry in inquiries if inquiry.reproduced] or inquiries
     for stage in STAGES:
-        found = [case for case in cases if case.explain(stage)]
+        found = [inquiry for inquiry in inquiries if inquiry.explain(stage)]
         if found:
-            return answers.agreed([case.answer() for case in found])
-    left = [case.unexplained() for case in cases]
+            return answers.agreed([inquiry.answer() for inquiry in found])
+    left = [inquiry.unexplained() for inquiry in inquiries]
     return answers.agreed([answer for answer in left if answer.verdict == "faulty"] or left)
 
 
@@ -61,7 +61,7 @@ STAGES = (
 )
 
 
-class Case:
+class Inquiry:
     """One reading of a file, and what explains it."""
 
     def __init__(self, run, reading):

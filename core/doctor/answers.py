@@ -9,14 +9,9 @@ import numpy as np
 from core.diagnosis.comparison import WRONG, Comparison, compare, read_aloud
 from core.doctor.rounding import SINGLE
 from core.faults import FAULTS
+from core.nn.activations import ACTIVATIONS
+from core.nn.losses import LOSSES
 
-# Where definitions differ, these are taken here
-DEFINED = {
-    "leaky_relu": "leaky_relu with a slope of 0.01",
-    "elu": "elu with alpha 1",
-    "gelu": "gelu in its tanh form",
-    "huber": "huber with delta 1",
-}
 SEEN = 1e-2  # relative errors above this are no precise agreement, even where rounding accounts for them
 SHOWN_LAYERS = 2  # more are not written out one by one
 
@@ -100,20 +95,20 @@ def _named(answer):
 # The three kinds of answers
 
 
-def explained(case, search, explanations):
+def explained(inquiry, search, explanations):
     """The gradients are right, or mistakes in the catalogue give them."""
     best = explanations[0]
-    gradient_mistakes = [*_by_shape(case), *(_entry(*written, case) for written in best.mistakes)]
-    mistakes, remarks = _with_step(case, search, best, gradient_mistakes)
-    rows, yours, right = _table(case, search, best.convention)
-    told = [_told(case, best, rows, mistakes, gradient_mistakes)]
+    gradient_mistakes = [*_by_shape(inquiry), *(_entry(*written, inquiry) for written in best.mistakes)]
+    mistakes, remarks = _with_step(inquiry, search, best, gradient_mistakes)
+    rows, yours, right = _table(inquiry, search, best.convention)
+    told = [_told(inquiry, best, rows, mistakes, gradient_mistakes)]
     also = _also(best, explanations) if gradient_mistakes else ()
     if also and mistakes:
         told.append(f"On this network it looks the same as {_joined(also, 'or')}.")
-    unknown_step = case.step is not None and case.step.fault == "unknown"
+    unknown_step = inquiry.step is not None and inquiry.step.fault == "unknown"
     verdict = "faulty" if mistakes else "unknown" if unknown_step else "correct"
-    layers = mistakes[0].layers if mistakes else case.step.layers if unknown_step else ()
-    notes = [*remarks, *_notes(case, best.convention)]
+    layers = mistakes[0].layers if mistakes else inquiry.step.layers if unknown_step else ()
+    notes = [*remarks, *_notes(inquiry, best.convention)]
     return Answer(
         verdict,
         tuple(mistakes),
@@ -122,47 +117,48 @@ def explained(case, search, explanations):
         " ".join(filter(None, [*told, *notes])),
         "; ".join(_fix(mistake) for mistake in mistakes) or None,
         also,
-        str(case.reading),
+        str(inquiry.reading),
         yours,
         right,
     )
 
 
-def stale(case, search, convention, updates):
+def stale(inquiry, search, convention, updates):
     """The gradients, or what the update took for them, are those of several updates added up."""
-    rows, yours, right = _table(case, search, convention)
-    mistake = _entry("stale_gradients", tuple(range(1, case.reading.plan.last + 1)), case)
+    rows, yours, right = _table(inquiry, search, convention)
+    mistake = _entry("stale_gradients", tuple(range(1, inquiry.reading.plan.last + 1)), inquiry)
     text = f"{mistake} They are the sum of the last {updates} updates' gradients: {FAULTS['stale_gradients'].origin}"
-    explanation = " ".join([text, *_notes(case, convention)])
-    return Answer("faulty", (mistake,), mistake.layers, rows, explanation, _fix(mistake), (), str(case.reading), yours, right)
+    explanation = " ".join([text, *_notes(inquiry, convention)])
+    return Answer("faulty", (mistake,), mistake.layers, rows, explanation, _fix(mistake), (), str(inquiry.reading), yours, right)
 
 
-def unknown(case, search):
+def unknown(inquiry, search):
     """Nothing in the catalogue gives these gradients."""
-    convention, layer = _nearest(case, search)
-    rows, yours, right = _table(case, search, convention)
+    convention, layer = _nearest(inquiry, search)
+    rows, yours, right = _table(inquiry, search, convention)
     if not all(np.isfinite(array).all() for array in right.values()):
         text = "The right gradients are not finite here: the outputs are where the loss has none. Take an earlier step."
     else:
         wrong = [row.tensor for row in rows if row.relative_error > WRONG]
         text = f"Wrong in a way that is not in the catalogue, first wrong in layer {layer}, seen from the output. {read_aloud(rows, wrong)}"
-        text += _definitions(case.reading.plan)
-    certain = _by_shape(case)
-    explanation = " ".join([*map(str, certain), text, *_notes(case, convention)])
+        text += _definitions(inquiry.reading.plan)
+    certain = _by_shape(inquiry)
+    explanation = " ".join([*map(str, certain), text, *_notes(inquiry, convention)])
     verdict, layers, fix = ("faulty", certain[0].layers, _fix(certain[0])) if certain else ("unknown", (layer,), None)
-    return Answer(verdict, tuple(certain), layers, rows, explanation, fix, (), str(case.reading), yours, right)
+    return Answer(verdict, tuple(certain), layers, rows, explanation, fix, (), str(inquiry.reading), yours, right)
 
 
 def _definitions(plan):
-    taken = [DEFINED[name] for name in dict.fromkeys((*plan.activations, plan.loss)) if name in DEFINED]
+    entries = [ACTIVATIONS[name] for name in dict.fromkeys(plan.activations)] + [LOSSES[plan.loss]]
+    taken = [entry.definition for entry in entries if entry.definition]
     return f" Taken here: {_joined(taken, 'and')}." if taken else ""
 
 
-def _nearest(case, search):
+def _nearest(inquiry, search):
     """The convention under which most layers are right, counted from the output, and the first layer that is not."""
-    last, yours = case.reading.plan.last, _yours(case)
+    last, yours = inquiry.reading.plan.last, _yours(inquiry)
     nearest = None
-    for convention in case.conventions:
+    for convention in inquiry.conventions:
         if convention.negated:
             continue
         right = search.right(convention)
@@ -176,73 +172,74 @@ def _nearest(case, search):
     return convention, last - min(fine, last - 1)
 
 
-def _table(case, search, convention):
+def _table(inquiry, search, convention):
     """(rows of the table, the file's gradients, the right ones), under a convention."""
-    yours, right = _yours(case), search.right(convention)
+    yours, right = _yours(inquiry), search.right(convention)
     rows = tuple(compare(f"{name}{layer}", array, right[name, layer]) for (name, layer), array in yours.items())
     return rows, *({f"{name}{layer}": array for (name, layer), array in arrays.items()} for arrays in (yours, right))
 
 
-def _yours(case):
+def _yours(inquiry):
     """The file's gradients; one number for several biases is spread over them, as NumPy does in the update."""
-    spread = {("db", at): np.full_like(case.reading.given["b", at], case.reading.yours["db", at].item()) for at in case.reading.summed}
-    return case.reading.yours | spread
+    reading = inquiry.reading
+    spread = {("db", at): np.full_like(reading.given["b", at], reading.yours["db", at].item()) for at in reading.summed}
+    return reading.yours | spread
 
 
 # Mistakes
 
 
-def _by_shape(case):
+def _by_shape(inquiry):
     """The mistake that shapes alone show: one number as the gradient of several biases."""
-    return [_entry("bias_gradient_summed_over_units", case.reading.summed, case)] if case.reading.summed else []
+    return [_entry("bias_gradient_summed_over_units", inquiry.reading.summed, inquiry)] if inquiry.reading.summed else []
 
 
-def _entry(name, layers, case, family=None):
-    fault, last = FAULTS[name], case.reading.plan.last
+def _entry(name, layers, inquiry, family=None):
+    fault, last = FAULTS[name], inquiry.reading.plan.last
     wrong, right = fault.lines(layers[0], last) if len(layers) == 1 else fault.lines()
     return Mistake(family or fault.family, tuple(layers), fault.title, wrong, right)
 
 
-def _with_step(case, search, best, mistakes):
+def _with_step(inquiry, search, best, mistakes):
     """(all mistakes, remarks) once the update has been looked at: it may undo what the gradients do, or add a mistake of its own."""
-    step, remarks = case.step, []
+    step, remarks = inquiry.step, []
     if step is None:
-        if any(mistake.fault == "sign_flip" and _everywhere(case, mistake) for mistake in mistakes):
+        if any(mistake.fault == "sign_flip" and _everywhere(inquiry, mistake) for mistake in mistakes):
             remarks.append("If your update adds them instead of subtracting, all is well.")
         return mistakes, remarks
     mistakes = list(mistakes)
     if step.fault == "unknown":
         remarks.append(_unknown_step(step))
     elif step.fault == "sign_flip":
-        mistakes.append(_entry("added_update", step.layers, case))
+        mistakes.append(_entry("added_update", step.layers, inquiry))
     elif step.fault:
-        mistakes.append(_entry(step.fault, step.layers, case))
+        mistakes.append(_entry(step.fault, step.layers, inquiry))
     if not step.fault or step.fault == "frozen_bias":
-        mistakes = _undone(case, search, best, mistakes, remarks)
+        mistakes = _undone(inquiry, search, best, mistakes, remarks)
     return mistakes, remarks
 
 
-def _everywhere(case, mistake):
+def _everywhere(inquiry, mistake):
     """Whether a mistake is in all layers that have any gradient."""
-    return {layer for (_, layer), array in case.reading.yours.items() if array.any()} <= set(mistake.layers)
+    return {layer for (_, layer), array in inquiry.reading.yours.items() if array.any()} <= set(mistake.layers)
 
 
-def _undone(case, search, best, mistakes, remarks):
+def _undone(inquiry, search, best, mistakes, remarks):
     """Sign and mean may be taken care of in the update instead of the gradient."""
-    step, layers = case.step, tuple(range(1, case.reading.plan.last + 1))
+    step, layers = inquiry.step, tuple(range(1, inquiry.reading.plan.last + 1))
     if best.convention.negated:
         remarks.append("They are those of minus the loss, and your update adds them: that comes to the same.")
     elif step.sign == 1 and not search.accepts(replace(best, convention=best.convention.turned())):  # rounding has no sign
-        mistakes = [*mistakes, _entry("added_update", layers, case)]
+        mistakes = [*mistakes, _entry("added_update", layers, inquiry)]
     if step.share < 1:
-        summed = [mistake for mistake in mistakes if mistake.fault == "missing_mean" and _everywhere(case, mistake)]
+        summed = [mistake for mistake in mistakes if mistake.fault == "missing_mean" and _everywhere(inquiry, mistake)]
         if summed or best.convention.summed:
             mistakes = [mistake for mistake in mistakes if mistake not in summed]
             remarks.append("Your update divides them by m.")
         else:
-            mistakes = [*mistakes, _entry("double_mean", layers, case)]
+            mistakes = [*mistakes, _entry("double_mean", layers, inquiry)]
     elif step.share > 1:
-        mistakes = [*mistakes, _entry("missing_mean", layers, case)]
+        mistakes = [*mistakes, _entry("missing_mean", layers, inquiry)]
     return mistakes
 
 
@@ -263,64 +260,64 @@ def _also(best, explanations):
 # Sentences
 
 
-def _told(case, best, rows, mistakes, gradient_mistakes):
+def _told(inquiry, best, rows, mistakes, gradient_mistakes):
     if not mistakes:
         unsaid = gradient_mistakes and "Your gradients are right but for what the update makes up for."
-        return unsaid or _right(case, rows)
+        return unsaid or _right(inquiry, rows)
     sentences = []
     for mistake in mistakes:
         own = [fault for fault, _ in best.placed if fault.family == mistake.fault and fault.ratio]
-        figures = _figures(case, rows, mistake) if own and len(gradient_mistakes) == 1 and mistake in gradient_mistakes else ""
+        figures = _figures(inquiry, rows, mistake) if own and len(gradient_mistakes) == 1 and mistake in gradient_mistakes else ""
         origin = next(fault.origin for fault in FAULTS.values() if fault.title == mistake.title)
         sentences += [
             str(mistake),
             figures,
             f"It comes out as if your code said: {mistake.wrong}.",
             origin,
-            _one_slip(case, mistake, bool(own)),
+            _one_slip(inquiry, mistake, bool(own)),
         ]
     if not gradient_mistakes:
         sentences.insert(0, "The gradients are right, the update is not.")
     return " ".join(filter(None, sentences))
 
 
-def _right(case, rows):
+def _right(inquiry, rows):
     worst = max(rows, key=lambda row: row.relative_error)
-    if case.nearly:
+    if inquiry.nearly:
         return f"Your gradients are right to {worst.relative_error:.0e} ({worst.tensor}), as with an epsilon in a logarithm."
     if not any(row.ratio for row in rows):
         return "Your gradients are right: they are all zero, as they should be here, so there is little to check."
     if not worst.relative_error:
         return "Your gradients are right, to the last digit."
-    precise = "float32" if case.eps > SINGLE else "float64"
+    precise = "float32" if inquiry.eps > SINGLE else "float64"
     if worst.relative_error > SEEN:
         return f"Your gradients are right as far as {precise} rounding lets one see: {worst.tensor} is mostly rounding, or at a kink."
     return f"Your gradients are right: the largest relative error, {worst.relative_error:.0e} in {worst.tensor}, is {precise} rounding."
 
 
-def _figures(case, rows, mistake):
+def _figures(inquiry, rows, mistake):
     wrong = [row.tensor for row in rows if row.relative_error > WRONG]
     if len(mistake.layers) > SHOWN_LAYERS:
         return ""
-    return read_aloud(rows, wrong, case.reading.samples)
+    return read_aloud(rows, wrong, inquiry.reading.samples)
 
 
-def _one_slip(case, mistake, by_a_factor):
+def _one_slip(inquiry, mistake, by_a_factor):
     """Where a factor in several gradients may come from one delta."""
     layers = mistake.layers
-    goes_on = by_a_factor and 1 < len(layers) < case.reading.plan.last and layers == tuple(range(1, len(layers) + 1))
+    goes_on = by_a_factor and 1 < len(layers) < inquiry.reading.plan.last and layers == tuple(range(1, len(layers) + 1))
     return f"A single slip in delta{len(layers)} would do that." if goes_on else ""
 
 
-def _notes(case, convention):
+def _notes(inquiry, convention):
     notes = [f"Your loss: {convention.words}."]
     if convention.summed:
         notes.append("A sum is a convention, and you keep to it everywhere; the learning rate has to be that much smaller.")
-    if case.reproduced is False:
-        notes.append(f"The loss value {case.run.loss_value:.6g} is not that of these arrays under any convention, and was left aside.")
-    if case.run.l2 and not convention.decay:
+    if inquiry.reproduced is False:
+        notes.append(f"The loss value {inquiry.run.loss_value:.6g} is not that of these arrays under any convention, and was left aside.")
+    if inquiry.run.l2 and not convention.decay:
         notes.append("There is no penalty in your gradients, although l2 is given.")
-    return [*notes, f"Read as: {case.reading}."]
+    return [*notes, f"Read as: {inquiry.reading}."]
 
 
 def _fix(mistake):

@@ -78,7 +78,7 @@ def _scales(reading):
         over_outputs = [_Scale(1, " and the outputs", 0), _Scale(k, ", sum over the outputs", 0)]
     elif k > 1:
         over_outputs = [_Scale(1, "", 0), _Scale(1 / k, ", mean over the classes", 1)]
-    halved = [_Scale(1, "", 0)] + ([_Scale(0.5, ", halved", 0)] if reading.plan.loss == "mse" else [])
+    halved = [_Scale(1, "", 0)] + ([_Scale(0.5, ", halved", 0)] if loss.factor == 2 else [])
     scales = {}
     for parts in itertools.product(over_samples, over_outputs, halved):
         factor = float(np.prod([part.factor for part in parts]))
@@ -102,17 +102,17 @@ def mean_losses(reading):
         values = Values(Formulas(reading.plan), reading.given)
         elementwise = [values["loss", last]]
         a, y = values["activation", last], values["targets", last]
-        if reading.plan.loss.endswith("cross_entropy"):
+        if loss.logarithms:
             for guard, epsilon in itertools.product((clipped, added), EPSILONS):
                 p, q, _ = guard(a, epsilon)
-                binary = reading.plan.loss == "binary_cross_entropy"
+                binary = loss.classes == "independent"
                 elementwise.append(-(y * np.log(p) + (1 - y) * np.log(q)) if binary else -y * np.log(p))
         return [loss.mean(entries) for entries in elementwise]
 
 
 def _with_derivative_factors(reading, scales):
     """Squared errors without the 2, or halved ones with it: a different learning rate and nothing else."""
-    if reading.plan.loss != "mse":
+    if LOSSES[reading.plan.loss].factor != 2:
         return scales
     known = {scale.factor for scale in scales}
     others = [

@@ -24,17 +24,17 @@ CONFIG = RunConfig.from_dict(
 EXAMPLES = {"Right code": (), "1/m left out": ("missing_mean:1",), "Hidden slope left out": ("no_hidden_derivative:2",)}
 
 
-def example(faults=()):
-    """The bytes of a RUN.npz, features-first, of CONFIG's first step with these faults."""
-    trainer = Trainer(CONFIG)
+def example(faults=(), config=CONFIG):
+    """The bytes of a RUN.npz, features-first, of a configuration's first step with these faults."""
+    trainer = Trainer(config)
     x, y = trainer.batches[0]
-    plan = Plan.of(CONFIG, trainer.dataset.inputs)
+    plan = Plan.of(config, trainer.dataset.inputs)
     formulas = Formulas(plan)
     edit(formulas, "formulas", placed(faults, plan))
     given = parameters_given(trainer.network.matrices)
     values = Values(formulas, {**given, ("activation", 0): x[:-1], ("labels", plan.last): y})
-    rate = CONFIG.optimizer.learning_rate
-    arrays = {"X": x[:-1], "Y": y, "loss": CONFIG.loss, "learning_rate": rate, "activations": list(plan.activations)}
+    rate = config.optimizer.learning_rate
+    arrays = {"X": x[:-1], "Y": y, "loss": config.loss, "learning_rate": rate, "activations": list(plan.activations)}
     arrays["loss_value"] = values["loss", plan.last].mean()
     for name, layer in given:
         gradient = values[f"d{name}", layer]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Values
 
 UNITS = 8  # deviation of one result, in units of the type's precision: a step's own rounding errors are about one
@@ -17,11 +18,6 @@ SINGLE = 1e-10  # precisions above this are single or less
 MARGIN = 3  # how many times the deviations found are still called rounding
 
 EXACT = ("weights_mean", "bias_mean", "outputs_mean")  # factors, no results
-# Written with exp(z) - 1, 1 + tanh(z), log(1 + exp(z)) and the like, these are off by units of 1, or of z, however small they are
-CANCELLING = {
-    **dict.fromkeys(("sigmoid", "tanh", "elu", "selu", "softplus"), lambda z: 1.0),
-    **dict.fromkeys(("gelu", "silu"), lambda z: 1 + np.abs(z)),
-}
 
 
 class Rounded(Values):
@@ -46,9 +42,9 @@ class Rounded(Values):
         name, layer = key
         if name not in EXACT:
             scale = np.abs(value)
-            activation = self.formulas.plan.activations[layer - 1] if layer else None
-            if name in ("activation", "slope") and activation in CANCELLING:
-                scale = scale + CANCELLING[activation](self["pre_activation", layer])
+            cancels = ACTIVATIONS[self.formulas.plan.activations[layer - 1]].cancels if layer else None
+            if name in ("activation", "slope") and cancels:
+                scale = scale + cancels(self["pre_activation", layer])
             value = value + self.off(scale)
         super().__setitem__(key, value)
 

@@ -10,23 +10,11 @@ import numpy as np
 from core.data.npz_archive import NUMBERS, TEXT, Archive
 from core.limits import LIMITS, ConfigError, listed, shown
 from core.nn.activations import ACTIVATIONS
-from core.nn.losses import LOSSES
+from core.nn.losses import LOSSES, suited_output
 
 MEMBERS = 8 * LIMITS["layers"]  # arrays that are listed at all: six a layer and seven others are wanted
 LARGEST = 1e100  # sums of squares of larger numbers leave float64
 
-# What people call them elsewhere
-ACTIVATION_NAMES = {"identity": "linear", "none": "linear", "logistic": "sigmoid", "leakyrelu": "leaky_relu", "swish": "silu"}
-LOSS_NAMES = {
-    "mean_squared_error": "mse",
-    "squared_error": "mse",
-    "mean_absolute_error": "mae",
-    "bce": "binary_cross_entropy",
-    "binary_crossentropy": "binary_cross_entropy",
-    "log_loss": "binary_cross_entropy",
-    "cce": "categorical_cross_entropy",
-    "categorical_crossentropy": "categorical_cross_entropy",
-}
 LAYERED = re.compile(r"(dW|db|W|b)([1-9]\d?)(_next)?")
 SINGLE = ("X", "Y", "activations", "loss")
 OPTIONAL = ("learning_rate", "loss_value", "l2")
@@ -150,8 +138,13 @@ def _texts(name, array):
     return [str(text).strip().lower().replace("-", "_").replace(" ", "_") for text in array.reshape(-1)]
 
 
+def _known(entries, name):
+    """The name here of what people call otherwise elsewhere."""
+    return next((known for known, entry in entries.items() if name in entry.aliases), name)
+
+
 def _activations(array, layers):
-    names = [ACTIVATION_NAMES.get(name, name) for name in _texts("activations", array)]
+    names = [_known(ACTIVATIONS, name) for name in _texts("activations", array)]
     if len(names) != layers:
         raise ConfigError("activations", f"must hold one text for each of the {layers} layers; holds {len(names)}")
     for layer, name in enumerate(names, 1):
@@ -166,9 +159,9 @@ def _loss(array, output):
     names = _texts("loss", array)
     if len(names) != 1:
         raise ConfigError("loss", f"must be one text; holds {len(names)}")
-    name = LOSS_NAMES.get(names[0], names[0])
+    name = _known(LOSSES, names[0])
     if name in ("cross_entropy", "crossentropy"):
-        name = "categorical_cross_entropy" if output == "softmax" else "binary_cross_entropy"
+        name = suited_output("classification", exclusive=ACTIVATIONS[output].shares)[1]
     if name not in LOSSES:
         raise ConfigError("loss", f"must be one of {', '.join(LOSSES)}; was {shown(name)}")
     return name

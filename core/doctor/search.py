@@ -26,8 +26,6 @@ PRECISE, GUARDED = 1e-3, 3e-2
 # Pairs are searched up to so many samples times weights
 PAIR_WORK = 30_000_000
 
-ORDER = {name: index for index, name in enumerate(FAULTS)}
-
 
 @dataclass(frozen=True)
 class Explanation:
@@ -39,7 +37,7 @@ class Explanation:
     @property
     def families(self):
         """The names of the mistakes, the commonest first."""
-        return sorted({fault.family for fault, _ in self.placed}, key=ORDER.get)
+        return sorted({fault.family for fault, _ in self.placed}, key=list(FAULTS).index)
 
     @property
     def mistakes(self):
@@ -51,7 +49,7 @@ class Explanation:
         """What makes an explanation less likely than another in a network of so many layers, the weightiest first. A mistake in
         every layer is one, as is a mistake in one layer."""
         odd = sum(len(places) for _, places in self.mistakes if 1 < len(places) < layers)
-        written = [ORDER[fault.name] for fault, _ in self.placed]
+        written = [list(FAULTS).index(fault.name) for fault, _ in self.placed]
         convention = self.convention
         return len(self.families), odd, not convention.negated, convention.rank, len(set(written)), sum(set(written)), len(self.placed)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Formulas, Values, slope
+from core.nn.losses import LOSSES
 
 # What people add inside logarithms, or clip probabilities with
 EPSILONS = (*(10.0**-digits for digits in range(3, 17)), float(np.finfo(np.float32).eps), float(np.finfo(float).eps))
@@ -32,7 +33,7 @@ def variants(reading):
             if edit_loss:
                 edit_loss(formulas, plan.last)
             at_kinks.append(formulas)
-    return at_kinks, [_edited(formulas, edit) for edit in _logarithms(plan.loss) for formulas in at_kinks]
+    return at_kinks, [_edited(formulas, edit) for edit in _logarithms(LOSSES[plan.loss]) for formulas in at_kinks]
 
 
 def _edited(formulas, edit):
@@ -70,29 +71,26 @@ def _slope_between(formulas, layer):
 
 def _kinked_losses(plan, values):
     a, y = values["activation", plan.last], values["targets", plan.last]
-    if plan.loss == "mae" and (a == y).any():
-        return [_gradient_where(lambda a, y: a == y, sign) for sign in (1.0, -1.0)]
-    if plan.loss == "hinge" and (a * y == 1).any():
-        return [_gradient_where(lambda a, y: a * y == 1, None)]
-    return []
+    loss = LOSSES[plan.loss]
+    return [_gradient_where(loss.kink, side) for side in loss.sides] if loss.kink and loss.kink(a, y).any() else []
 
 
 def _logarithms(loss):
-    if not loss.endswith("cross_entropy"):
+    if not loss.logarithms:
         return []
-    binary = loss == "binary_cross_entropy"
+    binary = loss.classes == "independent"
     return [_guarded(binary, guard, epsilon) for epsilon in (0.0, *EPSILONS) for guard in (clipped, added, _flat)]
 
 
-def _gradient_where(condition, value):
-    """The output gradient replaced where `condition` holds: by `value`, or by -y if None."""
+def _gradient_where(condition, side):
+    """The output gradient replaced where `condition(a, y)` holds, by `side(y)`."""
 
     def edit(formulas, layer):
         right = formulas["output_gradient", layer]
 
         def gradient(v):
             a, y = v["activation", layer], v["targets", layer]
-            return np.where(condition(a, y), -y if value is None else value, right(v))
+            return np.where(condition(a, y), side(y), right(v))
 
         formulas["output_gradient", layer] = gradient
 

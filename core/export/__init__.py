@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from core.export import data_npz, keras_script, numpy_script, onnx_model, pytorch_script, weights_npz
 from core.limits import ConfigError, shown
+from core.nn.activations import ACTIVATIONS
+from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
+from core.nn.losses import LOSSES
+from core.nn.optimizers import OPTIMIZERS
+from core.nn.schedules import SCHEDULES
 
 STEPS = 2000  # updates of a script where no other number is asked for, such as that of the run itself
 
@@ -14,7 +19,8 @@ STEPS = 2000  # updates of a script where no other number is asked for, such as 
 @dataclass(frozen=True)
 class Export:
     """One format. `make(config, dataset, parameters, steps)` gives the file's bytes: `parameters` are a Trainer's, `steps` the updates
-    that a script makes. A script trains by itself (`trains`), the others hold what is there."""
+    that a script makes. A script trains by itself (`trains`), the others hold what is there. `language` names the field of core/nn/code.py
+    that it writes activations with, and a script the rest of a run."""
 
     title: str
     about: str
@@ -22,12 +28,31 @@ class Export:
     mime: str
     make: Callable
     trains: bool = False
+    language: str | None = None
 
     def refusal(self, config):
-        """Why a run of this configuration cannot be had like this, in one sentence; None when it can."""
+        """The ConfigError that says why a run of this configuration cannot be had like this; None when it can."""
         if self.trains and config.faults:
-            return f"must be empty for {self.title}, which is right code only; was {', '.join(config.faults)}"
+            return ConfigError("faults", f"must be empty for {self.title}, which is right code only; was {', '.join(config.faults)}")
+        for setting, name, code in _written(config, self.language, self.trains):
+            if code is None:
+                return ConfigError(setting, f"must be what can be written as {self.title}; {name} cannot")
         return None
+
+
+def _written(config, language, trains):
+    """(setting, name of its entry, what is known of how to write it) of all that a format in this language writes."""
+    if language is None:
+        return
+    for index, layer in enumerate(config.layers):
+        yield f"layers[{index}].activation", layer.activation, getattr(ACTIVATIONS[layer.activation].code, language)
+    if trains:
+        optimizer, init = config.optimizer, config.init
+        yield "loss", config.loss, getattr(LOSSES[config.loss].code, language)
+        yield "optimizer.name", optimizer.name, getattr(OPTIMIZERS[optimizer.name].code, language)
+        yield "optimizer.schedule.name", optimizer.schedule.name, SCHEDULES[optimizer.schedule.name].code
+        yield "init.weights", init.weights, WEIGHT_INITIALIZERS[init.weights].code
+        yield "init.bias", init.bias, BIAS_INITIALIZERS[init.bias].code
 
 
 EXPORTS = {
@@ -38,6 +63,7 @@ EXPORTS = {
         "text/x-python",
         numpy_script.make,
         trains=True,
+        language="numpy",
     ),
     "pytorch": Export(
         "PyTorch script",
@@ -46,6 +72,7 @@ EXPORTS = {
         "text/x-python",
         pytorch_script.make,
         trains=True,
+        language="pytorch",
     ),
     "keras": Export(
         "Keras script",
@@ -54,6 +81,7 @@ EXPORTS = {
         "text/x-python",
         keras_script.make,
         trains=True,
+        language="keras",
     ),
     "onnx": Export(
         "ONNX model",
@@ -61,6 +89,7 @@ EXPORTS = {
         "descent.onnx",
         "application/octet-stream",
         onnx_model.make,
+        language="onnx",
     ),
     "weights": Export(
         "Weights (NPZ)",
@@ -84,7 +113,7 @@ def check(name, config):
     if name not in EXPORTS:
         raise ConfigError("format", f"must be one of {', '.join(EXPORTS)}; was {shown(name)}")
     if refusal := EXPORTS[name].refusal(config):
-        raise ConfigError("faults", refusal)
+        raise refusal
 
 
 def exported(name, trainer, steps=None):

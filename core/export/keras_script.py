@@ -4,39 +4,10 @@ from __future__ import annotations
 
 from core.export import pieces
 from core.export.pieces import Run
-from core.nn.activations import LEAK
-from core.nn.losses import CLIP, HUBER_DELTA
+from core.nn.activations import ACTIVATIONS
+from core.nn.losses import LOSSES
+from core.nn.optimizers import OPTIMIZERS
 
-# Those that Keras has under another definition; all others by their names
-ACTIVATIONS = {
-    "leaky_relu": f"lambda z: keras.activations.leaky_relu(z, negative_slope={LEAK})",
-    "gelu": "lambda z: keras.activations.gelu(z, approximate=True)",
-}
-
-CLIPPED = f"p = keras.ops.clip(a, {CLIP}, 1 - {CLIP})\n    "
-LOSSES = {
-    "mse": "keras.losses.MeanSquaredError()",
-    "mae": "keras.losses.MeanAbsoluteError()",
-    "huber": f"keras.losses.Huber(delta={HUBER_DELTA})",
-    "binary_cross_entropy": f"{CLIPPED}return -keras.ops.mean(y * keras.ops.log(p) + (1 - y) * keras.ops.log1p(-p), axis=-1)",
-    "categorical_cross_entropy": f"{CLIPPED}return -keras.ops.sum(y * keras.ops.log(p), axis=-1)",
-    "hinge": "return keras.ops.mean(keras.ops.relu(1 - y * a), axis=-1)",
-}
-
-# (loss, output) that belong together -> the loss from the output's z: the network ends there
-FUSED = {
-    ("binary_cross_entropy", "sigmoid"): "keras.losses.BinaryCrossentropy(from_logits=True)",
-    ("categorical_cross_entropy", "softmax"): "keras.losses.CategoricalCrossentropy(from_logits=True)",
-}
-
-OPTIMIZERS = {
-    "sgd": "SGD(LEARNING_RATE{})",
-    "momentum": "SGD(LEARNING_RATE, momentum=MOMENTUM{})",
-    "nesterov": "SGD(LEARNING_RATE, momentum=MOMENTUM, nesterov=True{})",
-    "adagrad": "Adagrad(LEARNING_RATE, initial_accumulator_value=0.0, epsilon=EPSILON**2{})",
-    "rmsprop": "RMSprop(LEARNING_RATE, rho=RHO, epsilon=EPSILON**2{})",
-    "adam": "Adam(LEARNING_RATE, BETA1, BETA2, EPSILON{})",
-}
 UNDER_THE_ROOT = "  # squared: Keras adds it under the root"
 
 
@@ -61,9 +32,10 @@ def _network(run):
     penalty = f", kernel_regularizer=keras.regularizers.L1L2({', '.join(strengths)})" if strengths else ""
     lines = []
     for layer, entry in enumerate(run.config.layers, 1):
-        ends_here = layer == run.last and run.fused(FUSED)
+        ends_here = layer == run.last and run.fused("keras")
         note = f"  # the {entry.activation} is part of the loss" if ends_here else ""
-        activation = "" if ends_here or entry.activation == "linear" else f", activation={_activation(entry.activation)}"
+        code = ACTIVATIONS[entry.activation].code.keras
+        activation = "" if ends_here or not code else f", activation={code}"
         lines.append(f"            keras.layers.Dense({entry.units}{activation}{penalty}),{note}")
     return f'''
 def network():
@@ -81,13 +53,9 @@ def network():
 '''
 
 
-def _activation(name):
-    return ACTIVATIONS.get(name, f'"{name}"')
-
-
 def _loss(run):
-    code = LOSSES[run.config.loss]
-    if run.fused(FUSED) or not code.startswith(("p =", "return")):
+    code = LOSSES[run.config.loss].code.keras
+    if run.fused("keras") or "return " not in code:
         return ""
     return f'''
 def loss(y, a):
@@ -98,9 +66,9 @@ def loss(y, a):
 
 def _main(run):
     config = run.config
-    own = "loss" if _loss(run) else run.fused(FUSED) or LOSSES[config.loss]
+    own = "loss" if _loss(run) else (run.fused("keras") or LOSSES[config.loss].code).keras
     clip = ", global_clipnorm=CLIP_NORM" if config.clip_norm else ""
-    optimizer = OPTIMIZERS[config.optimizer.name]
+    optimizer = OPTIMIZERS[config.optimizer.name].code.keras
     note = UNDER_THE_ROOT if "**2" in optimizer else ""
     X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
     rate = "        model.optimizer.learning_rate = learning_rate(step)\n" if run.scheduled else ""

@@ -7,7 +7,6 @@ which there are many, but worked out on some numbers and compared with the activ
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 
@@ -246,7 +245,6 @@ class _Reader:
         return values
 
 
-@lru_cache(1)
 def _known():
     """What each activation makes of PROBE."""
     return {name: value(activation, PROBE.T.copy()).T for name, activation in ACTIVATIONS.items()}

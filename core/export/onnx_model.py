@@ -8,41 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.nn.activations import LEAK, SELU_ALPHA, SELU_SCALE
+from core.nn.activations import ACTIVATIONS
 
 OPSET, IR_VERSION = 20, 9  # ONNX 1.15 (2023), the first with Gelu
-
-# name -> operators that make y of x, in ONNX' own notation
-OPERATORS = {
-    "linear": ["y = Identity(x)"],
-    "sigmoid": ["y = Sigmoid(x)"],
-    "tanh": ["y = Tanh(x)"],
-    "relu": ["y = Relu(x)"],
-    "leaky_relu": [f"y = LeakyRelu <alpha: float = {LEAK}> (x)"],
-    "elu": ["y = Elu(x)"],
-    "selu": ["y = Selu(x)"],
-    "gelu": ['y = Gelu <approximate: string = "tanh"> (x)'],
-    "silu": ["s = Sigmoid(x)", "y = Mul(x, s)"],
-    "softplus": ["y = Softplus(x)"],
-    "softmax": ["y = Softmax <axis: int = 1> (x)"],
-}
-
-# The same for those without a kernel in float64; a few numbers have names
-WRITTEN_OUT = {
-    "leaky_relu": ["t = Mul(x, leak)", "y = Max(x, t)"],
-    "elu": ["n = Min(x, zero)", "e = Exp(n)", "m = Sub(e, one)", "p = Max(x, zero)", "y = Add(p, m)"],
-    "selu": [
-        "n = Min(x, zero)",
-        "e = Exp(n)",
-        "m = Sub(e, one)",
-        "k = Mul(m, alpha)",
-        "p = Max(x, zero)",
-        "s = Add(p, k)",
-        "y = Mul(s, scale)",
-    ],
-    "softplus": ["m = Abs(x)", "n = Neg(m)", "e = Exp(n)", "s = Add(e, one)", "k = Log(s)", "p = Max(x, zero)", "y = Add(p, k)"],
-}
-NUMBERS = {"zero": 0.0, "one": 1.0, "leak": LEAK, "alpha": SELU_ALPHA, "scale": SELU_SCALE}
 
 
 def make(config, dataset, parameters, steps):
@@ -56,7 +24,12 @@ def make(config, dataset, parameters, steps):
         nodes.append(helper.make_node("Gemm", [below, f"W{layer}", f"b{layer}"], [f"pre_activation_{layer}"]))
         nodes += _activation(entry.activation, layer, "outputs" if layer == last else f"activation_{layer}", config.dtype)
     used = {name for node in nodes for name in node.input}
-    numbers = {name: np.array(value, config.dtype) for name, value in NUMBERS.items() if name in used}
+    numbers = {
+        name: np.array(value, config.dtype)
+        for activation in dict.fromkeys(layer.activation for layer in config.layers)
+        for name, value in _numbers(activation).items()
+        if name in used
+    }
     graph = helper.make_graph(
         nodes,
         "descent",
@@ -72,10 +45,15 @@ def _activation(name, layer, output, dtype):
     """The operators of one layer's activation, their tensors named after the layer."""
     from onnx import parser
 
-    lines = WRITTEN_OUT.get(name, OPERATORS[name]) if dtype == "float64" else OPERATORS[name]
-    names = {"x": f"pre_activation_{layer}", "y": output} | {number: number for number in NUMBERS}
-    for line in lines:
+    code = ACTIVATIONS[name].code
+    names = {"x": f"pre_activation_{layer}", "y": output} | {number: f"{name}_{number}" for number in code.onnx_numbers}
+    for line in code.onnx_float64 if dtype == "float64" and code.onnx_float64 else code.onnx:
         node = parser.parse_node(line)
         node.input[:] = [names.get(used, f"{used}_{layer}") for used in node.input]
         node.output[:] = [names.get(made, f"{made}_{layer}") for made in node.output]
         yield node
+
+
+def _numbers(name):
+    """The numbers that an activation's operators use, by their tensors' names."""
+    return {f"{name}_{number}": value for number, value in ACTIVATIONS[name].code.onnx_numbers.items()}

@@ -14,7 +14,10 @@ import numpy as np
 from core.config import RunConfig
 from core.data.dataset import Dataset, encoded_targets
 from core.data.sources import SOURCES
+from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
+from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
+from core.nn.schedules import SCHEDULES
 from core.training.batches import ORDER_BLOCK
 
 EMBEDDED = 8 << 20  # characters of data that a script may carry; an editor still opens it
@@ -56,7 +59,7 @@ class Run:
     @property
     def scheduled(self):
         """Whether the learning rate changes."""
-        return self.config.optimizer.schedule.name != "constant"
+        return SCHEDULES[self.config.optimizer.schedule.name].factor is not None
 
     @property
     def penalized(self):
@@ -77,9 +80,10 @@ class Run:
         """Whether the data would be too long a text, so that they are read from DATA_FILE."""
         return sum(2 * _narrow(values).nbytes for values in self.arrays().values()) > EMBEDDED
 
-    def fused(self, losses):
-        """Of `losses`, {(loss, output activation): its form that takes the output's z}, this run's, or None."""
-        return losses.get((self.config.loss, self.output))
+    def fused(self, language):
+        """The LossCode that takes the output's z, if loss and output belong together and it is known in a language; else None."""
+        entry = LOSSES[self.config.loss].fused.get(self.output)
+        return entry.code if entry and getattr(entry.code, language) is not None else None
 
     @property
     def data_names(self):
@@ -141,52 +145,20 @@ def _settings(run):
     return "\n".join(f"{name} = {value!r}" + (f"  # {note}" if note else "") for name, value, note in values)
 
 
-# name -> the first weights (fan_in, fan_out), without their scale
-WEIGHTS = {
-    "zeros": "np.zeros((fan_in, fan_out))",
-    "constant": "np.ones((fan_in, fan_out))",
-    "normal": "rng.standard_normal((fan_in, fan_out))",
-    "uniform": "rng.uniform(-1, 1, (fan_in, fan_out))",
-    "glorot_uniform": "rng.uniform(-1, 1, (fan_in, fan_out)) * np.sqrt(6 / (fan_in + fan_out))",
-    "glorot_normal": "rng.standard_normal((fan_in, fan_out)) * np.sqrt(2 / (fan_in + fan_out))",
-    "he_uniform": "rng.uniform(-1, 1, (fan_in, fan_out)) * np.sqrt(6 / fan_in)",
-    "he_normal": "rng.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in)",
-    "lecun_normal": "rng.standard_normal((fan_in, fan_out)) * np.sqrt(1 / fan_in)",
-    "orthogonal": "orthogonal(rng, fan_in, fan_out)",
-}
-
-# name -> the first biases (fan_out,), without their scale
-BIASES = {
-    "zeros": "np.zeros(fan_out)",
-    "constant": "np.ones(fan_out)",
-    "normal": "rng.standard_normal(fan_out)",
-    "uniform": "rng.uniform(-1, 1, fan_out)",
-}
-
-ORTHOGONAL = '''
-def orthogonal(rng, fan_in, fan_out):
-    """A matrix (fan_in, fan_out) with orthonormal rows or columns."""
-    q, r = np.linalg.qr(rng.standard_normal((max(fan_in, fan_out), min(fan_in, fan_out))))
-    q *= np.where(np.diag(r) < 0, -1, 1)  # so that every such matrix is equally likely
-    return q if fan_in >= fan_out else q.T
-
-
-'''
-
-
 def needs_generator(init):
     """Whether the first weights or biases are random."""
-    return "rng" in WEIGHTS[init.weights] + BIASES[init.bias]
+    return "rng" in WEIGHT_INITIALIZERS[init.weights].code + BIAS_INITIALIZERS[init.bias].code
 
 
 def _first_parameters(run):
     """The function that makes the first weights and biases, the very ones that Descent begins with."""
     init = run.config.init
-    weights, biases = _scaled(WEIGHTS[init.weights], init.scale), _scaled(BIASES[init.bias], init.bias_scale)
+    drawn = WEIGHT_INITIALIZERS[init.weights]
+    weights, biases = _scaled(drawn.code, init.scale), _scaled(BIAS_INITIALIZERS[init.bias].code, init.bias_scale)
     generator = "\n        rng = np.random.default_rng([SEED, layer])" if needs_generator(init) else ""
     result = "p" if run.config.dtype == "float64" else "{name: values.astype(np.float32) for name, values in p.items()}"
     return (
-        (ORTHOGONAL if init.weights == "orthogonal" else "")
+        drawn.helper
         + f'''
 def first_parameters():
     """Weights W (inputs, units) and biases b (units,) of every layer, as they are before training."""
@@ -203,25 +175,16 @@ def _scaled(draw, scale):
     return draw if scale == 1 or draw.startswith("np.zeros") else f"{scale!r} * {draw}"
 
 
-SCHEDULES = {
-    "step": "LEARNING_RATE * SCHEDULE_FACTOR ** ((step - 1) // SCHEDULE_STEPS)",
-    "exponential": "LEARNING_RATE * SCHEDULE_FACTOR ** ((step - 1) / SCHEDULE_STEPS)",
-    "cosine": "LEARNING_RATE * (SCHEDULE_FACTOR + (1 - SCHEDULE_FACTOR) * 0.5 * (1 + float(np.cos(np.pi * share))))",
-    "warmup": "LEARNING_RATE * (SCHEDULE_FACTOR + (1 - SCHEDULE_FACTOR) * share)",
-}
-SHARES = {"cosine": "min((step - 1) / SCHEDULE_STEPS, 1)", "warmup": "min(step / SCHEDULE_STEPS, 1)"}
-
-
 def schedule(run):
     """The function that gives each update's learning rate; nothing when it is always the same."""
     if not run.scheduled:
         return ""
-    name = run.config.optimizer.schedule.name
-    share = f"\n    share = {SHARES[name]}" if name in SHARES else ""
+    entry = SCHEDULES[run.config.optimizer.schedule.name]
+    share = f"\n    share = {entry.share}" if entry.share else ""
     return f'''
 def learning_rate(step):
     """The rate of an update, counted from 1."""{share}
-    return {SCHEDULES[name]}
+    return {entry.code}
 '''
 
 

@@ -4,49 +4,9 @@ from __future__ import annotations
 
 from core.export import pieces
 from core.export.pieces import Run
-from core.nn.activations import LEAK
-from core.nn.losses import CLIP, HUBER_DELTA
-
-ACTIVATIONS = {
-    "linear": None,
-    "sigmoid": "nn.Sigmoid()",
-    "tanh": "nn.Tanh()",
-    "relu": "nn.ReLU()",
-    "leaky_relu": f"nn.LeakyReLU({LEAK})",
-    "elu": "nn.ELU()",
-    "selu": "nn.SELU()",
-    "gelu": 'nn.GELU(approximate="tanh")',
-    "silu": "nn.SiLU()",
-    "softplus": "nn.Softplus()",
-    "softmax": "nn.Softmax(dim=1)",
-}
-
-CLIPPED = f"p = a.clamp({CLIP}, 1 - {CLIP})\n    "
-LOSSES = {
-    "mse": "return nn.functional.mse_loss(a, y)",
-    "mae": "return nn.functional.l1_loss(a, y)",
-    "huber": f"return nn.functional.huber_loss(a, y, delta={HUBER_DELTA})",
-    "binary_cross_entropy": f"{CLIPPED}return -(y * p.log() + (1 - y) * (-p).log1p()).mean()",
-    "categorical_cross_entropy": f"{CLIPPED}return -(y * p.log()).sum(dim=1).mean()",
-    "hinge": "return (1 - y * a).relu().mean()",
-}
-
-# (loss, output) that belong together -> the loss from the output's z: the network ends there
-FUSED = {
-    ("binary_cross_entropy", "sigmoid"): "return nn.functional.binary_cross_entropy_with_logits(z, y)",
-    ("categorical_cross_entropy", "softmax"): "return nn.functional.cross_entropy(z, y)",
-}
-
-OPTIMIZERS = {
-    "sgd": "torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)",
-    "momentum": "torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)",
-    "nesterov": "torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, nesterov=True)",
-    "adagrad": "torch.optim.Adagrad(model.parameters(), lr=LEARNING_RATE, eps=EPSILON)",
-    "rmsprop": "torch.optim.RMSprop(model.parameters(), lr=LEARNING_RATE, alpha=RHO, eps=EPSILON)",
-    "adam": "torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(BETA1, BETA2), eps=EPSILON)",
-}
-WHOLE_MEMORY = "    # PyTorch multiplies the whole memory by the present rate, Descent each gradient by the rate of its time\n"
-REMARKS = {"adam": "    # PyTorch corrects the bias before it adds EPSILON, Descent after: seen only where gradients are as small\n"}
+from core.nn.activations import ACTIVATIONS
+from core.nn.losses import LOSSES
+from core.nn.optimizers import OPTIMIZERS
 
 
 def make(config, dataset, parameters, steps):
@@ -70,11 +30,11 @@ def _network(run):
     lines = []
     for layer, entry in enumerate(run.config.layers, 1):
         inputs, units = run.sizes[layer - 1 : layer + 1]
-        ends_here = layer == run.last and run.fused(FUSED)
+        ends_here = layer == run.last and run.fused("pytorch")
         note = f"  # the {entry.activation} is part of the loss" if ends_here else ""
         lines.append(f"        nn.Linear({inputs}, {units}, dtype=torch.{run.config.dtype}),{note}")
-        if ACTIVATIONS[entry.activation] and not ends_here:
-            lines.append(f"        {ACTIVATIONS[entry.activation]},")
+        if (module := ACTIVATIONS[entry.activation].code.pytorch) and not ends_here:
+            lines.append(f"        {module},")
     return f'''
 def network():
     """The network with Descent's first weights; PyTorch keeps them as (units, inputs)."""
@@ -93,11 +53,12 @@ def network():
 
 def _loss(run):
     penalty = " + penalty(model)" if run.penalized else ""
-    of = "z" if run.fused(FUSED) else "a"
+    fused = run.fused("pytorch")
+    of = "z" if fused else "a"
     return f'''
 def loss({of}, y):
     """{pieces.plain(run.config.loss).capitalize()}, the mean over samples."""
-    {run.fused(FUSED) or LOSSES[run.config.loss]}
+    {(fused or LOSSES[run.config.loss].code).pytorch}
 
 
 @torch.no_grad()
@@ -121,9 +82,10 @@ def penalty(model):
 
 
 def _main(run):
-    name = run.config.optimizer.name
+    code = OPTIMIZERS[run.config.optimizer.name].code
     X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
-    remark = WHOLE_MEMORY if run.scheduled and name in ("momentum", "nesterov") else REMARKS.get(name, "")
+    remark = code.scheduled_remark if run.scheduled and code.scheduled_remark else code.remark
+    remark = f"    # {remark}\n" if remark else ""
     penalty = " + penalty(model)" if run.penalized else ""
     clip = "        nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)\n" if run.config.clip_norm else ""
     rate = '        optimizer.param_groups[0]["lr"] = learning_rate(step)\n' if run.scheduled else ""
@@ -131,7 +93,7 @@ def _main(run):
 def main():
     {run.data_names} = map(torch.from_numpy, data())
     model = network()
-{remark}    optimizer = {OPTIMIZERS[name]}
+{remark}    optimizer = {code.pytorch}
 {pieces.report(run, "evaluate(model, {}, {})")}
     report(0)
 {pieces.order(run)}    for step in range(1, STEPS + 1):

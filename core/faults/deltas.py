@@ -9,9 +9,6 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import slope, value
 from core.nn.losses import LOSSES
 
-# Activations whose slope looks at the sign alone: fed the wrong argument it comes out the same. Softmax has no slope of its own.
-SIGN_ONLY = ("linear", "relu", "leaky_relu", "softmax")
-
 
 def _activation(formulas, layer):
     return ACTIVATIONS[formulas.plan.activations[layer - 1]]
@@ -111,7 +108,9 @@ def _output(plan, layer):
 
 
 def _curved(plan, layer):
-    return plan.activations[layer - 1] not in SIGN_ONLY
+    """Whether the slope depends on more than the sign: where not, it comes out the same when it is fed the wrong argument. Softmax has no
+    slope of its own."""
+    return ACTIVATIONS[plan.activations[layer - 1]].curvature is not None
 
 
 def _square_above(plan, layer):
@@ -314,7 +313,7 @@ FAULTS = [
         kind="formula",
         edits="formulas",
         edit=_softmax_derivative_elementwise,
-        applies=lambda plan, layer: _output(plan, layer) and plan.activations[-1] == "softmax",
+        applies=lambda plan, layer: _output(plan, layer) and ACTIVATIONS[plan.activations[-1]].shares,
         needs="a softmax output",
         wrong="delta[L] = dC/da[L] * a[L] * (1 - a[L])",
         right="delta[L] = a[L] * (dC/da[L] - (dC/da[L] * a[L]).sum(axis=0))",

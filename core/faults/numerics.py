@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.faults.fault import Fault
+from core.nn.losses import LOSSES
 
 
 def _naive_sigmoid(formulas, layer):
@@ -25,7 +26,7 @@ def _naive_softmax(formulas, layer):
 
 def _naive_log_loss(formulas, layer):
     """Loss and gradient straight from the outputs, with no clipping and no a - y."""
-    if formulas.plan.loss == "binary_cross_entropy":
+    if LOSSES[formulas.plan.loss].classes == "independent":
         formulas["loss", layer] = lambda v: _binary(v["activation", layer], v["targets", layer])
         formulas["output_gradient", layer] = lambda v: _binary_gradient(v["activation", layer], v["targets", layer])
     else:
@@ -75,7 +76,7 @@ FAULTS = [
         kind="numerics",
         edits="formulas",
         edit=_naive_log_loss,
-        applies=lambda plan, layer: layer == plan.last and plan.loss.endswith("cross_entropy"),
+        applies=lambda plan, layer: layer == plan.last and LOSSES[plan.loss].logarithms,
         needs="a cross-entropy loss",
         wrong="C = -mean(y * log(a[L]) + (1 - y) * log(1 - a[L]))",
         right="C = mean(maximum(z[L], 0) - y * z[L] + log1p(exp(-abs(z[L]))))",

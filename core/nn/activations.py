@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.nn.buffers import aligned, aligned_like
+from core.nn.code import ActivationCode
 
 add, sub, mul, div = np.add, np.subtract, np.multiply, np.divide
 
@@ -206,9 +207,18 @@ def _softmax_pullback_change(a, r, d):
 
 @dataclass(frozen=True)
 class Activation:
-    """`value(z, a)` and `slope(z, a, s)` give calls; `low`, `high` bound the output; `steepest` is the largest slope of a
+    """All that is known of an activation.
+
+    `value(z, a)` and `slope(z, a, s)` give calls; `low`, `high` bound the output; `steepest` is the largest slope of a
     bounded one (None: it does not saturate); `kinks` says the slope jumps at zero. `curvature(z, a)` is the second derivative,
-    plain and elementwise (None: zero but for kinks); an activation with a `pullback` has `pullback_change(a, r, d)` in its place."""
+    plain and elementwise (None: zero but for kinks); an activation with a `pullback` has `pullback_change(a, r, d)` in its place.
+
+    `cancels(z)` is the size of the terms whose sum value and slope are, where that is more than the result: written with exp(z) - 1,
+    1 + tanh(z), log(1 + exp(z)) and the like, they are off by units of 1, or of z, however small they are.
+    `init` keeps signals at one size through layers of it: the authors' own for selu, He et al. 2015 for what halves them, Glorot for the
+    rest. `steadier` names one that is tried where this one stops learning. `word` is its name on the screen, `aliases` are those in other
+    people's files, `definition` says which of several in use it is, and `code` how others write it.
+    """
 
     value: Callable
     slope: Callable | None
@@ -221,20 +231,126 @@ class Activation:
     pullback: Callable | None = None  # (a, d) -> calls, in place of multiplying d with the slope
     curvature: Callable | None = None
     pullback_change: Callable | None = None
+    cancels: Callable | None = None
+    init: str = "glorot_uniform"
+    steadier: str | None = None
+    word: str | None = None
+    aliases: tuple[str, ...] = ()
+    definition: str | None = None
+    code: ActivationCode = ActivationCode()
+
+    @property
+    def signed(self):
+        """Whether outputs go from -1 to 1, so that classes are coded that way."""
+        return (self.low, self.high) == (-1, 1)
+
+    @property
+    def shares(self):
+        """Whether the outputs of a layer share 1 among them: each depends on all."""
+        return self.pullback is not None
 
 
 INF = float("inf")
+SIGMOID_CODE = "0.5 * np.tanh(0.5 * z) + 0.5"
+GELU_CODE = f"np.tanh({float(GELU_C)!r} * (z + {GELU_CUBE} * z**3))"
+
+
+def _one(z):
+    return 1.0
+
+
+def _one_and_z(z):
+    return 1 + np.abs(z)
+
 
 ACTIVATIONS = {
-    "linear": Activation(_linear, _linear_slope, -INF, INF),
-    "sigmoid": Activation(_sigmoid, _sigmoid_slope, 0, 1, steepest=0.25, curvature=_sigmoid_curvature),
-    "tanh": Activation(_tanh, _tanh_slope, -1, 1, steepest=1.0, curvature=_tanh_curvature),
-    "relu": Activation(_relu, _relu_slope, 0, INF, kinks=True),
-    "leaky_relu": Activation(_leaky_relu, _leaky_relu_slope, -INF, INF, kinks=True),
-    "elu": Activation(_elu, _elu_slope, -1, INF, curvature=_elu_curvature),
-    "selu": Activation(_selu, _selu_slope, -SELU_SCALE * SELU_ALPHA, INF, kinks=True, curvature=_selu_curvature),
-    "gelu": Activation(_gelu, _gelu_slope, -0.1701, INF, needs_z=True, curvature=_gelu_curvature),
-    "silu": Activation(_silu, _silu_slope, -0.2785, INF, needs_z=True, curvature=_silu_curvature),
-    "softplus": Activation(_softplus, _softplus_slope, 0, INF, curvature=_softplus_curvature),
-    "softmax": Activation(_softmax, None, 0, 1, output_only=True, pullback=_softmax_pullback, pullback_change=_softmax_pullback_change),
-}
+    "linear": Activation(
+        _linear, _linear_slope, -INF, INF, aliases=("identity", "none"),
+        code=ActivationCode("", pytorch="", keras="", onnx=("y = Identity(x)",)),
+    ),
+    "sigmoid": Activation(
+        _sigmoid, _sigmoid_slope, 0, 1, steepest=0.25, curvature=_sigmoid_curvature, cancels=_one, steadier="tanh", aliases=("logistic",),
+        code=ActivationCode(
+            f"return {SIGMOID_CODE}  # 1 / (1 + exp(-z)), which would overflow", "return a * (1 - a)",
+            pytorch="nn.Sigmoid()", keras='"sigmoid"', onnx=("y = Sigmoid(x)",),
+        ),
+    ),
+    "tanh": Activation(
+        _tanh, _tanh_slope, -1, 1, steepest=1.0, curvature=_tanh_curvature, cancels=_one,
+        code=ActivationCode("return np.tanh(z)", "return 1 - a**2", pytorch="nn.Tanh()", keras='"tanh"', onnx=("y = Tanh(x)",)),
+    ),
+    "relu": Activation(
+        _relu, _relu_slope, 0, INF, kinks=True, init="he_normal", steadier="leaky_relu", word="ReLU",
+        code=ActivationCode("return np.maximum(z, 0)", "return a > 0", pytorch="nn.ReLU()", keras='"relu"', onnx=("y = Relu(x)",)),
+    ),
+    "leaky_relu": Activation(
+        _leaky_relu, _leaky_relu_slope, -INF, INF, kinks=True, init="he_normal", word="leaky ReLU", aliases=("leakyrelu",),
+        definition="leaky_relu with a slope of 0.01",
+        code=ActivationCode(
+            f"return np.maximum(z, {LEAK} * z)", f"return np.where(a > 0, np.ones_like(a), {LEAK})",
+            pytorch=f"nn.LeakyReLU({LEAK})", keras=f"lambda z: keras.activations.leaky_relu(z, negative_slope={LEAK})",
+            onnx=(f"y = LeakyRelu <alpha: float = {LEAK}> (x)",),
+            onnx_float64=("t = Mul(x, leak)", "y = Max(x, t)"), onnx_numbers={"leak": LEAK},
+        ),
+    ),
+    "elu": Activation(
+        _elu, _elu_slope, -1, INF, curvature=_elu_curvature, cancels=_one, word="ELU", definition="elu with alpha 1",
+        code=ActivationCode(
+            "return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))", "return np.minimum(a, 0) + 1",
+            pytorch="nn.ELU()", keras='"elu"', onnx=("y = Elu(x)",),
+            onnx_float64=("n = Min(x, zero)", "e = Exp(n)", "m = Sub(e, one)", "p = Max(x, zero)", "y = Add(p, m)"),
+            onnx_numbers={"zero": 0.0, "one": 1.0},
+        ),
+    ),
+    "selu": Activation(
+        _selu, _selu_slope, -SELU_SCALE * SELU_ALPHA, INF, kinks=True, curvature=_selu_curvature, cancels=_one, init="lecun_normal",
+        word="SELU",
+        code=ActivationCode(
+            f"return {SELU_SCALE} * np.where(z > 0, z, {SELU_ALPHA} * np.expm1(np.minimum(z, 0)))",
+            f"return np.where(a > 0, {SELU_SCALE}, a + {SELU_SCALE} * {SELU_ALPHA})",
+            pytorch="nn.SELU()", keras='"selu"', onnx=("y = Selu(x)",),
+            onnx_float64=(
+                "n = Min(x, zero)", "e = Exp(n)", "m = Sub(e, one)", "k = Mul(m, alpha)", "p = Max(x, zero)", "s = Add(p, k)",
+                "y = Mul(s, scale)",
+            ),
+            onnx_numbers={"zero": 0.0, "one": 1.0, "alpha": SELU_ALPHA, "scale": SELU_SCALE},
+        ),
+    ),
+    "gelu": Activation(
+        _gelu, _gelu_slope, -0.1701, INF, needs_z=True, curvature=_gelu_curvature, cancels=_one_and_z, init="he_normal", word="GELU",
+        definition="gelu in its tanh form",
+        code=ActivationCode(
+            f"return 0.5 * z * (1 + {GELU_CODE})",
+            f"t = {GELU_CODE}\n    return 0.5 * (1 + t) + 0.5 * z * (1 - t**2) * {float(GELU_C)!r} * (1 + 3 * {GELU_CUBE} * z**2)",
+            of="z", pytorch='nn.GELU(approximate="tanh")', keras="lambda z: keras.activations.gelu(z, approximate=True)",
+            onnx=('y = Gelu <approximate: string = "tanh"> (x)',),
+        ),
+    ),
+    "silu": Activation(
+        _silu, _silu_slope, -0.2785, INF, needs_z=True, curvature=_silu_curvature, cancels=_one_and_z, init="he_normal", word="SiLU",
+        aliases=("swish",),
+        code=ActivationCode(
+            f"return z * ({SIGMOID_CODE})", f"s = {SIGMOID_CODE}\n    return s + z * s * (1 - s)", of="z",
+            pytorch="nn.SiLU()", keras='"silu"', onnx=("s = Sigmoid(x)", "y = Mul(x, s)"),
+        ),
+    ),
+    "softplus": Activation(
+        _softplus, _softplus_slope, 0, INF, curvature=_softplus_curvature, cancels=_one,
+        code=ActivationCode(
+            "return np.logaddexp(0, z)  # log(1 + exp(z))", "return -np.expm1(-a)",
+            pytorch="nn.Softplus()", keras='"softplus"', onnx=("y = Softplus(x)",),
+            onnx_float64=(
+                "m = Abs(x)", "n = Neg(m)", "e = Exp(n)", "s = Add(e, one)", "k = Log(s)", "p = Max(x, zero)", "y = Add(p, k)",
+            ),
+            onnx_numbers={"zero": 0.0, "one": 1.0},
+        ),
+    ),
+    "softmax": Activation(
+        _softmax, None, 0, 1, output_only=True, pullback=_softmax_pullback, pullback_change=_softmax_pullback_change,
+        code=ActivationCode(
+            "e = np.exp(z - z.max(axis=1, keepdims=True))\n    return e / e.sum(axis=1, keepdims=True)",
+            "return a * (d - (d * a).sum(axis=1, keepdims=True))  # each unit's share depends on all z", of="a, d",
+            pytorch="nn.Softmax(dim=1)", keras='"softmax"', onnx=("y = Softmax <axis: int = 1> (x)",),
+        ),
+    ),
+}  # fmt: skip

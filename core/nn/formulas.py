@@ -110,7 +110,7 @@ class Formulas(dict):
         self["outputs_mean", last] = lambda v: 1 / loss.divisor(outputs)
         if self.plan.fused:
             self["delta", last] = lambda v: (v["activation", last] - v["targets", last]) * v["outputs_mean", last]
-            from_z = loss.fused[self.plan.activations[-1]]
+            from_z = loss.fused[self.plan.activations[-1]].value
             self["loss", last] = lambda v: from_z(v["pre_activation", last], v["targets", last])
         else:
             self.write_out_output_delta()

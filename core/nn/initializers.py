@@ -3,6 +3,11 @@
 Sources: Glorot & Bengio 2010 (glorot), He et al. 2015 (he), LeCun et al. 1998 (lecun), Saxe et al. 2014 (orthogonal).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 
@@ -22,26 +27,51 @@ def _orthogonal(rng, fan_in, fan_out, scale):
     return scale * (q if fan_in >= fan_out else q.T)
 
 
-# name -> draw(rng, fan_in, fan_out, scale) -> (fan_in, fan_out)
+@dataclass(frozen=True)
+class Initializer:
+    """`draw(rng, fan_in, fan_out, scale)` gives weights (fan_in, fan_out), or biases (units,) of `draw(rng, units, scale)`. `code` is the
+    same in NumPy without the scale (None: not known, so that scripts refuse it), of the function whose text is `helper`. `word` is its
+    name on the screen."""
+
+    draw: Callable
+    code: str | None = None
+    helper: str = ""
+    word: str | None = None
+
+
+UNIFORM, NORMAL = "rng.uniform(-1, 1, (fan_in, fan_out))", "rng.standard_normal((fan_in, fan_out))"
+ORTHOGONAL = '''
+def orthogonal(rng, fan_in, fan_out):
+    """A matrix (fan_in, fan_out) with orthonormal rows or columns."""
+    q, r = np.linalg.qr(rng.standard_normal((max(fan_in, fan_out), min(fan_in, fan_out))))
+    q *= np.where(np.diag(r) < 0, -1, 1)  # so that every such matrix is equally likely
+    return q if fan_in >= fan_out else q.T
+
+
+'''
+
 WEIGHT_INITIALIZERS = {
-    "zeros": lambda rng, fan_in, fan_out, scale: np.zeros((fan_in, fan_out)),
-    "constant": lambda rng, fan_in, fan_out, scale: np.full((fan_in, fan_out), scale),
-    "normal": _normal(lambda fan_in, fan_out: 1.0),
-    "uniform": lambda rng, fan_in, fan_out, scale: rng.uniform(-scale, scale, (fan_in, fan_out)),
-    "glorot_uniform": _uniform(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
-    "glorot_normal": _normal(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
-    "he_uniform": _uniform(lambda fan_in, fan_out: 2 / fan_in),
-    "he_normal": _normal(lambda fan_in, fan_out: 2 / fan_in),
-    "lecun_normal": _normal(lambda fan_in, fan_out: 1 / fan_in),
-    "orthogonal": _orthogonal,
+    "zeros": Initializer(lambda rng, fan_in, fan_out, scale: np.zeros((fan_in, fan_out)), "np.zeros((fan_in, fan_out))"),
+    "constant": Initializer(lambda rng, fan_in, fan_out, scale: np.full((fan_in, fan_out), scale), "np.ones((fan_in, fan_out))"),
+    "normal": Initializer(_normal(lambda fan_in, fan_out: 1.0), NORMAL),
+    "uniform": Initializer(lambda rng, fan_in, fan_out, scale: rng.uniform(-scale, scale, (fan_in, fan_out)), UNIFORM),
+    "glorot_uniform": Initializer(
+        _uniform(lambda fan_in, fan_out: 2 / (fan_in + fan_out)), f"{UNIFORM} * np.sqrt(6 / (fan_in + fan_out))", word="Glorot uniform"
+    ),
+    "glorot_normal": Initializer(
+        _normal(lambda fan_in, fan_out: 2 / (fan_in + fan_out)), f"{NORMAL} * np.sqrt(2 / (fan_in + fan_out))", word="Glorot normal"
+    ),
+    "he_uniform": Initializer(_uniform(lambda fan_in, fan_out: 2 / fan_in), f"{UNIFORM} * np.sqrt(6 / fan_in)", word="He uniform"),
+    "he_normal": Initializer(_normal(lambda fan_in, fan_out: 2 / fan_in), f"{NORMAL} * np.sqrt(2 / fan_in)", word="He normal"),
+    "lecun_normal": Initializer(_normal(lambda fan_in, fan_out: 1 / fan_in), f"{NORMAL} * np.sqrt(1 / fan_in)", word="LeCun normal"),
+    "orthogonal": Initializer(_orthogonal, "orthogonal(rng, fan_in, fan_out)", ORTHOGONAL),
 }
 
-# name -> draw(rng, units, scale) -> (units,)
 BIAS_INITIALIZERS = {
-    "zeros": lambda rng, units, scale: np.zeros(units),
-    "constant": lambda rng, units, scale: np.full(units, scale),
-    "normal": lambda rng, units, scale: scale * rng.standard_normal(units),
-    "uniform": lambda rng, units, scale: rng.uniform(-scale, scale, units),
+    "zeros": Initializer(lambda rng, units, scale: np.zeros(units), "np.zeros(fan_out)"),
+    "constant": Initializer(lambda rng, units, scale: np.full(units, scale), "np.ones(fan_out)"),
+    "normal": Initializer(lambda rng, units, scale: scale * rng.standard_normal(units), "rng.standard_normal(fan_out)"),
+    "uniform": Initializer(lambda rng, units, scale: rng.uniform(-scale, scale, units), "rng.uniform(-1, 1, fan_out)"),
 }
 
 
@@ -57,5 +87,5 @@ def initial_parameters(config, inputs):
 def layer_parameters(config, layer, fan_in, *draw):
     """(weights (fan_in, units), biases (units,)) of one layer; a number `draw` gives others, and the same for the same number."""
     rng, init, units = np.random.default_rng([config.seed, layer, *draw]), config.init, config.layers[layer - 1].units
-    weights = WEIGHT_INITIALIZERS[init.weights](rng, fan_in, units, init.scale)
-    return weights, BIAS_INITIALIZERS[init.bias](rng, units, init.bias_scale)
+    weights = WEIGHT_INITIALIZERS[init.weights].draw(rng, fan_in, units, init.scale)
+    return weights, BIAS_INITIALIZERS[init.bias].draw(rng, units, init.bias_scale)

@@ -32,7 +32,8 @@ class Network:
         self.activations = [ACTIVATIONS[layer.activation] for layer in config.layers]
         self.loss = LOSSES[config.loss]
         self.sizes = [inputs, *(layer.units for layer in config.layers)]
-        self.fused_value = self.loss.fused.get(config.layers[-1].activation)
+        fused = self.loss.fused.get(config.layers[-1].activation)
+        self.fused_value = fused and fused.value
         self.vector = aligned(sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(self.sizes)), self.dtype)
         self.matrices = self.matrices_of(self.vector)
         self.load(initial_parameters(config, inputs))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.nn.activations import add, div, mul, sub
+from core.nn.code import OptimizerCode
 
 
 def _sgd(p, g, slots, scratch, c):
@@ -85,59 +86,92 @@ def _root_preconditioner(slots, h, t):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """`slots` is how many vectors of state it keeps, each as long as the parameters; `folds`: the update is linear in the
+    """All that is known of an optimizer.
+
+    `slots` is how many vectors of state it keeps, each as long as the parameters; `folds`: the update is linear in the
     gradient, so that the learning rate may be folded into it.
 
     `stability(h)` is the largest product of learning rate and curvature under which a quadratic is not left: gradient descent 2 and
     Polyak's and Nesterov's momentum from Cohen et al. 2021, the others from Cohen et al. 2022, whose curvature
     is that of the Hessian preconditioned by `preconditioner(slots, h, t)` (parameters,), as it stands after update t.
+
+    `usual_rate` is the largest learning rate in common use. `word` is its name on the screen, `code` how others write it.
     """
 
     update: Callable
     constants: Callable
     stability: Callable
+    usual_rate: float
     slots: int = 0
     hyperparameters: tuple[str, ...] = ()
     timed: bool = False
     folds: bool = False
     preconditioner: Callable | None = None
+    word: str | None = None
+    code: OptimizerCode = OptimizerCode()
 
+
+WHOLE_MEMORY = "PyTorch multiplies the whole memory by the present rate, Descent each gradient by the rate of its time"
+BIAS_BEFORE = "PyTorch corrects the bias before it adds EPSILON, Descent after: seen only where gradients are as small"
+STEP_OF_ROOT = "p[name] -= {rate} * g[name] / (np.sqrt(s[name]) + EPSILON)"
 
 OPTIMIZERS = {
-    "sgd": Optimizer(_sgd, lambda h, rate, t: {"rate": rate}, lambda h: 2.0, folds=True),
+    "sgd": Optimizer(
+        _sgd, lambda h, rate, t: {"rate": rate}, lambda h: 2.0, usual_rate=0.1, folds=True, word="SGD",
+        code=OptimizerCode(
+            ("p[name] -= {rate} * g[name]",),
+            pytorch="torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)", keras="SGD(LEARNING_RATE{})",
+        ),
+    ),
     "momentum": Optimizer(
-        _momentum, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, lambda h: 2 + 2 * h.momentum, 1, ("momentum",)
+        _momentum, lambda h, rate, t: {"rate": rate, "momentum": h.momentum}, lambda h: 2 + 2 * h.momentum, usual_rate=0.01,
+        slots=1, hyperparameters=("momentum",),
+        code=OptimizerCode(
+            ("v[name] = MOMENTUM * v[name] - {rate} * g[name]", "p[name] += v[name]"), ("v",),
+            pytorch="torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)",
+            keras="SGD(LEARNING_RATE, momentum=MOMENTUM{})", scheduled_remark=WHOLE_MEMORY,
+        ),
     ),
     "nesterov": Optimizer(
-        _nesterov,
-        lambda h, rate, t: {"rate": rate, "momentum": h.momentum},
-        lambda h: (2 + 2 * h.momentum) / (1 + 2 * h.momentum),
-        1,
-        ("momentum",),
+        _nesterov, lambda h, rate, t: {"rate": rate, "momentum": h.momentum},
+        lambda h: (2 + 2 * h.momentum) / (1 + 2 * h.momentum), usual_rate=0.01,
+        slots=1, hyperparameters=("momentum",), word="Nesterov",
+        code=OptimizerCode(
+            ("v[name] = MOMENTUM * v[name] - {rate} * g[name]", "p[name] += MOMENTUM * v[name] - {rate} * g[name]  # a look ahead"), ("v",),
+            pytorch="torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, nesterov=True)",
+            keras="SGD(LEARNING_RATE, momentum=MOMENTUM, nesterov=True{})", scheduled_remark=WHOLE_MEMORY,
+        ),
     ),
     "adagrad": Optimizer(
-        _adagrad,
-        lambda h, rate, t: {"rate": rate, "epsilon": h.epsilon},
-        lambda h: 2.0,
-        1,
-        ("epsilon",),
-        preconditioner=_root_preconditioner,
+        _adagrad, lambda h, rate, t: {"rate": rate, "epsilon": h.epsilon}, lambda h: 2.0, usual_rate=0.05,
+        slots=1, hyperparameters=("epsilon",), preconditioner=_root_preconditioner, word="AdaGrad",
+        code=OptimizerCode(
+            ("s[name] += g[name] ** 2", STEP_OF_ROOT), ("s",),
+            pytorch="torch.optim.Adagrad(model.parameters(), lr=LEARNING_RATE, eps=EPSILON)",
+            keras="Adagrad(LEARNING_RATE, initial_accumulator_value=0.0, epsilon=EPSILON**2{})",
+        ),
     ),
     "rmsprop": Optimizer(
-        _rmsprop,
-        lambda h, rate, t: {"rate": rate, "rho": h.rho, "1-rho": 1 - h.rho, "epsilon": h.epsilon},
-        lambda h: 2.0,
-        1,
-        ("rho", "epsilon"),
-        preconditioner=_root_preconditioner,
+        _rmsprop, lambda h, rate, t: {"rate": rate, "rho": h.rho, "1-rho": 1 - h.rho, "epsilon": h.epsilon}, lambda h: 2.0, usual_rate=0.01,
+        slots=1, hyperparameters=("rho", "epsilon"), preconditioner=_root_preconditioner, word="RMSProp",
+        code=OptimizerCode(
+            ("s[name] = RHO * s[name] + (1 - RHO) * g[name] ** 2", STEP_OF_ROOT), ("s",),
+            pytorch="torch.optim.RMSprop(model.parameters(), lr=LEARNING_RATE, alpha=RHO, eps=EPSILON)",
+            keras="RMSprop(LEARNING_RATE, rho=RHO, epsilon=EPSILON**2{})",
+        ),
     ),
     "adam": Optimizer(
-        _adam,
-        _adam_constants,
-        lambda h: (2 + 2 * h.beta1) / (1 - h.beta1),
-        2,
-        ("beta1", "beta2", "epsilon"),
-        timed=True,
-        preconditioner=_adam_preconditioner,
+        _adam, _adam_constants, lambda h: (2 + 2 * h.beta1) / (1 - h.beta1), usual_rate=0.01,
+        slots=2, hyperparameters=("beta1", "beta2", "epsilon"), timed=True, preconditioner=_adam_preconditioner, word="Adam",
+        code=OptimizerCode(
+            (
+                "m[name] = BETA1 * m[name] + (1 - BETA1) * g[name]",
+                "v[name] = BETA2 * v[name] + (1 - BETA2) * g[name] ** 2",
+                "p[name] -= {rate} * correction * m[name] / (np.sqrt(v[name]) + EPSILON)",
+            ),
+            ("m", "v"), "correction = (1 - BETA2**step) ** 0.5 / (1 - BETA1**step)  # m and v begin at zero",
+            pytorch="torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(BETA1, BETA2), eps=EPSILON)",
+            keras="Adam(LEARNING_RATE, BETA1, BETA2, EPSILON{})", remark=BIAS_BEFORE,
+        ),
     ),
-}
+}  # fmt: skip

@@ -55,7 +55,7 @@ class PlainProgram:
         """NumPy calls a step takes, roughly: three for a formula, as many again for the update."""
         return 3 * (len(self.formulas) + 2 * len(self.gradients))
 
-    def tape(self, x, y):
+    def bind(self, x, y):
         """The calls of the step on inputs `x` (features + 1, batch) and targets `y` (outputs, batch)."""
         return [(self._step, (x, y))]
 

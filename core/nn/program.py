@@ -76,7 +76,7 @@ class Workspace:
 
 
 class Program:
-    """A compiled step of `network` for batches of one size: `tape(x, y)` is ready to replay.
+    """A compiled step of `network` for batches of one size: `bind(x, y)` is ready to replay.
 
     `kept` (parameters,) receives the gradient with its penalty, before clipping: then the step can be observed.
     """
@@ -98,12 +98,12 @@ class Program:
         self._calls = [call for operation in self.operations for call in operation.calls]
         self._late = [index for index, call in enumerate(self._calls) if isinstance(call, Late)]
 
-    def tape(self, x, y):
+    def bind(self, x, y):
         """The calls of the step on inputs `x` (features + 1, batch) and targets `y` (outputs, batch)."""
-        tape = self._calls.copy()
+        calls = self._calls.copy()
         for index in self._late:
-            tape[index] = tape[index].make(x, y)
-        return tape
+            calls[index] = calls[index].make(x, y)
+        return calls
 
     @property
     def calls(self):

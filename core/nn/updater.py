@@ -19,7 +19,7 @@ class Updater:
         self.clip_norm = config.clip_norm
         self.updates = 0  # finished so far; only `tick` needs it, whoever moves the run sets it
         self._hyperparameters = config.optimizer
-        self._factor = SCHEDULES[config.optimizer.schedule.name]
+        self._factor = SCHEDULES[config.optimizer.schedule.name].factor
         self.ticks = self.optimizer.timed or self._factor is not None or bool(config.faults)
         self.gradient = None  # whole gradients, where they are needed at once: see `gather`
         self._vector = network.vector

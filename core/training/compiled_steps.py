@@ -40,7 +40,7 @@ class CompiledSteps:
 
     def _tape(self, index):
         program, x, y = self.program(index)
-        return program.tape(x, y)
+        return program.bind(x, y)
 
 
 def programs_for(network, updater, config, size, keeping):

@@ -44,7 +44,7 @@ class Rehearsal:
         with np.errstate(all="ignore"):
             for index in self._trainer.next_batches(self.updates + updates)[self.updates :]:
                 x, y = batches[index]
-                for function, arguments in self._program(y.shape[1]).tape(x, y):
+                for function, arguments in self._program(y.shape[1]).bind(x, y):
                     function(*arguments)
         self.updates += updates
         return self

@@ -136,7 +136,7 @@ class Trainer:
             return
         np.copyto(self._before, self.network.vector)
         program, x, y = self._steps.program(*self.next_batches(1), observed=True)
-        for function, arguments in program.tape(x, y):
+        for function, arguments in program.bind(x, y):
             function(*arguments)
         loss = program.batch_loss(y) + self.penalty(self._before)
         self.step += 1
@@ -354,7 +354,7 @@ class Trainer:
             return
         program, x, y = self._steps.program(*self.next_batches(1), observed=True)
         with np.errstate(all="ignore"):
-            for function, arguments in program.tape(x, y):
+            for function, arguments in program.bind(x, y):
                 function(*arguments)
         self.step = self._state.return_to_guarded()
 

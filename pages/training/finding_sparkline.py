@@ -9,18 +9,11 @@ import html
 
 import numpy as np
 
+from core.diagnosis.detectors import DETECTORS
+
 COLUMNS = 72
 AROUND = 500  # steps shown before and after, at least; half of the steps until then otherwise
 
-# Finding -> the curve of its layer that shows it; all others are shown by the loss
-CURVES = {
-    "exploding_gradients": "gradient_norm",
-    "vanishing_gradients": "gradient_norm",
-    "dead_units": "dead",
-    "saturated_units": "saturated",
-    "update_too_large": "update_ratio",
-    "update_too_small": "update_ratio",
-}
 NAMES = {"gradient_norm": "gradient norm", "dead": "dead units", "saturated": "saturated units", "update_ratio": "update : weight"}
 SHARES = ("dead", "saturated")
 
@@ -49,7 +42,7 @@ def evidence(snapshot, finding):
 
 def _curve(snapshot, finding):
     """(steps, heights 0 to 1, name) of the curve that shows the finding."""
-    metric = CURVES.get(finding.code, "loss")
+    metric = DETECTORS[finding.code].curve or "loss"
     values, name = np.asarray(getattr(snapshot.curves, metric), float), NAMES.get(metric, metric)
     if values.ndim == 2:
         layer = finding.layer or 1

@@ -13,7 +13,6 @@ from pages.training.session import session
 from pages.training.setting_controls import complaint
 
 MOST_HIDDEN = 8  # that the page adds; a link may bring more
-HIDDEN_ACTIVATIONS = tuple(name for name, activation in ACTIVATIONS.items() if not activation.output_only)
 ROW = [4, 7, 2]
 
 
@@ -31,7 +30,7 @@ def layers():
 
 
 def _hidden_row(index, layer):
-    number = index + 1
+    number, activations = index + 1, [name for name, entry in ACTIVATIONS.items() if not entry.output_only]
     units, activation, remove = st.columns(ROW, vertical_alignment="bottom", gap="small")
     first = "visible" if index == 0 else "collapsed"
     with units:
@@ -43,7 +42,7 @@ def _hidden_row(index, layer):
     with activation:
         key = f"layers.{index}.activation"
         st.selectbox(
-            "Activation" if index == 0 else f"Activation of layer {number}", HIDDEN_ACTIVATIONS, format_func=wording.option,
+            "Activation" if index == 0 else f"Activation of layer {number}", activations, format_func=wording.option,
             help="What each unit of the layer does with its weighted sum.", label_visibility=first, on_change=_changed,
             args=(index, "activation", key), **show(key, layer["activation"]),
         )  # fmt: skip
@@ -74,14 +73,14 @@ def _changed(index, part, key):
 
 @handler
 def _output_changed(index, key):
-    """Softmax needs a unit for each class; of two classes any other output is usually one unit."""
+    """Shares need a unit for each class; of two classes any other output is usually one unit."""
     if stale(key):
         return
     layers = _copy()
     activation = st.session_state[key]
     layers[index]["activation"] = activation
     if {layers[index]["units"]} <= {1, 2} and session().draft.two_classes:
-        layers[index]["units"] = 2 if ACTIVATIONS[activation].output_only else 1
+        layers[index]["units"] = 2 if ACTIVATIONS[activation].shares else 1
     session().draft.edit("layers", layers)
 
 

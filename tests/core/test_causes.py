@@ -6,10 +6,10 @@ import pytest
 from core.config import RunConfig
 from core.diagnosis import diagnose
 from core.diagnosis.detectors import DETECTORS
-from core.diagnosis.finding import Finding
-from core.diagnosis.ranking import ORDER, ranked
+from core.diagnosis.finding import Finding, status
+from core.diagnosis.ranking import ranked
 from core.diagnosis.reference_models import attainable
-from core.report import report, status
+from core.report import report
 from core.training.trainer import Trainer
 
 STEPS = 1500
@@ -150,8 +150,7 @@ def test_two_mistakes_are_mended_by_one_fix():
 
 def test_every_finding_of_every_detector_has_a_place_in_the_order():
     found = {finding.code for _, run, _ in CASES for finding in diagnose(Trainer(run).run(300))}
-    assert found <= set(ORDER)
-    assert len(DETECTORS) > 20
+    assert found <= set(DETECTORS)
 
 
 def finding(code, **more):

@@ -37,7 +37,7 @@ def gradient_function(trainer):
     network = trainer.network
     gradient, first = aligned_like(network.vector), network.vector.copy()
     program = Program(network, Updater(network, trainer.config), Workspace(network, trainer.batches.size), gradient)
-    tape = program.tape(*trainer.batches[0])
+    tape = program.bind(*trainer.batches[0])
 
     def gradient_at(vector):
         network.vector[:] = vector

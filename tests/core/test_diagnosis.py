@@ -11,8 +11,8 @@ from core.data import load
 from core.diagnosis import diagnose
 from core.diagnosis.baseline import baseline
 from core.diagnosis.evidence import Evidence
-from core.diagnosis.finding import SEVERITIES, Finding
-from core.report import report, status
+from core.diagnosis.finding import SEVERITIES, Finding, status
+from core.report import report
 from core.training.telemetry import LAYER_METRICS
 from core.training.trainer import Trainer
 
@@ -102,7 +102,7 @@ def test_trouble_is_found_and_its_fix_helps(code, troubled):
 
     mended = Trainer(troubled.patched(found.fix)).run(STEPS)
     assert code not in codes(mended)
-    assert Evidence(mended).learned
+    assert Evidence(mended).progress.learned
     assert mended.nonfinite is None
     assert trainer.nonfinite or mended.loss() < trainer.loss()
 
@@ -136,7 +136,7 @@ def test_learning_is_never_warned_of_from_the_first_step_on(healthy):
     while trainer.step < STEPS:
         trainer.advance(1 + trainer.step // 10).frame()
         assert warnings(trainer) == []
-    assert Evidence(trainer).learned
+    assert Evidence(trainer).progress.learned
     assert report(trainer)["status"] == "healthy"
 
 
@@ -204,7 +204,7 @@ def test_nothing_is_said_before_the_first_step():
 
 def test_findings_come_worst_first_and_in_order_of_time():
     found = diagnose(Trainer(TROUBLE["dead_units"][4]).run(STEPS))
-    severities = [SEVERITIES.index(entry.severity) for entry in found]
+    severities = [list(SEVERITIES).index(entry.severity) for entry in found]
     steps = [entry.step for entry in found[1:]]
     assert len(found) > 2
     assert [entry.root for entry in found] == [True] + [False] * (len(found) - 1)

@@ -118,7 +118,7 @@ def test_before_the_first_step_adam_is_preconditioned_by_the_gradient_there():
     network, gradient = trainer.network, aligned_like(trainer.network.vector)
     start = network.vector.copy()
     program = Program(network, Updater(network, trainer.config), Workspace(network, trainer.batches.size), gradient)
-    for function, arguments in program.tape(*trainer.batches[0]):
+    for function, arguments in program.bind(*trainer.batches[0]):
         function(*arguments)
     network.vector[:] = start
     scale = (np.abs(gradient) + 1e-8 / np.sqrt(1 - 0.999**SETTLED)) ** -0.5

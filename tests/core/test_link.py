@@ -18,9 +18,9 @@ def values_of(spec):
     rule = spec.metadata
     kind = rule["kind"]
     if kind == "choice":
-        return st.sampled_from(rule["options"])
+        return st.sampled_from(list(rule["options"]))
     if kind == "names":
-        return st.lists(st.sampled_from(rule["options"]), min_size=1, unique=True)
+        return st.lists(st.sampled_from(list(rule["options"])), min_size=1, unique=True)
     if kind == "text":
         return st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40)
     low, high = rule["low"], rule["high"]

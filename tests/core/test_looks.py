@@ -100,7 +100,7 @@ def test_what_is_not_known_is_no_alarm():
     trainer = Trainer(PRESETS["spiral"].config).advance(2000)
     trainer.telemetry._frames.rows = trainer.telemetry._frames.rows[:: len(trainer.telemetry._frames.rows) - 1].copy()  # two are left
     evidence = Evidence(trainer)
-    assert evidence._creeping and evidence._lately_better and not evidence.poor
+    assert evidence.progress.creeping and evidence.progress.lately_better and not evidence.progress.poor
     assert {finding.severity for finding in diagnose(trainer)} <= {"info"}
 
 

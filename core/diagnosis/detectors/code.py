@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from core.diagnosis.comparison import WRONG, compare
-from core.diagnosis.evidence import once
+from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.finding import Finding
-
-DETECTORS = []
+from core.faults import FAULTS
 
 # Updates that are compared: a stale gradient, or weights drawn anew, show from the second on
 COMPARED = 3
 
 
-def detector(function):
-    DETECTORS.append(function)
-    return function
-
-
-@detector
 def gradient_fault(evidence):
     """The first gradient is not that of the loss; or a formula overflowed that need not."""
     wrong = _wrong_layers(evidence)
@@ -42,7 +35,6 @@ def gradient_fault(evidence):
     )
 
 
-@detector
 def update_fault(evidence):
     """The gradient is right, and yet the parameters do not go where it sends them."""
     wrong = _wrong_layers(evidence)
@@ -66,8 +58,6 @@ def update_fault(evidence):
 
 def _named(evidence, *kinds):
     """The planted faults of these kinds."""
-    from core.faults import FAULTS  # loaded for runs that have some
-
     faults = [FAULTS[entry.partition(":")[0]] for entry in evidence.config.faults]
     return [fault for fault in faults if fault.kind in kinds]
 
@@ -80,7 +70,7 @@ def _title(faults, layers):
 
 def _wrong_layers(evidence):
     """({layer: relative error of the first gradient}, {layer: that of the parameters after COMPARED updates}); None without faults."""
-    return once(evidence.trainer, _compared, evidence) if evidence.config.faults else None
+    return memoize_per_run(evidence.trainer, _compared, evidence) if evidence.config.faults else None
 
 
 def _compared(evidence):

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.diagnosis import remedies
 from core.diagnosis.detectors.signal import SMALL
-from core.diagnosis.evidence import LONG_PATIENCE, POORLY
+from core.diagnosis.evidence.progress import LONG_PATIENCE, POORLY
 from core.diagnosis.finding import Finding, figures
 
 # Updates shorter than this share of the weights hardly move them (A. Karpathy's rule: 1e-3 is healthy, 1e-4 the lower end)
@@ -18,24 +18,16 @@ AHEAD, FAR_AHEAD, BEHIND = 0.15, 0.25, 0.05
 # Or the test loss stays so many times above its lowest, for so many looks; no verdict from fewer samples held back
 RISEN, RECENT_LOOKS, FEW_HELD_BACK = 1.3, 5, 20
 
-DETECTORS = []
 
-
-def detector(function):
-    """Register a function of Evidence that yields Findings."""
-    DETECTORS.append(function)
-    return function
-
-
-@detector
 def update_too_small(evidence):
     """The weights hardly move, though their gradients are no smaller than elsewhere."""
-    if not evidence.judged or evidence.nonfinite or evidence.well or not len(evidence.steps):
+    signals, progress = evidence.signals, evidence.progress
+    if not progress.judged or evidence.nonfinite or progress.well or not len(signals.steps):
         return
-    ratios = evidence.now("update_ratio")
+    ratios = signals.now("update_ratio")
     ratio = np.nanmax(ratios, initial=0.0)
-    gradients = evidence.now("gradient_norm") / np.maximum(evidence.now("weight_norm"), evidence.glorot_norms)
-    if ratio < TOO_SHORT and gradients[-1] > SMALL and evidence.share < POORLY:
+    gradients = signals.now("gradient_norm") / np.maximum(signals.now("weight_norm"), signals.glorot_norms)
+    if ratio < TOO_SHORT and gradients[-1] > SMALL and progress.share < POORLY:
         yield Finding(
             code="update_too_small",
             severity="warning",
@@ -47,12 +39,11 @@ def update_too_small(evidence):
         )
 
 
-@detector
 def ignores_input(evidence):
     """The output is the same, whatever the input."""
-    if not evidence.stuck or evidence.constant:
+    if not evidence.progress.stuck or evidence.data.constant:
         return
-    outputs, targets = evidence.activations[-1], evidence.targets
+    outputs, targets = evidence.signals.activations[-1], evidence.data.targets
     spread, wanted = outputs.std(axis=1).max(), targets.std(axis=0).max()
     if spread < BLIND * wanted:
         yield Finding(
@@ -66,70 +57,69 @@ def ignores_input(evidence):
         )
 
 
-@detector
 def plateau(evidence):
     """The loss is flat at what a constant output gives."""
-    if evidence.stuck and evidence.step >= LONG_PATIENCE and not evidence.constant and evidence.prize:
+    if evidence.progress.stuck and evidence.step >= LONG_PATIENCE and not evidence.data.constant and evidence.data.prize:
         yield Finding(
             code="plateau",
             severity="warning",
-            step=int(evidence.steps[0]) if len(evidence.steps) else 0,
+            step=int(evidence.signals.steps[0]) if len(evidence.signals.steps) else 0,
             layer=None,
             title=f"No progress in {evidence.step:,} updates: it does no better than a constant output.",
-            evidence=figures(loss=evidence.loss, loss_of_constant=evidence.baseline.loss),
+            evidence=figures(loss=evidence.losses.now, loss_of_constant=evidence.data.baseline.loss),
             **remedies.against_standstill(evidence),
         )
 
 
-@detector
 def underfitting(evidence):
     """It has learned something, far less than there is to learn, and gets no better."""
-    if evidence.poor and not evidence.stuck and evidence.prize:
+    data, losses = evidence.data, evidence.losses
+    if evidence.progress.poor and not evidence.progress.stuck and data.prize:
         yield Finding(
             code="underfitting",
             severity="warning",
             step=evidence.step,
             layer=None,
-            title=f"The training {evidence.trainer.metric_name} stays at {evidence.metric:.2f}; neighbours or a straight line reach "
-            f"{evidence.attainable.best:.2f}."
-            if np.isfinite(evidence.attainable.best)
+            title=f"The training {evidence.trainer.metric_name} stays at {losses.metric:.2f}; neighbours or a straight line reach "
+            f"{data.attainable.best:.2f}."
+            if np.isfinite(data.attainable.best)
             else "It stays far from its targets.",
-            evidence=figures(metric=evidence.metric, attainable=evidence.attainable.best),
+            evidence=figures(metric=losses.metric, attainable=data.attainable.best),
             **remedies.against_underfitting(evidence),
         )
 
 
-@detector
 def overfitting(evidence):
     """It learns the training samples by heart: far better there than on those held back, and worse and worse on these."""
+    losses, progress = evidence.losses, evidence.progress
     held_back = len(evidence.dataset.test)
-    if evidence.nonfinite or not evidence.judged or not evidence.learned or evidence.unforeseen or held_back < FEW_HELD_BACK:
+    if evidence.nonfinite or not progress.judged or not progress.learned or progress.unforeseen or held_back < FEW_HELD_BACK:
         return
     luck = 2 / np.sqrt(held_back)
-    metrics, losses = evidence.telemetry.frames("test_metric"), evidence.telemetry.frames("test_loss")
-    best, now = np.nanmax(metrics), evidence.test_metric
-    ahead, behind = evidence.metric - now, best - now
-    rising = np.nanmin(losses[-RECENT_LOOKS:]) > RISEN * np.nanmin(losses)
+    metrics, test_losses = evidence.telemetry.frames("test_metric"), evidence.telemetry.frames("test_loss")
+    best, now = np.nanmax(metrics), losses.test_metric
+    ahead, behind = losses.metric - now, best - now
+    rising = np.nanmin(test_losses[-RECENT_LOOKS:]) > RISEN * np.nanmin(test_losses)
     if ahead > max(AHEAD, luck) and (behind > BEHIND or rising):
-        half_lost = behind > max((best - evidence.baseline.metric) / 2, luck)
+        half_lost = behind > max((best - evidence.data.baseline.metric) / 2, luck)
         severe = half_lost and (behind > AHEAD or (rising and ahead > max(FAR_AHEAD, luck)))
-        step = int(evidence.telemetry.frames("step")[np.nanargmin(losses)])
+        step = int(evidence.telemetry.frames("step")[np.nanargmin(test_losses)])
         yield Finding(
             code="overfitting",
             severity="warning" if severe else "info",
             step=step,
             layer=None,
-            title=f"Learned by heart since step {step}: {evidence.metric:.2f} on the training samples, {now:.2f} on those held back.",
-            evidence=figures(train_metric=evidence.metric, test_metric=now, best_test_metric=best),
+            title=f"Learned by heart since step {step}: {losses.metric:.2f} on the training samples, {now:.2f} on those held back.",
+            evidence=figures(train_metric=losses.metric, test_metric=now, best_test_metric=best),
             **remedies.stronger_hold(evidence),
         )
 
 
-@detector
 def slow_progress(evidence):
     """It is learning, and not finished."""
+    progress = evidence.progress
     if evidence.step >= LONG_PATIENCE and not (
-        evidence.nonfinite or evidence.well or evidence.poor or evidence.stuck or evidence.unforeseen
+        evidence.nonfinite or progress.well or progress.poor or progress.stuck or progress.unforeseen
     ):
         yield Finding(
             code="slow_progress",
@@ -139,5 +129,5 @@ def slow_progress(evidence):
             cause="epochs",
             title="Not finished: it has learned a part of what there is to learn.",
             advice="Train on, or take somewhat larger steps.",
-            evidence=figures(loss=evidence.loss, metric=evidence.metric),
+            evidence=figures(loss=evidence.losses.now, metric=evidence.losses.metric),
         )

@@ -7,12 +7,11 @@ from __future__ import annotations
 import numpy as np
 
 from core.diagnosis import remedies
-from core.diagnosis.evidence import LONG_PATIENCE, PATIENCE
+from core.diagnosis.evidence.progress import LONG_PATIENCE, PATIENCE
 from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import LARGE_INIT, SMALL_INIT, UNSCALED
 from core.nn.activations import ACTIVATIONS
-
-DETECTORS = []
+from core.nn.optimizers import OPTIMIZERS
 
 # Share of targets that may lie outside what the output can give (outliers, rounding), and one that is wrong in any case
 UNREACHABLE, FAR_OUTSIDE = 0.05, 0.2
@@ -26,10 +25,9 @@ DROWNED = 0.5
 GROWN = 30.0
 
 
-def detector(function):
-    """Register a function of Evidence that yields mistakes: asked while nobody can tell yet, and while the run does not do well."""
-    DETECTORS.append(lambda evidence: () if evidence.well else function(evidence))
-    return function
+def unless_well(function):
+    """The same detector of mistakes, silent where the run does well: for what another setting can make good."""
+    return lambda evidence: () if evidence.progress.well else function(evidence)
 
 
 def mistake(code, title, remedy, layer=None, severity="warning", **evidence):
@@ -37,10 +35,10 @@ def mistake(code, title, remedy, layer=None, severity="warning", **evidence):
     return Finding(code, severity, 0, layer, title=title, evidence=figures(**evidence), mistake=True, **remedy)
 
 
-@detector
+@unless_well
 def constant_labels(evidence):
     """All targets are the same: there is nothing to learn."""
-    targets = evidence.targets
+    targets = evidence.data.targets
     if len(targets) > 1 and (targets == targets[0]).all():
         yield mistake(
             "constant_labels",
@@ -50,28 +48,30 @@ def constant_labels(evidence):
         )
 
 
-@detector
+@unless_well
 def unforeseeable_labels(evidence):
     """Inputs say nothing about the targets: what is learned of them is learned by heart."""
-    if evidence.unforeseen:
-        memorised = "what was learned holds for the training samples alone" if evidence.learned else "neighbours learn nothing, either"
+    data, progress = evidence.data, evidence.progress
+    if progress.unforeseen:
+        memorised = "what was learned holds for the training samples alone" if progress.learned else "neighbours learn nothing, either"
         yield mistake(
-            "overfitting" if evidence.learned else "plateau",
+            "overfitting" if progress.learned else "plateau",
             f"The inputs say nothing about the targets: {memorised}.",
             {"cause": "labels", "advice": "Check that inputs and targets are in the same order: they look shuffled.", "fix": None},
-            neighbours=evidence.attainable.neighbours,
-            linear=evidence.attainable.linear,
-            chance=evidence.baseline.metric,
+            neighbours=data.attainable.neighbours,
+            linear=data.attainable.linear,
+            chance=data.baseline.metric,
         )
 
 
-@detector
+@unless_well
 def imbalanced_labels(evidence):
     """One class is so frequent that always naming it looks good, and that is what the network does."""
-    if evidence.dataset.task != "classification" or evidence.constant:
+    progress = evidence.progress
+    if evidence.dataset.task != "classification" or evidence.data.constant:
         return
-    most = evidence.baseline.metric
-    if most > IMBALANCED and (not evidence.judged or abs(evidence.metric - most) <= (1 - most) / 10):
+    most = evidence.data.baseline.metric
+    if most > IMBALANCED and (not progress.judged or abs(evidence.losses.metric - most) <= (1 - most) / 10):
         yield mistake(
             "imbalanced_labels",
             f"{most:.0%} of the samples are of one class: always naming it looks good, and nothing is learned of the others.",
@@ -80,28 +80,26 @@ def imbalanced_labels(evidence):
                 "advice": "Add samples of the rare class, or repeat them, until both are seen about as often.",
                 "fix": None,
             },
-            severity="warning" if evidence.judged else "info",
+            severity="warning" if progress.judged else "info",
             most_frequent=most,
         )
 
 
 def loss_output_mismatch(evidence):
-    """The loss and the output's activation do not belong together, or neither to the task."""
+    """The loss and the output's activation do not belong together, or neither to the task. That is odd in any case: a pair that cannot work
+    is told even where something else makes up for it."""
     why = remedies.mismatch(evidence)
     if why:
         text, remedy, certain = why
-        unsuitable = evidence.step >= LONG_PATIENCE and not evidence.well
+        unsuitable = evidence.step >= LONG_PATIENCE and not evidence.progress.well
         yield mistake("loss_output_mismatch", text, remedy, len(evidence.config.layers), "warning" if certain or unsuitable else "info")
 
 
-DETECTORS.append(loss_output_mismatch)  # odd in any case: a pair that cannot work is told even where something else makes up for it
-
-
 def unreachable_target(evidence):
-    """Targets lie where the output cannot go."""
+    """Targets lie where the output cannot go: what cannot be reached cannot be made good."""
     output = evidence.config.layers[-1].activation
     low, high = ACTIVATIONS[output].low, ACTIVATIONS[output].high
-    targets, slack = evidence.targets, 1e-6
+    targets, slack = evidence.data.targets, 1e-6
     outside = np.mean((targets < low - slack) | (targets > high + slack))
     if outside > UNREACHABLE:
         yield mistake(
@@ -111,13 +109,10 @@ def unreachable_target(evidence):
             remedies.reachable_output(evidence),
             len(evidence.config.layers),
             outside=outside,
-            severity="warning" if outside > FAR_OUTSIDE or not evidence.well else "info",
+            severity="warning" if outside > FAR_OUTSIDE or not evidence.progress.well else "info",
             lowest_target=targets.min(),
             highest_target=targets.max(),
         )
-
-
-DETECTORS.append(unreachable_target)  # what cannot be reached cannot be made good
 
 
 def _interval(low, high):
@@ -126,10 +121,10 @@ def _interval(low, high):
     return f"{low:.3g} and more" if np.isfinite(low) else "any number"
 
 
-@detector
+@unless_well
 def symmetric_init(evidence):
     """All units of a hidden layer are the same, and so are their gradients: they stay one unit."""
-    layer = evidence.symmetric
+    layer = evidence.signals.symmetric
     if layer:
         units = evidence.config.layers[layer - 1].units
         yield mistake(
@@ -141,45 +136,48 @@ def symmetric_init(evidence):
         )
 
 
-@detector
+@unless_well
 def too_straight(evidence):
     """Neighbours see what a straight line does not, and the network is one: no bent layer, or one of a single unit."""
+    data = evidence.data
     hidden = evidence.config.layers[:-1]
     if any(layer.units == 1 for layer in hidden) or all(layer.activation == "linear" for layer in hidden):
-        ahead = evidence.attainable.neighbours - max(evidence.attainable.linear, evidence.baseline.metric)
-        if evidence.judged and not evidence.nonfinite and ahead > STRAIGHT:
+        ahead = data.attainable.neighbours - max(data.attainable.linear, data.baseline.metric)
+        if evidence.progress.judged and not evidence.nonfinite and ahead > STRAIGHT:
             yield mistake(
                 "underfitting",
                 "This network can only draw straight lines, and the data wants bent ones.",
                 remedies.larger_network(evidence),
-                neighbours=evidence.attainable.neighbours,
-                linear=evidence.attainable.linear,
+                neighbours=data.attainable.neighbours,
+                linear=data.attainable.linear,
             )
 
 
-@detector
+@unless_well
 def penalty_too_strong(evidence):
     """Weights of a usual size would cost more than there is to win, or the penalty's own curvature makes the updates unstable."""
+    data = evidence.data
     l1, l2 = evidence.config.penalty.l1, evidence.config.penalty.l2
-    sizes, norms = evidence.sizes, evidence.glorot_norms
+    sizes, norms = evidence.signals.sizes, evidence.signals.glorot_norms
     cost = float(l2 * np.square(norms).sum() + l1 * (np.sqrt(2 / np.pi * sizes) * norms).sum())
     optimizer = evidence.config.optimizer
-    unstable = optimizer.name in ("sgd", "momentum", "nesterov") and optimizer.learning_rate * 2 * l2 > 2
-    if unstable or cost > DROWNED * abs(evidence.baseline.loss):
+    entry = OPTIMIZERS[optimizer.name]
+    unstable = not entry.preconditioner and optimizer.learning_rate * 2 * l2 > entry.stability(optimizer)
+    if unstable or cost > DROWNED * abs(data.baseline.loss):
         yield mistake(
             "unstable_learning_rate" if unstable else "underfitting",
-            f"The penalty drowns the loss: usual weights would cost {cost:.2g}; all there is to win is {evidence.baseline.loss:.2g}.",
+            f"The penalty drowns the loss: usual weights would cost {cost:.2g}; all there is to win is {data.baseline.loss:.2g}.",
             remedies.no_penalty(),
-            severity="warning" if cost > evidence.baseline.loss or evidence.judged else "info",
+            severity="warning" if cost > data.baseline.loss or evidence.progress.judged else "info",
             penalty_of_usual_weights=cost,
-            loss_of_constant=evidence.baseline.loss,
+            loss_of_constant=data.baseline.loss,
         )
 
 
-@detector
+@unless_well
 def unscaled_inputs(evidence):
     """Inputs far from size one."""
-    size, deviations = evidence.baseline.input_size, evidence.column_deviations
+    size, deviations = evidence.data.baseline.input_size, evidence.data.column_deviations
     if size > UNSCALED:
         yield mistake(
             "unscaled_inputs",
@@ -190,22 +188,24 @@ def unscaled_inputs(evidence):
         )
 
 
-@detector
+@unless_well
 def unscaled_targets(evidence):
     """Targets of a regression far from size one."""
-    if evidence.dataset.task == "regression" and evidence.config.data.target_scaling == "none" and evidence.baseline.target_size > UNSCALED:
+    data = evidence.data
+    if evidence.dataset.task == "regression" and evidence.config.data.target_scaling == "none" and data.baseline.target_size > UNSCALED:
         yield mistake(
             "unscaled_targets",
-            f"Targets are {evidence.baseline.target_size:.3g} in size: errors, gradients and curvature are large with them.",
+            f"Targets are {data.baseline.target_size:.3g} in size: errors, gradients and curvature are large with them.",
             remedies.scaled_targets(evidence),
-            target_size=evidence.baseline.target_size,
+            target_size=data.baseline.target_size,
         )
 
 
-@detector
+@unless_well
 def bad_init_scale(evidence):
     """First weights far from the size that keeps signals at theirs."""
-    large, small = evidence.first_weights / evidence.he_norms, evidence.first_weights / evidence.glorot_norms
+    signals = evidence.signals
+    large, small = signals.first_weights / signals.he_norms, signals.first_weights / signals.glorot_norms
     grown, shrunk = np.prod(large), np.prod(small)
     if large.max() > LARGE_INIT or (large.max() > 1.2 and grown > GROWN):
         layer, ratio, word = int(large.argmax()), large.max(), "large"
@@ -213,25 +213,25 @@ def bad_init_scale(evidence):
         layer, ratio, word = int(small.argmin()), small.min(), "small"
     else:
         return
-    if evidence.symmetric:
+    if signals.symmetric:
         return
     yield mistake(
         "bad_init_scale",
         f"The first weights are too {word}: those of layer {layer + 1} are {ratio:.2g} times the size that keeps signals as they are.",
         remedies.fresh_init(evidence),
         layer + 1,
-        severity="warning" if evidence.judged else "info",
+        severity="warning" if evidence.progress.judged else "info",
         times_usual=ratio,
     )
 
 
-@detector
+@unless_well
 def unstable_learning_rate(evidence):
     """The learning rate is above its stability limit at the start."""
     forecast = evidence.forecast
     if forecast is None or forecast.verdict == "stable":
         return
-    shaken = evidence.nonfinite or evidence.thrown
+    shaken = evidence.nonfinite or evidence.signals.thrown
     if not shaken and (evidence.step >= PATIENCE or forecast.verdict == "edge"):
         return
     yield mistake(

@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from core.diagnosis import remedies
-from core.diagnosis.detectors.stability import WORSE, diverged
-from core.diagnosis.evidence import FIRST_ROWS
+from core.diagnosis.detectors.stability import diverged
+from core.diagnosis.divergence import WORSE
+from core.diagnosis.evidence.signals import FIRST_ROWS
 from core.diagnosis.finding import Finding, figures
 from core.nn.activations import ACTIVATIONS
 
@@ -18,37 +19,29 @@ DEAD, SATURATED = 0.5, 0.5
 # A first update below this share of the weights kills no units: those dead after it were so before
 HARMLESS_UPDATE = 0.01
 
-DETECTORS = []
 
-
-def detector(function):
-    """Register a function of Evidence that yields Findings."""
-    DETECTORS.append(function)
-    return function
-
-
-@detector
 def vanishing_gradients(evidence):
     """Gradients that fade on their way back to the first layer, or that never come in: the output is saturated, or the start flat."""
-    if not evidence.stuck or dead_shares(evidence).max() > DEAD or next(diverged(evidence), None):
+    signals = evidence.signals
+    if not evidence.progress.stuck or dead_shares(evidence).max() > DEAD or next(diverged(evidence), None):
         return
-    weights = np.maximum(evidence.layers("weight_norm"), evidence.glorot_norms)
-    now, first = (np.median(evidence.data_gradients(rows), axis=0) for rows in (evidence.recent, slice(FIRST_ROWS)))
+    weights = np.maximum(signals.layers("weight_norm"), signals.glorot_norms)
+    now, first = (np.median(signals.data_gradients(rows), axis=0) for rows in (signals.recent, slice(FIRST_ROWS)))
     small, began_small = now < SMALL * weights[-1], (first < SMALL * weights[0]).all()
     began_faded = first < VANISHED * first[-1]
     faded = small & (began_faded | (now < VANISHED * now[-1]))
-    saturated = evidence.loss > WORSE * evidence.baseline.loss or evidence.now("dead")[-1] == 1
+    saturated = evidence.losses.now > WORSE * evidence.data.baseline.loss or signals.now("dead")[-1] == 1
     if not faded.any() and not (small.all() and (saturated or began_small)):
         return
-    gradients = evidence.data_gradients(slice(None))
+    gradients = signals.data_gradients(slice(None))
     if faded.any():
         layer = int(faded.argmax())
-        step = int(evidence.steps[0]) if began_faded[layer] else evidence.since(gradients[:, layer] < VANISHED * gradients[:, -1])
+        step = int(signals.steps[0]) if began_faded[layer] else signals.since(gradients[:, layer] < VANISHED * gradients[:, -1])
         share = min(now[layer] / now[-1], first[layer] / first[-1])
         title = f"Layer {layer + 1} hardly learns: its gradient is {share:.1e} of the last layer's."
     else:
         layer = len(now) - 1
-        step = evidence.since((gradients < SMALL * weights).all(axis=1))
+        step = signals.since((gradients < SMALL * weights).all(axis=1))
         title = f"No layer learns since step {step}: every gradient is below {SMALL:g} of its weights."
     yield Finding(
         code="vanishing_gradients",
@@ -61,25 +54,25 @@ def vanishing_gradients(evidence):
     )
 
 
-@detector
 def dead_units(evidence):
     """More than half of a layer's units pass nothing back."""
-    if evidence.nonfinite or evidence.learned or not len(evidence.steps):
+    signals = evidence.signals
+    if evidence.nonfinite or evidence.progress.learned or not len(signals.steps):
         return
     dead = dead_shares(evidence)
-    if not (dead.max() == 1 or (dead.max() > DEAD and evidence.stuck)):
+    if not (dead.max() == 1 or (dead.max() > DEAD and evidence.progress.stuck)):
         return
-    history = evidence.layers("dead") > DEAD
-    since = [evidence.since(history[:, layer]) if dead[layer] > DEAD else np.inf for layer in range(len(dead))]
+    history = signals.layers("dead") > DEAD
+    since = [signals.since(history[:, layer]) if dead[layer] > DEAD else np.inf for layer in range(len(dead))]
     layer, step = int(np.argmin(since)), int(min(since))
-    born_dead = history[0, layer] and not evidence.layers("update_ratio")[0, layer] > HARMLESS_UPDATE
+    born_dead = history[0, layer] and not signals.layers("update_ratio")[0, layer] > HARMLESS_UPDATE
     yield Finding(
         code="dead_units",
         severity="critical" if dead.max() == 1 else "warning",
         step=step,
         layer=layer + 1,
         title=f"Layer {layer + 1} stopped learning at step {step}: {dead[layer]:.0%} of its units are dead.",
-        evidence=figures(dead_fraction=dead[layer], loss=evidence.loss),
+        evidence=figures(dead_fraction=dead[layer], loss=evidence.losses.now),
         **remedies.against_dead_units(evidence, born_dead),
     )
 
@@ -87,22 +80,22 @@ def dead_units(evidence):
 def dead_shares(evidence):
     """Share of dead units in each layer (layers,). Bounded activations saturate instead, which is another matter."""
     can_die = [ACTIVATIONS[layer.activation].steepest is None for layer in evidence.config.layers]
-    return np.where(can_die, evidence.now("dead"), 0) if len(evidence.steps) else np.zeros(len(can_die))
+    return np.where(can_die, evidence.signals.now("dead"), 0) if len(evidence.signals.steps) else np.zeros(len(can_die))
 
 
-@detector
 def saturated_units(evidence):
     """Most units of a hidden layer sit on the flat ends of their activation."""
-    if not evidence.behind or not len(evidence.steps):
+    signals = evidence.signals
+    if not evidence.progress.underperforms or not len(signals.steps):
         return
-    shares, first = evidence.now("saturated")[:-1], evidence.layers("saturated")[0, :-1]
+    shares, first = signals.now("saturated")[:-1], signals.layers("saturated")[0, :-1]
     if not len(shares) or shares.max() <= SATURATED:
         return
     layer = int(shares.argmax())
     yield Finding(
         code="saturated_units",
         severity="warning",
-        step=evidence.since(evidence.layers("saturated")[:, layer] > SATURATED),
+        step=signals.since(signals.layers("saturated")[:, layer] > SATURATED),
         layer=layer + 1,
         title=f"Layer {layer + 1} is saturated: {shares[layer]:.0%} of its outputs sit at the ends of their range.",
         evidence=figures(saturated=shares[layer]),

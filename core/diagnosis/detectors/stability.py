@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from core.diagnosis import remedies
-from core.diagnosis.evidence import FIRST_ROWS, PATIENCE
+from core.diagnosis.divergence import divergence_limit
+from core.diagnosis.evidence.progress import PATIENCE
+from core.diagnosis.evidence.signals import FIRST_ROWS
 from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import EXPLODED
 
-# A loss so many times the first, or the best constant output's if that is more, is worse than not training at all
-WORSE = 1.3
-# A loss is far above its best when so much of what was won is lost again, if the best was below this share of where it began
-LOST, WORTH_HAVING = 0.5, 0.5
 # Updates for which a loss must stay high, unless it is so many times too high that there is no way back
 STAYING, HOPELESS = 50, 100.0
 # Weights so many times their usual size have run away, if nothing was learned by it
@@ -26,16 +24,7 @@ SWINGING, SWINGS = 0.1, 6
 # Updates that are longer than this share of the weights for good never settle (A. Karpathy's rule)
 TOO_LONG = 0.1
 
-DETECTORS = []
 
-
-def detector(function):
-    """Register a function of Evidence that yields Findings."""
-    DETECTORS.append(function)
-    return function
-
-
-@detector
 def nonfinite(evidence):
     """A number overflowed."""
     found = evidence.nonfinite
@@ -48,42 +37,34 @@ def nonfinite(evidence):
         step=found.step,
         layer=found.layer or None,
         title=f"Numbers overflowed at step {found.step}: the {place} is no longer finite.",
-        evidence=figures(initial_loss=evidence.initial_loss, last_loss=evidence.telemetry.frames("train_loss")[-1]),
+        evidence=figures(initial_loss=evidence.losses.initial, last_loss=evidence.telemetry.frames("train_loss")[-1]),
         **remedies.against_too_large(evidence),
     )
 
 
-@detector
 def diverged(evidence):
     """Finite, but staying worse than at the start or far above its best; or weights that run away while the loss is flat."""
-    if evidence.nonfinite or not len(evidence.steps):
+    losses = evidence.losses
+    if evidence.nonfinite or not len(evidence.signals.steps):
         return
-    limit, reference, words = divergence_limit(evidence)
-    if min(evidence.loss, evidence.recent_judged.min(initial=np.inf)) > limit:
-        step = evidence.since(evidence.judged_losses > limit)
-        hopeless = evidence.loss > HOPELESS * max(evidence.initial_loss, evidence.baseline.loss)
+    begin, best = losses.initial, losses.earlier_best
+    limit, lost = divergence_limit(begin, best, evidence.data.baseline.loss)
+    if min(losses.now, losses.recent_judged.min(initial=np.inf)) > limit:
+        step = evidence.signals.since(losses.judged > limit)
+        hopeless = losses.now > HOPELESS * max(begin, evidence.data.baseline.loss)
         if evidence.step - step >= STAYING or hopeless:
             yield Finding(
                 code="diverged",
                 severity="critical",
                 step=step,
                 layer=None,
-                title=f"Training diverged at step {step}: the loss {_said(evidence.loss)}, {words} {reference:.3g}.",
-                evidence=figures(loss=evidence.loss, initial_loss=evidence.initial_loss, best_loss=evidence.earlier_best),
+                title=f"Training diverged at step {step}: the loss {_said(losses.now)}, "
+                + (f"far above its best, {best:.3g}." if lost else f"and it began at {begin:.3g}."),
+                evidence=figures(loss=losses.now, initial_loss=begin, best_loss=best),
                 **remedies.against_too_large(evidence),
             )
-    elif evidence.stuck:
+    elif evidence.progress.stuck:
         yield from _ran_away(evidence)
-
-
-def divergence_limit(evidence):
-    """(the loss above which a run has diverged, the loss it is measured by, words for that): see WORSE and LOST."""
-    begin, best, chance = evidence.initial_loss, evidence.earlier_best, evidence.baseline.loss
-    floor = min(begin, chance)
-    if best < WORTH_HAVING * floor:
-        return best + LOST * (floor - best), best, "far above its best,"
-    reference = max(begin, chance)
-    return reference + (WORSE - 1) * abs(reference), begin, "and it began at"
 
 
 def _said(loss):
@@ -92,33 +73,34 @@ def _said(loss):
 
 def _ran_away(evidence):
     """Divergence that a saturated output hides: the loss is flat, so only the weights show it."""
-    norms = evidence.layers("weight_norm") / np.maximum(evidence.first_weights, evidence.he_norms)
-    growth = np.median(norms[evidence.recent], axis=0)
+    signals = evidence.signals
+    norms = signals.layers("weight_norm") / np.maximum(signals.first_weights, signals.he_norms)
+    growth = np.median(norms[signals.recent], axis=0)
     layer = int(growth.argmax())
     if growth[layer] < RUN_AWAY:
         return
-    step = evidence.since(norms[:, layer] > RUN_AWAY)
+    step = signals.since(norms[:, layer] > RUN_AWAY)
     yield Finding(
         code="diverged",
         severity="critical",
         step=step,
         layer=layer + 1,
         title=f"The weights of layer {layer + 1} ran away at step {step}: {growth[layer]:.3g} times as large, and nothing learned.",
-        evidence=figures(weight_growth=growth[layer], loss=evidence.loss),
+        evidence=figures(weight_growth=growth[layer], loss=evidence.losses.now),
         **remedies.against_too_large(evidence),
     )
 
 
-@detector
 def exploding_gradients(evidence):
     """Gradients that grow by orders of magnitude, from step to step or on the way back to the first layer."""
-    far_off = evidence.step >= PATIENCE and not evidence.learned and evidence.loss > FAR_OFF * evidence.baseline.loss
-    if not len(evidence.steps) or not (evidence.nonfinite or evidence.stuck or far_off):
+    signals = evidence.signals
+    far_off = evidence.step >= PATIENCE and not evidence.progress.learned and evidence.losses.now > FAR_OFF * evidence.data.baseline.loss
+    if not len(signals.steps) or not (evidence.nonfinite or evidence.progress.stuck or far_off):
         return
-    gradients = evidence.layers("gradient_norm")
-    beside_weights = gradients / np.maximum(evidence.layers("weight_norm"), evidence.he_norms)
+    gradients = signals.layers("gradient_norm")
+    beside_weights = gradients / np.maximum(signals.layers("weight_norm"), signals.he_norms)
     first = gradients[: max(1, min(FIRST_ROWS, len(gradients) // 2))].max()
-    backward = evidence.backward_growth[None]
+    backward = signals.backward_growth[None]
     for ratio, exploded, words in (
         (beside_weights, beside_weights > EXPLODED_BESIDE_WEIGHTS, "as large as its weights"),
         (backward, (backward > EXPLODED) & (beside_weights[:1] > 1), "as large as the last layer's"),
@@ -127,7 +109,7 @@ def exploding_gradients(evidence):
         if exploded.any():
             row = int(exploded.any(axis=1).argmax())
             layer = int(np.where(exploded[row], gradients[row], 0).argmax())
-            step = int(evidence.steps[row])
+            step = int(signals.steps[row])
             yield Finding(
                 code="exploding_gradients",
                 severity="warning",
@@ -140,16 +122,15 @@ def exploding_gradients(evidence):
             return
 
 
-@detector
 def oscillation(evidence):
     """The full loss swings from look to look, wider than a run that learns can, and does not settle."""
-    if not evidence.behind:
+    if not evidence.progress.underperforms:
         return
-    losses = evidence.recent_full
+    losses = evidence.losses.recent_full
     if len(losses) < SWINGS:
         return
     low, high = np.percentile(losses, [25, 75])
-    if high - low > SWINGING * abs(evidence.baseline.loss) and _turns(losses) > 1 / 3:
+    if high - low > SWINGING * abs(evidence.data.baseline.loss) and _turns(losses) > 1 / 3:
         yield Finding(
             code="oscillation",
             severity="warning",
@@ -167,18 +148,18 @@ def _turns(losses):
     return np.mean(changes[1:] * changes[:-1] < 0)
 
 
-@detector
 def update_too_large(evidence):
     """Each update rewrites a good part of the weights."""
-    if not evidence.behind or not len(evidence.steps):
+    signals = evidence.signals
+    if not evidence.progress.underperforms or not len(signals.steps):
         return
-    ratios = evidence.now("update_ratio")
+    ratios = signals.now("update_ratio")
     layer = int(np.nan_to_num(ratios).argmax())
     if ratios[layer] > TOO_LONG:
         yield Finding(
             code="update_too_large",
             severity="warning",
-            step=evidence.since(evidence.layers("update_ratio")[:, layer] > TOO_LONG),
+            step=signals.since(signals.layers("update_ratio")[:, layer] > TOO_LONG),
             layer=layer + 1,
             title=f"Updates of layer {layer + 1} are too long: each changes its weights by {ratios[layer]:.0%}.",
             evidence=figures(update_ratio=ratios[layer]),

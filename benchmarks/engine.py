@@ -150,3 +150,7 @@ def _pytorch(config):
         return updates
 
     return train
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What the data alone says, and what others make of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from core.data.dataset import encoded_targets
+from core.diagnosis.baseline import baseline
+from core.diagnosis.evidence.memory import memoize_per_run
+from core.diagnosis.reference_models import attainable
+
+# Where others win less than this over the best constant output, or no more than two standard errors (of a share, at most 1/2 each), there
+# is nothing to be won that they could see
+WORTH_WINNING = 0.05
+
+
+def _constant(targets):
+    return len(targets) > 1 and bool((targets == targets[0]).all())
+
+
+class Data:
+    """A run's data, apart from what it has learned of them."""
+
+    def __init__(self, trainer):
+        self._trainer, self._config, self._dataset = trainer, trainer.config, trainer.dataset
+
+    @cached_property
+    def baseline(self):
+        """What the data alone says."""
+        return memoize_per_run(self._trainer, baseline, self._config, self._dataset)
+
+    @cached_property
+    def attainable(self):
+        """What others make of the data."""
+        return memoize_per_run(self._trainer, attainable, self._dataset)
+
+    @cached_property
+    def targets(self):
+        """The training targets as the network is asked for them (m, outputs)."""
+        output = self._config.layers[-1]
+        return encoded_targets(self._dataset, self._dataset.train, output.units, output.activation, self._config.loss)
+
+    @cached_property
+    def constant(self):
+        """Whether all training targets are the same."""
+        return memoize_per_run(self._trainer, _constant, self._dataset.train.targets)
+
+    @cached_property
+    def column_deviations(self):
+        """Standard deviations of the input columns that are not constant."""
+        deviations = memoize_per_run(self._trainer, np.std, self._dataset.train.inputs, 0)
+        return deviations[deviations > 0]
+
+    @cached_property
+    def prize(self):
+        """What others win over the best constant output in the metric; all there is where there are too few samples to ask them, and 0
+        where they win nothing."""
+        chance, best, samples = self.baseline.metric, self.attainable.best, self.attainable.samples
+        if np.isnan(best):
+            return 1 - chance
+        return best - chance if best - chance > max(WORTH_WINNING, 1 / np.sqrt(samples)) else 0.0
