@@ -135,6 +135,7 @@ def test_what_is_begun_anew_is_another_run_and_the_old_one_stays(start, store):
     run.configure(RunConfig())
     stand(run, 100)
     third = kept(run)
+    until(lambda: store.load(third).step == 100)  # its id is known from its first saving on
     assert {id: store.load(id).step for id in (first, second, third)} == {first: 300, second: 200, third: 100}
 
 
