@@ -55,9 +55,11 @@ def not_applied():
 
 
 def not_kept(snapshot):
-    """Why this run will not be there after this page is closed; training goes on all the same."""
+    """Why this run will not be there after this page is closed, and what could not be worked out; training goes on all the same."""
     if snapshot.store_error:
         st.warning(wording.literal(snapshot.store_error), icon=":material/save:")
+    if snapshot.failures:
+        st.html(f'<p class="quiet">{html.escape(" ".join(snapshot.failures))} Training goes on.</p>')
 
 
 def _worker_died(death):

@@ -78,7 +78,16 @@ class RunView:
         of_run = seen and (
             [(finding.code, finding.severity, finding.title, finding.step) for finding in seen.findings],
             seen.status if not session.playing else "running",
-            *(seen.step > 0, seen.moment, seen.store_error, seen.healthy_step, seen.nonfinite is None, len(seen.events), seen.unit is None),
+            *(
+                seen.step > 0,
+                seen.moment,
+                seen.store_error,
+                seen.failures,
+                seen.healthy_step,
+                seen.nonfinite is None,
+                len(seen.events),
+                seen.unit is None,
+            ),
         )
         return (
             (session.config, session.draft.pending, session.notice, session.picked, session.moment),
