@@ -53,16 +53,18 @@ def browser():
 
 @pytest.fixture
 def open_tab(browser, server):
-    """Opens tabs; at the end none of them may have logged an error."""
+    """Opens tabs, and counts their `frames`; at the end none of them may have logged an error."""
     contexts, errors = [], []
 
-    def opened(address="/", at=None, **settings):
+    def opened(address="/", at=None, frames=None, **settings):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         tab = context.new_page()
         tab.on("console", lambda message: errors.append(f"{message.text} ({message.location['url']})") if is_error(message) else None)
         tab.on("pageerror", lambda error: errors.append(str(error)))
+        if frames is not None:
+            tab.on("websocket", frames.follow)
         tab.goto((at or server).url + address)
         return tab
 
@@ -70,6 +72,30 @@ def open_tab(browser, server):
     for context in contexts:
         context.close()
     assert not errors, errors
+
+
+class Frames:
+    """Counts what goes over a tab's sockets: `asked` is how often the browser asked Streamlit for something, `pictures` how many came over the
+    live line. Counted while the test waits for the tab."""
+
+    def __init__(self):
+        self.asked = self.pictures = 0
+
+    def follow(self, socket):
+        """Count what goes over this one, too."""
+        if "/_stcore/stream" in socket.url:
+            socket.on("framesent", lambda frame: self._count("asked"))
+        elif "/descent/line" in socket.url:
+            socket.on("framereceived", lambda frame: frame and self._count("pictures"))  # an empty one is a sign of life
+
+    def _count(self, what):
+        setattr(self, what, getattr(self, what) + 1)
+
+
+@pytest.fixture
+def frames():
+    """Frames of the tab that is opened with them."""
+    return Frames()
 
 
 def is_error(message):

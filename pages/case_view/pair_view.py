@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 
+from core.diagnosis.finding import SEVERITIES
 from pages import wording
 from pages.case_view import walkthrough
 from pages.charts.cases import pair_panels
 
-MARKS = {"critical": "✕", "warning": "!", "info": "i"}
 MOST = 3  # findings shown of a run, the root first: the charts below must not jump
 
 
@@ -67,7 +67,7 @@ def _state(side):
     metric = f"{wording.phrase(one.metric)} {wording.number(one.train_metric, 3)}"
     figures = f"Step {wording.count(one.step)} · loss {wording.number(one.train_loss)} · {metric}"
     entries = "".join(
-        f'<div class="{finding.severity}"><span class="mark">{MARKS[finding.severity]}</span> {html.escape(finding.title)}</div>'
+        f'<div class="{finding.severity}"><span class="mark">{SEVERITIES[finding.severity].mark}</span> {html.escape(finding.title)}</div>'
         for finding in one.findings[:MOST]
     )
     nothing = '<div class="quiet">✓ Nothing found so far.</div>' if one.step else ""

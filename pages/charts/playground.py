@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from core.diagnosis.failures import attempt
 from pages.charts.cause import cause
 from pages.charts.curves import gradients, loss, ratio, units
 from pages.charts.gauge import gauge
 from pages.charts.histograms import histograms
 from pages.charts.network import network
 from pages.charts.output import output
-from pages.charts.style import THEMES
+from pages.charts.style import THEMES, bare_axis, figure, note
 from pages.charts.unit import unit_figures
 
 
@@ -18,9 +19,25 @@ def panels(snapshot, options):
     With a unit picked (`snapshot.unit`), also unit_map (planar data only), unit_weights and unit_activations, after output.
     """
     theme = THEMES[options.theme]
-    shown = {"network": network(snapshot, options, theme), "output": output(snapshot, options, theme)}
-    if snapshot.unit is not None:
-        shown |= unit_figures(snapshot, options, theme)
-    first = {"loss": loss, "gradients": gradients, "cause": cause, "gauge": gauge}
-    rest = first | {"histograms": histograms, "ratio": ratio, "units": units}
-    return shown | {name: draw(snapshot, options, theme) for name, draw in rest.items()}
+    shown = {name: _drawn(name, draw, snapshot, options, theme) for name, draw in PANELS.items()}
+    if snapshot.unit is None:
+        return shown
+    of_unit = attempt("The unit", [], {}, unit_figures, snapshot, options, theme)
+    return {"network": shown.pop("network"), "output": shown.pop("output"), **of_unit, **shown}
+
+
+PANELS = {
+    "network": network, "output": output, "loss": loss, "gradients": gradients, "cause": cause, "gauge": gauge, "histograms": histograms,
+    "ratio": ratio, "units": units,
+}  # fmt: skip
+HEIGHT = 240  # pixels of a chart that could not be drawn
+
+
+def _drawn(name, draw, snapshot, options, theme):
+    """The figure; where it cannot be drawn, one that says so: that is logged, and the others are drawn."""
+    made = attempt(f"The chart {name}", [], None, draw, snapshot, options, theme)
+    if made is not None:
+        return made
+    told = "This chart could not be drawn; the run goes on."
+    axes = {"xaxis": bare_axis(), "yaxis": bare_axis()}
+    return figure(theme, name.capitalize(), [], told, height=HEIGHT, axes=axes, annotations=[note(theme, told)])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.diagnosis.finding import SEVERITIES
 from core.limits import ConfigError
 from core.store.comparison import AXES, learned, parting, positions, rows_of, start_alike, varying
 from core.store.record import StoredRun
@@ -17,7 +18,7 @@ from core.store.store import StoreError
 from pages import wording
 from pages.charts.document import document
 from pages.charts.runs import MOST, Line, parallel, run_panels
-from pages.run_list.table import MARKS, name_of, said, summary
+from pages.run_list.table import name_of, said, summary
 from pages.shell.components import figures, theme
 from pages.shell.identity import store
 
@@ -91,7 +92,7 @@ def _told(run, note, table):
     if note:
         lines.append(f'<div class="note">{html.escape(note)}</div>')
     for finding in run.findings:
-        mark = f'<span class="mark">{MARKS[finding["severity"]]}</span>'
+        mark = f'<span class="mark">{SEVERITIES[finding["severity"]].mark}</span>'
         lines.append(f'<div class="{finding["severity"]}">{mark} {html.escape(finding["title"])}</div>')
     if lines:
         st.html(f'<div class="found">{"".join(lines)}</div>')

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.config import RunConfig
 from core.data.sources import SOURCES
+from core.diagnosis.finding import SEVERITIES
 from core.limits import legible
 from core.store.comparison import varying
 from pages import wording
@@ -22,7 +23,6 @@ PAGE = "runs.page"
 FILTER, STARRED = "runs.filter", "runs.starred"
 ROWS = 100  # of one page of the list
 MOST_SETTINGS = 4  # told of what differs in a row
-MARKS = {"critical": "✕", "warning": "!", "info": "i"}
 STATES = {"running": "▶ running", "paused": "❚❚ paused", "nonfinite": "✕ not finite"}
 UNREADABLE = "cannot be read"
 
@@ -177,7 +177,7 @@ def _found(text):
     if not findings:
         return "✓ nothing"
     more = f" (+{len(findings) - 1})" if len(findings) > 1 else ""
-    return f"{MARKS[findings[0]['severity']]} {legible(findings[0]['title'])}{more}"
+    return f"{SEVERITIES[findings[0]['severity']].mark} {legible(findings[0]['title'])}{more}"
 
 
 def _differences(configs):

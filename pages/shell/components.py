@@ -57,9 +57,9 @@ def routes():
         return FileResponse(PLOTLY, media_type="text/javascript", headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
     return [
-        WebSocketRoute(PATH, live_line),
-        Mount(SCRIPTS, _Scripts(directory=BROWSER)),
-        Route(PLOTLY_PATH, plotly_script),
+        WebSocketRoute(served(PATH), live_line),
+        Mount(served(SCRIPTS), _Scripts(directory=BROWSER)),
+        Route(served(PLOTLY_PATH), plotly_script),
     ]
 
 
@@ -104,6 +104,6 @@ def _json(value):
 
 
 def served(path):
-    """The path as the browser asks for it."""
+    """The path as the browser asks for it: Streamlit's own stand below the option for the base path, too."""
     base = st.get_option("server.baseUrlPath").strip("/")
     return f"{'/' + base if base else ''}{path}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from core.diagnosis.failures import attempt
 from pages.shell.identity import COOKIE
 from pages.shell.tab import tab_of
 
@@ -31,7 +31,6 @@ RESTING = 0.3  # seconds from one look to the next at a run that stands, and tha
 HIDDEN = 1.0  # seconds from one picture to the next of a tab that nobody sees
 BEAT = 5.0  # seconds after which a line that has nothing to say gives a sign of life
 
-_log = logging.getLogger(__name__)
 _threads = ThreadPoolExecutor(64, thread_name_prefix="line")  # most of them wait for a worker's answer
 
 
@@ -73,15 +72,17 @@ class Connection:
     async def serve(self):
         """Listen and send until the browser goes."""
         self._tab.connections.add(self)
-        tasks = {asyncio.create_task(self._listen()), asyncio.create_task(self._send_pictures())}
+        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send_pictures())]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._tab.left(self)
             for task in tasks:
                 task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
     def wake(self):
         """Have a picture made now; from any thread."""
@@ -109,7 +110,7 @@ class Connection:
 
     def _command(self, name, value):
         with self._tab.lock:
-            self._tab.view.command(name, value)
+            attempt(f"The command {name}", [], None, self._tab.view.command, name, value)
 
     async def _send_pictures(self):
         while True:
@@ -137,9 +138,12 @@ class Connection:
                     await self._socket.send_bytes(b"")
 
     def _message(self):
-        """The next picture; None where it is the last one."""
+        """The next picture; None where it is the last one, or could not be made."""
         with self._tab.lock:
-            head, figures = self._tab.view.picture(self._tab.theme)
+            picture = attempt("The picture", [], None, self._tab.view.picture, self._tab.theme)
+            if picture is None:
+                return None
+            head, figures = picture
             head |= {"names": list(figures), "outline": self._tab.outline(), "drawing": self._tab.drawing}
         texts = {name: json.dumps(figure, allow_nan=False, separators=(",", ":")) for name, figure in figures.items()}
         changed = ["" if self._figures.get(name) == text else text for name, text in texts.items()]
@@ -170,7 +174,7 @@ def _parsed(text):
 
 
 def _from_own_page(socket):
-    """Whether a page of this server's asks: other pages must not drive runs by the browser of a person who is known here."""
-    asking = urlsplit(socket.headers.get("origin", "")).netloc
-    own = {socket.headers.get("host"), st.get_option("browser.serverAddress")} - {None, ""}
-    return asking in own or urlsplit(f"//{asking}").hostname in own
+    """Whether a page of this server's asks, or one of Streamlit's option for allowed origins: other pages must not drive runs by the
+    browser of a person who is known here."""
+    origin = socket.headers.get("origin", "")
+    return urlsplit(origin).netloc == socket.headers.get("host") or origin in (st.get_option("server.corsAllowedOrigins") or ())

@@ -48,7 +48,7 @@ def _download(name, export):
     st.download_button(
         export.title, partial(session().act, "export", name), export.file_name, export.mime, key=f"export {name}", on_click="ignore",
         icon=f":material/{ICONS.get(export.mime, 'deployed_code')}:", width="stretch", disabled=refused is not None,
-        help=f"Not with a broken backprop: {export.title} is right code only." if refused else export.about,
+        help=f"{wording.complaint(refused)}." if refused else export.about,
     )  # fmt: skip
 
 
@@ -89,9 +89,8 @@ def _open(key, inputs):
     try:
         imported = read(file.getvalue())
         session().open_weights(imported.fitted(session().config, inputs), imported.parameters)
+        st.session_state[OUTCOME] = file.name, None
+        st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
     except ConfigError as error:
         st.session_state[OUTCOME] = file.name, wording.complaint(error)
-        return
-    st.session_state[OUTCOME] = file.name, None
-    st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
     st.rerun()  # the sidebar shows the layers

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from core.diagnosis.finding import SEVERITIES
 from core.limits import ConfigError
 from core.link import STOP_AT, to_query
 from pages import wording
@@ -15,7 +16,6 @@ from pages.shell.tab import handler
 from pages.training.finding_sparkline import evidence
 from pages.training.session import session
 
-SEVERITIES = {"critical": ("✕", "Critical"), "warning": ("!", "Warning"), "info": ("i", "Note")}  # mark and word go with the colour
 EMPTY = "Warnings show up here, with what to do about them."
 PAUSED = "The run paused itself. Apply a fix, look back with the bar at the foot of the page, or press <b>Reset</b> to see it again."
 
@@ -44,13 +44,13 @@ def _quiet_line(snapshot):
 
 def _held(snapshot):
     """Whether to keep a card's height: once this run had one, what is below must not jump when it goes and comes back."""
-    if snapshot.findings:
+    if any(finding.root for finding in snapshot.findings):
         session().had_findings = True
     return session().had_findings
 
 
 def _card(snapshot, finding, first):
-    mark, word = SEVERITIES[finding.severity]
+    mark, word = SEVERITIES[finding.severity]  # they go with the colour
     began = crossing_text(snapshot) if first else ""
     fix = _fix_text(finding)
     with st.container(key=f"finding {finding.severity} {finding.code}", gap="xsmall"):
@@ -73,7 +73,7 @@ def _figures(finding, word):
 
 
 def _line(finding):
-    mark, word = SEVERITIES[finding.severity]
+    mark, word = SEVERITIES[finding.severity]  # they go with the colour
     return (
         f'<li class="{finding.severity}"><span class="mark" title="{word}">{mark}</span> {html.escape(finding.title)} '
         f"<small>since step {wording.count(finding.step)}</small></li>"

@@ -15,6 +15,7 @@ from core.link import from_query, nested, stop_at
 from core.live.client import LiveRun
 from core.live.process import TooManyRuns
 from core.live.registry import living, put_away
+from core.nn.losses import suited_output
 from core.presets import OPENING
 from core.store.store import StoreError
 from pages import wording
@@ -143,7 +144,5 @@ def _suited_to_file(data, dataset):
     """(output layer, loss) for a file, now that it is loaded."""
     if dataset.task == "regression" or dataset.labels:
         return suggested_output(data, dataset.outputs, dataset.task)
-    one_of_many = (dataset.train.targets.sum(axis=1) == 1).all()
-    if one_of_many:
-        return LayerConfig(dataset.outputs, "softmax"), "categorical_cross_entropy"
-    return LayerConfig(dataset.outputs, "sigmoid"), "binary_cross_entropy"
+    activation, loss = suited_output("classification", exclusive=(dataset.train.targets.sum(axis=1) == 1).all())
+    return LayerConfig(dataset.outputs, activation), loss

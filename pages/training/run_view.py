@@ -73,25 +73,19 @@ class RunView:
     @property
     def outline(self):
         """What Streamlit's part of the page is made of: where one of these changes, it has to be drawn again."""
-        session = self._session
-        seen, trials, run = session.last_snapshot, session.run.trials, session.run
-        of_run = seen and (
-            [(finding.code, finding.severity, finding.title, finding.step) for finding in seen.findings],
-            seen.status if not session.playing else "running",
-            *(
-                seen.step > 0,
-                seen.moment,
-                seen.store_error,
-                seen.failures,
-                seen.healthy_step,
-                seen.nonfinite is None,
-                len(seen.events),
-                seen.unit is None,
-            ),
-        )
-        return (
-            (session.config, session.draft.pending, session.notice, session.picked, session.moment),
-            (run.watching, run.foreign, run.owned, str(run.death), str(run.refusal), session.tried_from),
-            (trials.running, round(20 * trials.progress), len(trials.trials), trials.problem),
-            of_run,
-        )
+        session, run = self._session, self._session.run
+        trials = run.trials
+        of_tab = session.config, session.draft.pending, session.notice, session.picked, session.moment, session.tried_from
+        of_run = run.watching, run.foreign, run.owned, str(run.death), str(run.refusal)
+        return of_tab, of_run, (trials.running, round(20 * trials.progress), len(trials.trials), trials.problem), self._of_snapshot()
+
+    def _of_snapshot(self):
+        seen, playing = self._session.last_snapshot, self._session.playing
+        if seen is None:
+            return None
+        # While a run plays, the figures in a finding's words change all the time: they are put right when it stands
+        findings = [
+            (finding.code, finding.severity, finding.root, not playing and (finding.title, finding.step)) for finding in seen.findings
+        ]
+        told = seen.store_error, seen.failures, seen.healthy_step, seen.nonfinite is None, len(seen.events), seen.unit is None
+        return playing or seen.status, seen.step > 0, seen.moment, findings, told

@@ -39,7 +39,7 @@ def _style_sheet(request):
     return Response(" ".join(rules), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
-ROUTE = Route(PATH, _style_sheet)  # a plain function: Starlette runs it in a thread
+ROUTE = Route(served(PATH), _style_sheet)  # a plain function: Starlette runs it in a thread
 
 
 @cache

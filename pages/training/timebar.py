@@ -57,20 +57,25 @@ def slider(session, snapshot):
     """What the slider shows."""
     names, shown = steps(session, snapshot)
     options = list(names) if len(names) > 1 else [START, NOW]
-    return {"options": options, "index": options.index(shown), "disabled": session.playing or len(names) < 2}
+    return {
+        "options": options,
+        "index": options.index(shown),
+        "disabled": session.playing or session.run.death is not None or len(names) < 2,
+    }
 
 
 def button_states(session, snapshot):
     """{button: how it differs from the table's}."""
-    standing, past, healthy = not session.playing, session.moment is not None, snapshot.healthy_step
+    standing, past, healthy = not session.playing and not session.run.death, session.moment is not None, snapshot.healthy_step
+    own = past and standing and not session.run.watching
     return {
         "healthy": {
             "label": "Last healthy step" if healthy is None else f"Last healthy step {wording.count(healthy)}",
             "disabled": not standing or healthy is None or session.moment == healthy,
         },
         "now": {"disabled": not past},
-        "continue": {"disabled": not past},
-        "continue_changed": {"hidden": not (past and session.settings_since())},
+        "continue": {"disabled": not own},
+        "continue_changed": {"hidden": not (own and session.settings_since())},
     }
 
 

@@ -89,6 +89,21 @@ class Page:
         with line(self.tab.key) as (_, head, _):
             return head
 
+    def has(self, name):
+        """Whether the live line shows this button."""
+        buttons = self.head["buttons"]
+        return buttons is not None and not buttons.get(name, {}).get("hidden", False)
+
+    def can(self, name):
+        """Whether the live line shows this button, to be pressed."""
+        return self.has(name) and not self.head["buttons"].get(name, {}).get("disabled", False)
+
+    @property
+    def moments(self):
+        """What the time slider offers, and which of it it shows."""
+        slider = self.head["slider"]
+        return slider["options"], slider["options"][slider["index"]]
+
     @property
     def figures(self):
         """The charts that the live line brings now."""

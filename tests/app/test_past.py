@@ -14,7 +14,7 @@ def page(open_page):
 
 
 def settled(page):
-    """The page once its run stands still and its forecast is there; timers do not fire here."""
+    """The page once its run stands still and its forecast is there; no browser asks again here."""
     deadline = time.monotonic() + 30
     while page.live_run.snapshot().status == "running" or page.live_run.snapshot().forecast_due:
         assert time.monotonic() < deadline, "it did not come to rest"
@@ -39,14 +39,14 @@ def test_a_calm_run_has_a_calm_gauge(page):
     assert "Rate / limit" in page.words
     told = settled(page).session.last_snapshot.forecast
     assert told.verdict == "stable" and 'class="reading gauge stable"' in page.words
-    assert "use stable rate" not in {button.key for button in page.button}
+    assert not page.has("use_stable_rate")
 
 
 def test_an_unstable_rate_is_told_before_play_and_replaced_by_one_that_holds(page):
     settled(page.set("selectbox", "preset", "explosion"))
     assert "unstable" in page.words
-    offered = float(page.button(key="use stable rate").label.removeprefix("Use "))
-    settled(page.press("use stable rate"))
+    offered = float(page.head["buttons"]["use_stable_rate"]["label"].removeprefix("Use "))
+    settled(page.press("use_stable_rate"))
     assert page.live_run.config.optimizer.learning_rate == offered < 1
     assert page.query["optimizer.learning_rate"] == f"{offered:g}"
     assert page.number("optimizer.learning_rate") == offered
@@ -61,8 +61,8 @@ def test_an_unstable_rate_is_told_before_play_and_replaced_by_one_that_holds(pag
 def test_the_slider_shows_a_moment_and_comes_back(page):
     settled(page.press("step").press("epoch").press("epoch"))
     now = page.session.now
-    assert page.select_slider(key="moment").value == "now" and now == 50
-    page.set("select_slider", "moment", "1")
+    assert page.moments == (["0", "1", "25", "now"], "now") and now == 50
+    page.press("look", "1")
     assert page.session.last_snapshot.moment == page.session.last_snapshot.step == 1
     assert "Step 1 of 50" in page.words and "Looking back at step 1" in page.words
     assert page.step == 50  # the run itself has not moved
@@ -72,22 +72,23 @@ def test_the_slider_shows_a_moment_and_comes_back(page):
 
 @pytest.mark.parametrize("key", ["step", "reset", "play"])
 def test_to_move_the_run_is_to_look_at_it(page, key):
-    steps(page, "step", "epoch").set("select_slider", "moment", "1")
+    steps(page, "step", "epoch").press("look", "1")
     page.press(key)
     assert page.session.moment is None
 
 
 def test_while_it_plays_the_slider_rests(page):
     page.press("play")
-    slider = page.select_slider(key="moment")
-    assert slider.proto.disabled and slider.value == "now"
-    assert page.button(key="healthy").disabled and page.button(key="continue").disabled
+    assert page.head["slider"]["disabled"] and page.moments == (["start", "now"], "now")
+    assert not any(page.can(name) for name in ("healthy", "now", "continue", "continue_changed"))
+    page.press("look", "start")
+    assert page.session.moment is None and page.live_run.snapshot().status == "running"
 
 
 def test_to_continue_with_nothing_changed_is_the_run_again(page):
     steps(page, "step", "epoch", "epoch")
     before = page.live_run.snapshot()
-    page.set("select_slider", "moment", "1").press("continue")
+    page.press("look", "1").press("continue")
     assert page.step == 1 and page.session.moment is None and page.session.config == OPENING
     steps(page, "epoch", "epoch")
     again = page.live_run.snapshot()
@@ -95,10 +96,10 @@ def test_to_continue_with_nothing_changed_is_the_run_again(page):
 
 
 def test_one_continues_with_the_settings_of_then_or_with_those_of_now(page):
-    for wanted, rate in (("continue", 0.03), ("continue changed", 0.5)):
+    for wanted, rate in (("continue", 0.03), ("continue_changed", 0.5)):
         settled(page.press("reset").set("text_input", "optimizer.learning_rate", 0.03))
-        steps(page, "step", "epoch").set("select_slider", "moment", "1")
-        assert "continue changed" not in {button.key for button in page.button}
+        steps(page, "step", "epoch").press("look", "1")
+        assert not page.has("continue_changed")
         page.set("text_input", "optimizer.learning_rate", 0.5)
         assert page.session.moment == 1 and "learning rate 0.03 → 0.5" in page.words.replace("\\", "")
         page.press(wanted)
@@ -112,17 +113,17 @@ def test_the_last_healthy_step_of_a_broken_run_is_one_press_away(open_page):
     page = exploded(open_page)
     healthy = page.session.last_snapshot.healthy_step
     assert page.session.last_snapshot.first_crossing and "It began in" in page.words
-    assert page.button(key="healthy").label == f"Last healthy step {healthy:,}"
+    assert page.head["buttons"]["healthy"]["label"] == f"Last healthy step {healthy:,}"
     page.press("healthy")
     assert page.session.moment == healthy and page.session.last_snapshot.influence is not None
     assert "mini-batch" in page.words.replace("\\", "")
-    page.set("text_input", "optimizer.learning_rate", 0.05).press("continue changed")
+    page.set("text_input", "optimizer.learning_rate", 0.05).press("continue_changed")
     page.live_run.step(3000)
     assert settled(page).session.last_snapshot.nonfinite is None
 
 
 def test_another_network_begins_in_the_present(page):
-    steps(page, "step", "epoch").set("select_slider", "moment", "1").set("text_input", "layers.0.units", 5)
+    steps(page, "step", "epoch").press("look", "1").set("text_input", "layers.0.units", 5)
     assert page.session.moment is None and page.step == 0
 
 
@@ -130,7 +131,7 @@ def test_the_past_cannot_be_edited(page):
     steps(page, "step", "epoch")
     page.set("selectbox", "picked layer", 2).set("text_input", "picked unit", 3)
     assert page.session.picked == (2, 2) and not page.button(key="set").disabled
-    page.set("select_slider", "moment", "1")
+    page.press("look", "1")
     assert page.button(key="set").disabled and page.session.last_snapshot.unit.layer == 2
 
 

@@ -1,11 +1,10 @@
-"""The live figure component in a real browser, fed with made-up runs by a script of its own."""
+"""The live line's parts in a real browser: a small app of its own shows made-up runs over the real line."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import plotly
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.app import free_port
 from pages.charts import ViewOptions, panels
 from pages.charts.style import THEMES
 from tests.synthetic import snapshot
@@ -23,39 +23,63 @@ from tests.synthetic import snapshot
 ROOT = Path(__file__).parents[2]
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
-SCRIPT = """
+APP = """
+import streamlit as st
+from pages.shell.components import routes
+
+app = st.App("page.py", routes=routes())
+"""
+
+PAGE = """
 import streamlit as st
 from pages.charts import ViewOptions, panels
-from pages.shell.live_figures import live_figures, theme
+from pages.shell.components import listener, live
+from pages.shell.tab import tab
 from tests.synthetic import snapshot
 
+BUTTONS = [{"name": "play", "label": "Play", "icon": "play"}, {"name": "pause", "label": "Pause", "icon": "pause"}]
+
+class MadeUp:
+    commands = ("play", "pause", "pick")
+
+    def __init__(self):
+        self.step, self.playing, self.picked = 21_000, False, None
+
+    def picture(self, theme):
+        self.step += 10 * self.playing
+        one = snapshot(step=self.step, unit=self.picked)
+        head = {"buttons": {}, "text": {"state": f"<p>step {self.step} picked {self.picked}</p>"}}
+        return head, panels(one, ViewOptions(theme=theme, picked=self.picked))
+
+    def command(self, name, value):
+        if name == "pick":
+            self.picked = tuple(value)
+        else:
+            self.playing = name == "play"
+
+    @property
+    def needs_updates(self):
+        return self.playing
+
+    @property
+    def outline(self):
+        return self.picked
+
 st.set_page_config(layout="wide")
-state = st.session_state
-state.pages = state.get("pages", 0) + 1
-st.sidebar.text(f"page {state.pages}")
-for name, value in {"step": 21_000, "playing": False, "picked": None}.items():
-    state.setdefault(name, value)
-
-def pick(layer, index):
-    state.picked = (layer, index)
-
-def look(place):
-    state.step += 10 * state.playing
-    one = snapshot(step=state.step, unit=state.picked)
-    with place:
-        shown, goes_on = panels(one, ViewOptions(theme=theme(), picked=state.picked)), state.pop("goes_on", False)
-        live_figures(shown, key="figures", on_pick=pick, goes_on=goes_on)
-        st.text(f"step {state.step} picked {state.picked}")
+st.sidebar.text("Controls")
+tab().view = tab().view or MadeUp()
 
 @st.fragment
-def live():
-    st.button("Play", on_click=lambda: state.update(playing=True))
-    st.button("Pause", on_click=lambda: state.update(playing=False))
-    st.button("Promise", on_click=lambda: state.update(goes_on=True))
-    place = st.container()
-    st.fragment(look, run_every=0.15 if state.playing else None)(place)
+def cards():
+    tab().begin()
+    outline = tab().view.outline
+    st.text(f"drawing {tab().drawing} of {outline}")
+    listener("cards", outline)
 
-live()
+live("buttons", "buttons", buttons=BUTTONS)
+live("text", "state", name="state")
+cards()
+live("board", "figures")
 """
 
 expect.set_options(timeout=30_000)
@@ -65,16 +89,13 @@ PANELS = ("network", "output", "loss", "gradients", "cause", "gauge", "histogram
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    script = tmp_path_factory.mktemp("app") / "app.py"
-    script.write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = {"server.port": port, "server.headless": "true", "runner.postScriptGC": "false", "browser.gatherUsageStats": "false"}
-    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *arguments]
+    folder, port = tmp_path_factory.mktemp("app"), free_port()
+    for name, text in {"app.py": APP, "page.py": PAGE}.items():
+        (folder / name).write_text(text)
+    command = f"-m streamlit run app.py --server.port {port} --server.headless true --browser.gatherUsageStats false".split()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    server = subprocess.Popen(command, cwd=script.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{address}/_stcore/health", server)
@@ -154,7 +175,7 @@ def drag(page, name):
 
 def test_charts_move_and_no_node_is_made_anew(page, url):
     scripts = []
-    page.on("request", lambda request: scripts.append(request.url) if "plotly.min.js" in request.url else None)
+    page.on("request", lambda request: scripts.append(request.url) if "/descent/plotly.js" in request.url else None)
     opened(page, url)
     page.evaluate("() => document.querySelectorAll('.descent-plot, .descent-plot .main-svg').forEach((node) => (node.kept = true))")
     outlines = "() => [...document.querySelectorAll('.js-line, .hm image, .shapelayer path')].map((node) => node.outerHTML)"
@@ -168,7 +189,7 @@ def test_charts_move_and_no_node_is_made_anew(page, url):
 
 
 def test_plotly_is_the_wheels_own_copy(page, url):
-    with page.expect_response(lambda response: "plotly.min.js" in response.url) as response:
+    with page.expect_response(lambda response: "/descent/plotly.js" in response.url) as response:
         page.goto(url)
     assert response.value.body() == PLOTLY.read_bytes()
 
@@ -208,15 +229,19 @@ def test_hover_survives(page, url):
     assert "step " in chart(page, "loss").locator(".hoverlayer").text_content()
 
 
-def test_a_click_picks_a_unit_and_leaves_the_other_panels_alone(page, url):
-    play(opened(page, url))
-    place = page.evaluate("""() => {
+def place_of_a_unit(page):
+    return page.evaluate("""() => {
         const plot = document.querySelector('[data-name=network] .descent-plot')
         const { x, y, customdata } = plot._fullData[0]
         const at = [...customdata].findIndex(([layer, index]) => layer === 2 && index === 5)
         const { left, top } = plot.getBoundingClientRect()
         return [left + plot._fullLayout.xaxis.c2p(x[at]), top + plot._fullLayout.yaxis.c2p(y[at])]
     }""")
+
+
+def test_a_click_picks_a_unit_and_leaves_the_other_panels_alone(page, url):
+    play(opened(page, url))
+    place = place_of_a_unit(page)
     page.evaluate("() => document.querySelectorAll('.descent-plot').forEach((node) => (node.kept = true))")
     page.mouse.click(*place)
     expect(page.get_by_text("picked (2, 5)")).to_be_visible()
@@ -226,20 +251,21 @@ def test_a_click_picks_a_unit_and_leaves_the_other_panels_alone(page, url):
     assert page.evaluate("() => [...document.querySelectorAll('.descent-plot')].filter((node) => node.kept).length") == 9
 
 
+def test_the_rest_of_the_page_is_drawn_again_once_when_its_outline_changes(page, url):
+    play(opened(page, url))
+    expect(page.get_by_text("drawing 1 of None")).to_be_visible()  # whatever moved since
+    page.mouse.click(*place_of_a_unit(page))
+    expect(page.get_by_text("drawing 2 of (2, 5)")).to_be_visible()
+    moved(page, times=5)
+    expect(page.get_by_text("drawing 2 of (2, 5)")).to_be_visible()
+
+
 def test_the_theme_changes_while_the_run_stands(page, url):
     opened(page, url)
     color = "() => document.querySelector('[data-name=loss] .descent-plot').layout?.font.color"
     page.wait_for_function(f"() => ({color})() === '{THEMES['light'].muted}'")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"() => ({color})() === '{THEMES['dark'].muted}'")
-
-
-def test_a_message_that_was_to_come_and_does_not_is_asked_for(page, url):
-    opened(page, url)
-    page.get_by_role("button", name="Promise").click()
-    expect(page.get_by_text("page 2")).to_be_visible()
-    page.wait_for_timeout(6000)
-    expect(page.get_by_text("page 2")).to_be_visible()  # and only once
 
 
 def test_panels_out_of_view_wait(page, url):
@@ -332,7 +358,9 @@ async ([early, late]) => {
 def canvas(browser):
     page = browser.new_page()
     page.add_script_tag(path=str(PLOTLY))
-    page.add_script_tag(path=str(ROOT / "pages" / "shell" / "repaint.js"))
+    script = (ROOT / "pages" / "shell" / "browser" / "repaint.js").read_text()
+    page.add_script_tag(type="module", content=f"{script}\nObject.assign(window, {{ frame, repaint }})")
+    page.wait_for_function("() => !!window.repaint")
     yield page
     page.close()
 

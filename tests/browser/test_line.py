@@ -1,0 +1,72 @@
+"""The line between the page and its run: what goes over it, and what becomes of it when the server goes or nobody looks."""
+
+import time
+
+from playwright.sync_api import expect
+
+from benchmarks.app import free_port
+from tests.browser.test_kept import paused
+from tests.browser.test_playground import button, expect_true, play, ready, settled, status, step, wait_for_steps
+
+HIDE = """hidden => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })
+    Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => (hidden ? 'hidden' : 'visible') })
+    document.dispatchEvent(new Event('visibilitychange'))
+}"""
+
+
+def seconds_for(tab, frames, pictures):
+    """How long so many pictures take to come."""
+    began, wanted = time.monotonic(), frames.pictures + pictures
+    while frames.pictures < wanted:
+        assert time.monotonic() < began + 30, "waited in vain"
+        tab.wait_for_timeout(20)
+    return time.monotonic() - began
+
+
+def test_the_page_finds_a_server_again_that_was_gone(start_server, open_tab, tmp_path):
+    port = free_port()
+    first = start_server(data_folder=tmp_path / "kept", port=port)
+    tab = ready(open_tab("/", at=first))
+    play(tab)
+    wait_for_steps(tab, 500)
+    stood, lost = paused(tab), tab.get_by_text("Connection lost")
+    expect(lost).to_have_count(1)
+    expect(lost).to_be_hidden()
+    first.kill()
+    expect(lost).to_be_visible()
+    expect_true(lambda: not first.workers())
+    start_server(data_folder=tmp_path / "kept", port=port)
+    expect(lost.filter(visible=True)).to_have_count(0)
+    expect(button(tab, "Play")).to_be_enabled()
+    expect_true(lambda: step(tab) == stood)
+    play(tab)
+    wait_for_steps(tab, 500)
+
+
+def test_a_hidden_tab_goes_on_training_and_gets_a_picture_a_second(open_tab, frames):
+    tab = ready(open_tab(frames=frames))
+    play(tab)
+    wait_for_steps(tab, 500)
+    tab.evaluate(HIDE, True)
+    seconds_for(tab, frames, 2)  # on their way
+    seen = step(tab)
+    assert seconds_for(tab, frames, 4) > 3
+    assert step(tab) > seen
+    tab.evaluate(HIDE, False)
+    assert seconds_for(tab, frames, 10) < 8
+    expect(status(tab)).to_have_text("Running")
+
+
+def test_nothing_is_asked_of_streamlit_while_a_run_plays(open_tab, frames):
+    tab = ready(open_tab(frames=frames))
+    play(tab)
+    expect(tab.get_by_text("✓ Nothing wrong so far.")).to_be_visible()
+    settled(tab)
+    assert frames.asked > 0
+    asked = frames.asked
+    seconds_for(tab, frames, 40)
+    wait_for_steps(tab, 10_000)
+    tab.wait_for_timeout(100)
+    assert frames.asked == asked
+    expect(tab.locator(".finding")).to_have_count(0)
