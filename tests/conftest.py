@@ -99,5 +99,7 @@ def frames():
 
 
 def is_error(message):
-    """Errors of our own making: Streamlit tries a page's path as the server's base path first, and tells of a server that is gone."""
-    return message.type == "error" and "/_stcore/" not in message.location["url"] and "disconnected from server" not in message.text
+    """Errors of our own making: Streamlit tries a page's path as the server's base path first, and both sockets tell of a server that is
+    gone."""
+    gone = any(words in message.text for words in ("disconnected from server", "net::ERR_CONNECTION_REFUSED"))
+    return message.type == "error" and "/_stcore/" not in message.location["url"] and not gone

@@ -46,7 +46,7 @@ class Tab:
     def visit(self, page):
         """A page is about to be drawn: where it is another one than before, a link led to it."""
         came, self._page = self._page not in (None, page), page
-        self._led = "link" if came else None if self.behind(self.drawing) else "back"
+        self._led = "link" if came and st.query_params else None if came or self.behind(self.drawing) else "back"
 
     def led(self):
         """What led to the address: "link", one of another page, "back", the browser's Back or Forward button where the address is another

@@ -3,6 +3,7 @@
 import json
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from starlette.applications import Starlette
@@ -13,11 +14,13 @@ from streamlit.testing.v1 import AppTest
 from core.numbers import parse_number, write_number
 from pages.shell import tab
 from pages.shell.live_line import PATH, live_line
+from tests.core.live_runs import until
 
 FRAME = Path(__file__).parents[2] / "pages" / "frame.py"
 CLIENT = TestClient(Starlette(routes=[WebSocketRoute(PATH, live_line)]))
 FOLDED = ("more", "faults folded", "data folded", "view", "export menu")  # open in these tests: what is folded is not made
 ORIGIN = {"origin": "http://testserver"}
+BROWSER = Mock()  # a connection that is there, and no more
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,8 @@ def line(key, **hello):
 class Page:
     """One visitor's page."""
 
+    is_lagging = False
+
     def __init__(self, **query):
         self.test = AppTest.from_file(str(FRAME), default_timeout=60)
         for name, value in query.items():
@@ -48,9 +53,28 @@ class Page:
         self.run()
 
     def run(self):
+        """Ask for the page, as a browser with a live line does that shows all that was drawn before, unless it is `lagging`."""
+        if "tab" in self.test.session_state:
+            self.tab.connections.add(BROWSER)
+            self.tab.drawn = self.tab.drawn if self.is_lagging else self.tab.drawing
         self.test.run()
+        self.tab.connections.discard(BROWSER)
         assert not self.test.exception, self.test.exception
+        self.keep_address()
         return self
+
+    def keep_address(self):
+        """Where the address names a run, have it name the one that the live line says, as a browser does."""
+        if "run" in self.test.query_params and (address := self.head.get("address")):
+            self.test.query_params.pop("run")
+            self.test.query_params |= {name: value for name, value in [address] if value}
+
+    @contextmanager
+    def lagging(self):
+        """The browser has yet to show what is drawn from now on."""
+        self.tab.drawn, self.is_lagging = self.tab.drawing, True
+        yield
+        self.is_lagging = False
 
     def __getattr__(self, name):
         return getattr(self.test, name)
@@ -72,8 +96,12 @@ class Page:
 
     def send(self, name, value=None):
         """Send a command up the live line; done when this returns."""
+        others = len(self.tab.connections)
         with line(self.tab.key) as (socket, _, _):
             socket.send_json({"do": name, "value": value})
+            socket.close()
+            until(lambda: len(self.tab.connections) == others)  # the line ends once it has done all that came before
+        self.keep_address()
 
     @property
     def tab(self):

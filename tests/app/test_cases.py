@@ -8,7 +8,6 @@ import pytest
 
 from core.cases import CASES
 from core.link import from_query
-from tests.app.conftest import line
 
 PATIENCE = 120
 
@@ -135,8 +134,8 @@ def test_the_address_names_the_case(open_cases):
 
 def test_a_choice_stays_while_the_address_is_behind(open_cases):
     cases = open_cases(wait=False, case="xor_answer")
-    cases.page.set("pills", "case", "four_equations")
-    with line(cases.page.tab.key):  # the browser has yet to show what was drawn
+    with cases.page.lagging():
+        cases.page.set("pills", "case", "four_equations")
         cases.page.test.query_params["case"] = "xor_answer"
         assert cases.page.run().query == {"case": "four_equations"}
     assert cases.page.navigate({"case": "flower_boundary"}).pills(key="case").value == "flower_boundary"

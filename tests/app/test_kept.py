@@ -9,8 +9,8 @@ from core.limits import ConfigError
 from core.live.client import LiveRun
 from core.presets import OPENING, PRESETS
 from core.store.store import Store
-from pages.shell import identity
-from pages.training import launch, session
+from pages.shell import identity, tab
+from pages.training import launch, session, tab_run
 from tests.core.live_runs import until
 
 CSV = b"a,b,c\n" + b"".join(b"%d,%d,%d\n" % (i % 7, i % 5, i % 2) for i in range(60))
@@ -34,8 +34,10 @@ def trained(page, steps=300):
     return id
 
 
-def buttons(page):
-    return {button.key for button in page.button}
+def signed_in(monkeypatch, person):
+    """Have this person's runs be theirs: see identity.owner."""
+    for module in (session, tab_run):
+        monkeypatch.setattr(module, "owner", lambda: person)
 
 
 def test_a_link_brings_a_run_back_with_its_settings(store, open_page):
@@ -44,7 +46,7 @@ def test_a_link_brings_a_run_back_with_its_settings(store, open_page):
     first.close()
     again = open_page(run=id)
     assert again.step == 300 and again.session.config == first.session.config
-    assert again.select_slider(key="moment").options[0] == "0"
+    assert again.moments[0][0] == "0"
     again.press("step")
     assert again.step == 301
 
@@ -53,48 +55,42 @@ def test_a_tab_that_is_opened_again_finds_its_run_standing(store, open_page, mon
     first = open_page()
     id = trained(first)
     first.press("play")
-    monkeypatch.setattr(session, "this_tab", lambda: "another")
-    monkeypatch.setattr(session, "is_open", lambda tab: tab == "another")
+    monkeypatch.setattr(tab, "GRACE", 0)  # its browser is gone
     again = open_page(run=id)
     assert again.live_run is first.live_run and again.live_run.snapshot().status == "paused" and again.step >= 300
-    assert "step" in buttons(again)
+    assert again.can("step")
 
 
 def test_a_second_tab_looks_until_it_drives(store, open_page, monkeypatch):
     first = open_page()
     id = trained(first)
-    monkeypatch.setattr(session, "this_tab", lambda: "another")
-    monkeypatch.setattr(session, "is_open", lambda tab: True)
     second = open_page(run=id)
-    assert "another tab drives" in second.words and "play" not in buttons(second)
+    assert "another tab drives" in second.words and not second.has("play")
     second.set("selectbox", "loss", "mse")
     assert second.session.config == first.session.config and "only looked at" in second.words
     second.press("drive here")
-    assert "play" in buttons(second) and "play" not in buttons(first.run())
+    assert second.has("play") and not first.run().has("play")
     second.press("step")
     assert second.step == 301
 
 
-@pytest.mark.parametrize("is_open", [True, False])
-def test_settings_that_the_store_has_yet_to_hear_of_are_shown(store, open_page, monkeypatch, is_open):
+@pytest.mark.parametrize("grace", [1e9, 0])
+def test_settings_that_the_store_has_yet_to_hear_of_are_shown(store, open_page, monkeypatch, grace):
     first = open_page()
     id = trained(first)
-    first.session.edit("optimizer.learning_rate", 0.25)
+    first.session.draft.edit("optimizer.learning_rate", 0.25)
     monkeypatch.setattr(Store, "settings_of", lambda *_: (OPENING.to_dict(), None))
-    monkeypatch.setattr(session, "is_open", lambda tab: is_open)
-    monkeypatch.setattr(session, "this_tab", lambda: "another")
+    monkeypatch.setattr(tab, "GRACE", grace)  # whether the first tab is still there
     assert open_page(run=id).number("optimizer.learning_rate") == 0.25
 
 
 def test_who_looks_sees_what_the_driver_changes(store, open_page, monkeypatch):
     first = open_page()
     id = trained(first)
-    monkeypatch.setattr(session, "is_open", lambda tab: True)
-    monkeypatch.setattr(session, "this_tab", lambda: "another")
     second = open_page(run=id)
-    first.session.edit("optimizer.learning_rate", 0.25)
+    first.session.draft.edit("optimizer.learning_rate", 0.25)
     assert second.run().number("optimizer.learning_rate") == 0.25
-    first.session.upload("two classes.csv", CSV)
+    first.session.draft.upload("two classes.csv", CSV)
     assert first.session.draft.problem is None
     second.run().press("drive here").press("step")
     assert second.step == 1 and second.live_run.config.data.source == "file"
@@ -104,11 +100,12 @@ def test_who_looks_sees_what_the_driver_changes(store, open_page, monkeypatch):
 def test_an_address_that_is_behind_does_not_bring_the_last_run_back(store, open_page):
     page = open_page()
     id = trained(page)
-    page.run().press("reset")
-    page.test.query_params["run"] = id  # as the browser has it until it hears of the reset
-    assert page.run().step == 0
-    del page.test.query_params["run"]
     page.run()
+    with page.lagging():
+        page.press("reset")
+        page.test.query_params["run"] = id
+        assert page.run().step == 0
+    assert "run" not in page.query
     page.test.switch_page("runs.py").run()
     page.test.switch_page("playground.py")
     page.test.query_params["run"] = id  # as the list of runs links to it
@@ -127,23 +124,25 @@ def test_the_list_of_runs_leads_back_to_the_very_run(store, open_page):
     assert (page.step, page.session.config.data.source, page.session.run.run_id) == (300, "circle", id)
 
 
-def test_what_was_looked_at_and_the_speed_do_not_go_over_to_another_run(store, open_page):
+def test_what_was_looked_at_and_the_speed_do_not_go_over_to_another_run(store, open_page, monkeypatch):
+    monkeypatch.setattr(tab, "GRACE", 0)
     first = open_page(layers="8-tanh_1-sigmoid")
     small = trained(first)
     first.run()
     page = open_page(layers="8-tanh_8-tanh_8-tanh_1-sigmoid")
-    page.session.picked = (3, 7)
-    page.set("selectbox", "speed", "10 steps/s")
+    page.press("pick", [3, 7]).press("speed", "10 steps/s")
+    assert page.session.picked == (3, 7)
     page.navigate({"run": small})
     assert page.step == 300 and page.session.picked is None
-    assert page.test.selectbox(key="speed").value == "Full speed"
+    assert page.head["buttons"]["speed"]["value"] == "Full speed"
 
 
-def test_the_speed_of_a_run_that_goes_on_is_shown(store, open_page):
+def test_the_speed_of_a_run_that_goes_on_is_shown(store, open_page, monkeypatch):
+    monkeypatch.setattr(tab, "GRACE", 0)
     first = open_page()
     id = trained(first)
-    first.run().set("selectbox", "speed", "10 steps/s")
-    assert open_page(run=id).test.selectbox(key="speed").value == "10 steps/s"
+    first.run().press("speed", "10 steps/s")
+    assert open_page(run=id).head["buttons"]["speed"]["value"] == "10 steps/s"
 
 
 def test_the_address_names_the_run_while_it_is_the_same(store, open_page):
@@ -160,7 +159,7 @@ def test_the_address_of_a_run_that_went_on_otherwise_is_put_right(store, open_pa
     id = trained(page)
     page.run().set("text_input", "optimizer.learning_rate", 0.007)
     page.press("step")
-    page.session.close()
+    page.session.run.close()
     again = open_page(**{"data.source": "circle", "run": id})  # the server was killed before the browser heard of the change
     assert again.query["optimizer.learning_rate"] == "0.007" and again.query["run"] == id
     plain = open_page(run=id)
@@ -214,12 +213,12 @@ def test_a_run_with_damaged_settings_says_so(store, open_page):
 
 
 def test_on_a_shared_server_a_link_shows_the_runs_of_others_and_no_more(store, open_page, monkeypatch):
-    monkeypatch.setattr(session, "owner", lambda: "browser:mine")
+    signed_in(monkeypatch, "browser:mine")
     theirs = LiveRun(PRESETS["explosion"].config, kept=True, owner=FOREIGN)
     theirs.step(20)
     id = until(lambda: theirs.snapshot().run_id)
     page = open_page(run=id)
-    assert "somebody else" in page.words and "play" not in buttons(page) and page.step == 20
+    assert "somebody else" in page.words and not page.has("play") and page.step == 20
     page.live_run.step(5)
     assert store.load(id).step == 20
     page.press("own run")
@@ -233,8 +232,8 @@ def test_who_looks_at_a_run_gets_pictures_and_not_its_owners_file(store, open_pa
     owner = open_page().set("segmented_control", "data.source", "file")
     owner.upload("secret.csv", CSV)
     id = trained(owner)
-    monkeypatch.setattr(session, "owner", lambda: "browser:mine")
-    page = open_page(run=id)
+    signed_in(monkeypatch, "browser:mine")
+    page = open_page(run=id).run()
     assert page.step == 300 and "somebody else" in page.words and page.session.config.data.source == "file"
     token = page.session.config.data.path
     downloads = {button.proto.label for button in page.test.get("download_button")}
@@ -246,15 +245,15 @@ def test_who_looks_at_a_run_gets_pictures_and_not_its_owners_file(store, open_pa
     with pytest.raises(ConfigError):
         page.session.begin_anew(page.session.config)
     page.session.run.refusal = "no room"  # then a change begins a run at once
-    page.session.edit("seed", 5)
+    page.session.draft.edit("seed", 5)
     assert "owner" in page.session.draft.problem.message and page.session.run.run_id == id
     page.session.run.refusal = None
     other = open_page(**{"data.source": "file", "data.path": token})
     assert "could not be opened" in other.words and other.session.config == OPENING
     page.navigate({"data.source": "file", "data.path": token})
     assert page.session.config.data.source != "file" or page.session.run.foreign
-    monkeypatch.setattr(session, "owner", lambda: None)
-    assert {button.proto.label for button in open_page(run=id).test.get("download_button")} > downloads
+    signed_in(monkeypatch, None)
+    assert {button.proto.label for button in open_page(run=id).run().test.get("download_button")} > downloads
 
 
 def test_the_fate_of_a_file_is_told_as_it_is(open_page, monkeypatch):

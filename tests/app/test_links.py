@@ -5,7 +5,6 @@ import pytest
 from core.config import RunConfig
 from core.link import from_query, to_query
 from core.presets import OPENING, PRESETS
-from tests.app.conftest import line
 from tests.app.files import CSV
 
 
@@ -107,8 +106,8 @@ def test_an_empty_address_is_the_opening_run_again(open_page):
 
 
 def test_an_address_that_is_behind_is_put_right(open_page):
-    page = open_page().set("slider", "data.noise", 0.4)
-    config = page.session.config
-    with line(page.tab.key):  # the browser has yet to show what was drawn
+    page = open_page()
+    with page.lagging():
+        config = page.set("slider", "data.noise", 0.4).session.config
         page.test.query_params.clear()
         assert page.run().session.config == page.live_run.config == config == from_query(page.query)

@@ -61,7 +61,8 @@ def test_an_unstable_rate_is_told_before_play_and_replaced_by_one_that_holds(pag
 def test_the_slider_shows_a_moment_and_comes_back(page):
     settled(page.press("step").press("epoch").press("epoch"))
     now = page.session.now
-    assert page.moments == (["0", "1", "25", "now"], "now") and now == 50
+    options, shown = page.moments
+    assert options[:2] == ["0", "1"] and options[-1] == shown == "now" and now == 50
     page.press("look", "1")
     assert page.session.last_snapshot.moment == page.session.last_snapshot.step == 1
     assert "Step 1 of 50" in page.words and "Looking back at step 1" in page.words

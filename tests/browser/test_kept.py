@@ -4,8 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from benchmarks.app import free_port
-from tests.browser.test_playground import button, expect_true, play, reading, ready, settled, status, step, wait_for_steps
+from tests.browser.test_playground import button, expect_true, play, reading, ready, status, step, wait_for_steps
 
 KEPT = re.compile(r"[?&]run=[\w-]{16}(&|$)")
 
@@ -75,23 +74,6 @@ def test_another_server_goes_on_after_one_was_killed(start_server, open_tab, tmp
     stood = step(again)
     button(again, "Step").click()
     expect(reading(again, "Step")).to_have_text(f"{stood + 1:,}")
-
-
-def test_a_page_that_stayed_open_goes_on_with_the_next_server(start_server, open_tab, tmp_path):
-    port = free_port()
-    first = start_server(data_folder=tmp_path / "kept", port=port)
-    tab = ready(open_tab("/", at=first))
-    play(tab)
-    wait_for_steps(tab, 500)
-    paused(tab)
-    tab.wait_for_timeout(3000)  # nothing is being worked out any more
-    first.kill()
-    expect_true(lambda: not first.workers())
-    second = start_server(data_folder=tmp_path / "kept", port=port)
-    expect_true(second.workers)  # the page asked for its run by itself
-    settled(tab)
-    play(tab)
-    wait_for_steps(tab, 500)
 
 
 def test_the_back_button_takes_a_changed_setting_back_and_the_run_goes_on(open_tab):

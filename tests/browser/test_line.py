@@ -36,7 +36,8 @@ def test_the_page_finds_a_server_again_that_was_gone(start_server, open_tab, tmp
     first.kill()
     expect(lost).to_be_visible()
     expect_true(lambda: not first.workers())
-    start_server(data_folder=tmp_path / "kept", port=port)
+    second = start_server(data_folder=tmp_path / "kept", port=port)
+    expect_true(second.workers)  # the page asked for its run by itself
     expect(lost.filter(visible=True)).to_have_count(0)
     expect(button(tab, "Play")).to_be_enabled()
     expect_true(lambda: step(tab) == stood)

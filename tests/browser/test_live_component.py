@@ -302,8 +302,7 @@ def test_charts_speak_and_do_not_trap_the_keyboard(page, url):
     opened(page, url)
     figures = panels(snapshot(step=21_000), ViewOptions())
     for name in PANELS:
-        expect(chart(page, name)).to_have_attribute("role", "img")
-        expect(chart(page, name)).to_have_attribute("aria-label", figures[name]["alt"])
+        expect(chart(page, name).get_by_role("img")).to_have_accessible_name(figures[name]["alt"])
     page.locator("[data-name=loss]").get_by_role("button").last.focus()
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.closest('.descent-panel').dataset.name") == "gradients"

@@ -142,7 +142,6 @@ class Panel {
     this.help = element("button", "descent-help", "?")
     this.head.append(this.title, this.help, this.legend)
     this.plot = element("div", "descent-plot")
-    this.plot.setAttribute("role", "img")
     this.node.append(this.head, this.plot)
     this.hidden = new Set() // names of traces that were switched off
     this.zoom = {} // axis -> range the viewer chose
@@ -180,10 +179,9 @@ class Panel {
 
   read() {
     this.figure = JSON.parse(this.text)
-    const { layout, alt, help } = this.figure
+    const { layout, help } = this.figure
     this.title.textContent = layout.title.text
     this.plot.style.height = `${layout.height}px`
-    this.plot.setAttribute("aria-label", alt)
     this.help.hidden = !help
     this.help.dataset.help = help
     this.help.setAttribute("aria-label", help)
@@ -210,6 +208,7 @@ class Panel {
     this.frame = now
     if (this.behind) this.pause = setTimeout(() => this.catchUp(), STILL)
     else this.react()
+    this.speak()
     this.plot.dispatchEvent(new Event("drawn", { bubbles: true }))
   }
 
@@ -222,6 +221,14 @@ class Panel {
     window.Plotly.react(this.plot, traces, shown, this.config())
     if (!this.listening) this.listen()
     if (this.pointer) window.Plotly.Fx.hover(this.plot, this.pointer)
+  }
+
+  // Whoever hears the chart hears one picture; the buttons that Plotly puts beside it are not part of that
+  speak() {
+    const [picture, ...above] = this.plot.querySelectorAll(".main-svg")
+    picture.setAttribute("role", "img")
+    picture.setAttribute("aria-label", this.figure.alt)
+    for (const layer of above) layer.setAttribute("aria-hidden", "true")
   }
 
   // Draw in full what was only repainted

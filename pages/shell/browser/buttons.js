@@ -70,16 +70,16 @@ export class Buttons {
     this.lostNote.hidden = true
     this.root.classList.toggle("descent-none", !buttons)
     if (!buttons) return
+    const focused = document.activeElement
     for (const [name, element] of this.made) {
       const { disabled = false, hidden = false, label, value } = buttons[name] ?? {}
-      const focused = document.activeElement === element
       if (element.disabled !== disabled) element.disabled = disabled
       if (element.hidden !== hidden) element.hidden = hidden
       if (label && element.lastElementChild.textContent !== label) element.querySelector("span").textContent = label
-      if (value !== undefined && !focused && element.value !== value) element.value = value
-      // What takes this one's place takes the keyboard's focus, too
-      if (hidden && focused) [...this.made.values()].find((other) => !buttons[other.dataset.name]?.hidden)?.focus()
+      if (value !== undefined && element !== focused && element.value !== value) element.value = value
     }
+    // What takes the place of the one that had the keyboard's focus takes that, too
+    if (focused.hidden && this.root.contains(focused)) [...this.made.values()].find(({ hidden }) => !hidden)?.focus()
   }
 
   lost(unknown) {
