@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis soak screenshot clean
+.PHONY: run test setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis soak screenshot architecture clean
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -35,6 +35,9 @@ bench-forecast bench-doctor bench-diagnosis: bench-%: setup
 
 screenshot: setup-test
 	$(BIN)/python -m benchmarks.screenshot
+
+architecture: setup
+	$(BIN)/python -m benchmarks.architecture
 
 clean:
 	rm -rf .venv

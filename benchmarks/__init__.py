@@ -1,4 +1,4 @@
-"""What is measured rather than tested: speed, and how right the diagnosis is. Each file runs by itself: `make bench-...`."""
+"""What is measured or drawn rather than tested: speed, how right the diagnosis is, pictures of the docs. The Makefile runs each file."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The doctor: upload what backprop code of your own has at one step, and see whether its gradients are right, and if not, why."""
+"""The doctor: upload one step of your own backprop, and see whether its gradients are right, and if not, why."""
 
 import html
 

@@ -1,4 +1,4 @@
-"""Taking a run out of Descent: one entry of EXPORTS for each format, from which the page, the command line and the tests are made."""
+"""Taking a run out of Descent: one entry of EXPORTS makes the page's button, the command and the tests of a format."""
 
 from __future__ import annotations
 

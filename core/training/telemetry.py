@@ -70,6 +70,11 @@ class ThinnedTable:
         self._count = len(rows)
         self._rows[: self._count] = rows
 
+    @property
+    def nbytes(self):
+        """Bytes held, however many rows there are."""
+        return self._rows.nbytes
+
     def _thin(self):
         keep = downsample_keep_peaks(self.rows, self._peaks, len(self._rows) // 2)
         self._count = len(keep)
@@ -221,4 +226,4 @@ class Telemetry:
     @property
     def nbytes(self):
         """Bytes held, whatever the length of the run."""
-        return self._samples._rows.nbytes + self._frames._rows.nbytes
+        return self._samples.nbytes + self._frames.nbytes
