@@ -1,16 +1,20 @@
-# Descent: `make run` sets up and starts the app, `make test` sets up and runs every check.
+# Descent: `make run` sets up and starts the app, `make test` sets up and runs every check, `make test-integrations` those that need
+# other programs' libraries.
 
 PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis soak screenshot architecture clean
+.PHONY: run test test-integrations setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis soak screenshot architecture clean
 
 run: setup
 	$(BIN)/streamlit run app.py
 
 test: setup-test lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-integrations: .venv/installed-integrations
+	$(BIN)/python -m pytest tests/integrations
 
 setup: .venv/installed
 
@@ -53,3 +57,7 @@ $(BIN)/python:
 .venv/installed-test: requirements-test.txt requirements.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	touch $@ .venv/installed
+
+.venv/installed-integrations: requirements-integrations.txt .venv/installed-test
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-integrations.txt
+	touch $@
