@@ -33,7 +33,7 @@ FLOORS = (
 )
 
 BOX, HEIGHT, GAP = 272, 82, 40  # pixels: a box, and the room below it
-PAD, WIDTH = 24, 1280
+PAD, WIDTH, LANE = 24, 1280, 10
 LINE, LINES, LETTERS = 16, 3, 39  # pixels from line to line, and how many lines and letters fit into a box
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #3d4852 } .name { font-weight: 600; font-size: 14px; fill: #1f2933 }
@@ -127,7 +127,8 @@ def picture(root=ROOT):
     drawn = [(above, below) for above in places for below in sorted(found.get(above, ())) if below not in _beyond(found, above)]
     height = 2 * PAD + len(FLOORS) * (HEIGHT + GAP) - GAP
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="The rooms of Descent, by floors">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        'role="img" aria-label="The rooms of Descent on their floors">',
         f"<style>{STYLE}</style>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path class="head" d="M0 0L8 4L0 8z"/></marker></defs>',
@@ -161,14 +162,14 @@ def _paths(drawn, places):
             edges = [(places[name][0], places[name][0] + BOX) for name in FLOORS[floor]]
             gaps = list(zip([0, *(right for _, right in edges)], [*(left for left, _ in edges), WIDTH]))
             aim = x + (end - x) / (last - floor + 1)
-            gap = min(gaps, key=lambda one: max(one[0] + 8 - aim, aim - one[1] + 8, 0))
-            lane = used[floor, gap] = used.get((floor, gap), 0) + 1
-            spot = min(max(aim, gap[0] + 12), gap[1] - 12)
-            shift = (lane // 2) * 9 * (-1) ** lane
-            spot = spot + shift if gap[0] + 6 < spot + shift < gap[1] - 6 else spot - shift
+            left, right = min(gaps, key=lambda gap: max(gap[0] - aim, aim - gap[1], 0))
+            lane = used[floor, left] = used.get((floor, left), 0) + 1
+            spot = min(max(aim, left + LANE), right - LANE)
+            aside = LANE * (lane // 2) * (-1) ** lane  # so that arrows in one gap do not cover each other
+            spot += aside if left < spot + aside < right else -aside
             level = PAD + floor * (HEIGHT + GAP)
-            path += _curve(x, top, spot, level - 4) + f"V{level + HEIGHT + 4}"
-            x, top = spot, level + HEIGHT + 4
+            path += _curve(x, top, spot, level) + f"V{level + HEIGHT}"
+            x, top = spot, level + HEIGHT
         yield f'<path class="arrow" marker-end="url(#head)" d="{path}{_curve(x, top, end, bottom)}"/>'
 
 
