@@ -75,8 +75,8 @@ def open_tab(browser, server):
 
 
 class Frames:
-    """Counts what goes over a tab's sockets: `asked` is how often the browser asked Streamlit for something, `pictures` how many came over the
-    live line. Counted while the test waits for the tab."""
+    """Counts what goes over a tab's sockets, while the test waits for the tab: `asked` is how often the browser asked Streamlit for
+    something, `pictures` how many came over the live line."""
 
     def __init__(self):
         self.asked = self.pictures = 0

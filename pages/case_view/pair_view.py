@@ -15,6 +15,8 @@ MOST = 3  # findings shown of a run, the root first: the charts below must not j
 class PairView:
     """A view of a Pair (see pages.shell.tab.Tab); `show` is what its case shows besides."""
 
+    name = "pair"
+
     def __init__(self, pair, show):
         self._pair, self._show = pair, show
         self.commands = {"play": pair.play, "pause": pair.pause, "reset": pair.reset}

@@ -75,17 +75,17 @@ def figures(shown, key):
 
 def live(part, key, **options):
     """Mount a part that the tab's view fills: "board" (its figures), "buttons" (`buttons`, `choices`), "slider" and "text" (`name`)."""
-    _mount(key, {"part": part, "line": _line(), **options})
+    _mount(key, {"part": part, **_line(), **options})
 
 
 def listener(key, outline):
     """Have the browser ask for this part of the page again once the view's outline is not `outline` any more. It stands at the end of what
     is drawn."""
-    _mount(key, {"part": "listener", "line": _line(), "outline": digest(outline), "drawing": tab().drawing})
+    _mount(key, {"part": "listener", **_line(), "outline": digest(outline), "drawing": tab().drawing})
 
 
 def _line():
-    return {"url": served(PATH), "key": tab().key}
+    return {"line": {"url": served(PATH), "key": tab().key}, "view": tab().view.name}
 
 
 def _mount(key, options, lines=()):

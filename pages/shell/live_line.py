@@ -144,7 +144,7 @@ class Connection:
             if picture is None:
                 return None
             head, figures = picture
-            head |= {"names": list(figures), "outline": self._tab.outline(), "drawing": self._tab.drawing}
+            head |= {"view": self._tab.view.name, "names": list(figures), "outline": self._tab.outline(), "drawing": self._tab.drawing}
         texts = {name: json.dumps(figure, allow_nan=False, separators=(",", ":")) for name, figure in figures.items()}
         changed = ["" if self._figures.get(name) == text else text for name, text in texts.items()]
         text = json.dumps(head, allow_nan=False, separators=(",", ":"))

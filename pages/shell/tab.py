@@ -21,9 +21,9 @@ _tabs = weakref.WeakValueDictionary()
 
 
 class Tab:
-    """`view` is what the page in it shows over the line. It has `picture(theme)`, which gives (head, {name: figure}); `commands`, the names
-    that `command(name, value)` takes; `playing` and `needs_updates`, which say whether the next picture will differ; and `outline`, of
-    which Streamlit's part of the page is made. `theme` is as the browser shows the page.
+    """`view` is what the page in it shows over the line. It has a `name`; `picture(theme)`, which gives (head, {name: figure});
+    `commands`, the names that `command(name, value)` takes; `playing` and `needs_updates`, which say whether the next picture will differ;
+    and `outline`, of which Streamlit's part of the page is made. `theme` is as the browser shows the page.
 
     `drawing` counts the drawings of Streamlit's part that were begun, `drawn` is the last one that the browser shows. While they differ the
     browser is not told that its page is out of date: what it sent then would be older than what is being drawn.

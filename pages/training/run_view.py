@@ -12,7 +12,9 @@ GONE = {"buttons": None, "slider": None, "text": {"readings": "", "time": ""}}
 
 
 class RunView:
-    """A view of a Session (see pages.shell.tab.Tab). `chosen` are the ViewOptions by name that the person chose."""
+    """The view of a Session (see pages.shell.tab.Tab). `chosen` are the ViewOptions by name that the person chose."""
+
+    name = "run"
 
     def __init__(self, session):
         self._session = session

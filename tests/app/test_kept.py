@@ -195,9 +195,12 @@ def test_a_run_that_somebody_else_was_quicker_to_take_is_looked_at(store, open_p
 
 
 @pytest.mark.parametrize("query", [{"run": "nonsense"}, {"run": "<b>'; DROP TABLE runs; --"}, {"run": "../../etc/passwd"}])
-def test_a_link_to_a_run_that_is_not_there_says_so(store, open_page, query):
+def test_a_link_to_a_run_that_is_not_there_says_so(store, open_page, monkeypatch, query):
+    starts = []
+    monkeypatch.setattr(tab_run, "started", lambda *arguments: starts.append(arguments) or launch.started(*arguments))
     page = open_page(**query)
     assert "no such run" in page.words and page.session.config == OPENING and page.step == 0
+    assert len(starts) == 1 and "run" not in page.query
     page = open_page(**query, **{"data.source": "circle"})
     assert "at step 0" in page.words and page.session.config.data.source == "circle"
 

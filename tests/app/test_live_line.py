@@ -5,6 +5,7 @@ import json
 import secrets
 
 import pytest
+import streamlit as st
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -113,6 +114,15 @@ def test_a_tab_that_is_gone_has_none():
     with connected() as socket:
         socket.send_json(message)
         assert closed(socket) == UNKNOWN
+
+
+def test_the_pages_of_origins_that_are_allowed_may_ask(page, monkeypatch):
+    monkeypatch.setattr(st, "get_option", {"server.corsAllowedOrigins": ["https://allowed.example"]}.get)
+    with connected(origin="https://allowed.example") as socket:
+        socket.send_json(hello(page))
+        assert "network" in picture(socket)[1]
+    with pytest.raises(WebSocketDisconnect), connected(origin="https://other.example"):
+        pass
 
 
 # What it takes

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import streamlit as st
 
 from core.config import RunConfig
 from core.export import EXPORTS, exported
@@ -40,6 +41,14 @@ def test_each_format_holds_the_run_as_it_stands(page):
     same = Trainer(page.live_run.config).run(2)
     for name in EXPORTS:
         assert page.session.act("export", name) == exported(name, same, steps=2)
+
+
+def test_the_charts_are_one_page_as_they_stand(page, monkeypatch):
+    offered = {}
+    monkeypatch.setattr(st, "download_button", lambda *arguments, key, **settings: offered.update({key: arguments[1]}))
+    page.press("step").press("look", "0")
+    made = offered["charts"]().decode()
+    assert "<html" in made and all(figure["layout"]["title"]["text"] in made for figure in page.figures.values())
 
 
 def test_a_broken_backprop_is_not_written_as_a_script(page):

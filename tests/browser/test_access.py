@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from core.presets import PRESETS
 from tests.browser.test_kept import paused
-from tests.browser.test_playground import button, expect_true, play, reading, ready, settled, status, wait_for_steps
+from tests.browser.test_playground import button, play, reading, ready, settled, status, wait_for_steps
 
 
 def test_what_takes_a_buttons_place_takes_its_focus(open_tab):

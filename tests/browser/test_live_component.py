@@ -40,7 +40,7 @@ from tests.synthetic import snapshot
 BUTTONS = [{"name": "play", "label": "Play", "icon": "play"}, {"name": "pause", "label": "Pause", "icon": "pause"}]
 
 class MadeUp:
-    commands = ("play", "pause", "pick")
+    name, commands = "made up", ("play", "pause", "pick")
 
     def __init__(self):
         self.step, self.playing, self.picked = 21_000, False, None
@@ -302,7 +302,8 @@ def test_charts_speak_and_do_not_trap_the_keyboard(page, url):
     opened(page, url)
     figures = panels(snapshot(step=21_000), ViewOptions())
     for name in PANELS:
-        expect(chart(page, name).get_by_role("img")).to_have_accessible_name(figures[name]["alt"])
+        expect(chart(page, name).get_by_role("img", name=figures[name]["alt"], exact=True)).to_have_count(1)
+        expect(chart(page, name).locator(".main-svg:not([role=img], [aria-hidden=true])")).to_have_count(0)
     page.locator("[data-name=loss]").get_by_role("button").last.focus()
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.closest('.descent-panel').dataset.name") == "gradients"

@@ -53,7 +53,7 @@ export class Line {
     const [head, ...figures] = new TextDecoder().decode(data).split("\n")
     this.figures = figures.map((figure, index) => figure || this.figures[index]) // an empty one has not changed
     this.last = JSON.parse(head)
-    for (const part of this.parts) part.receive?.(this.last, this.figures)
+    for (const part of this.parts) this.show(part)
     const socket = this.socket
     if (!document.hidden) await Promise.all([...this.parts].map((part) => part.drawn))
     if (socket.readyState === WebSocket.OPEN) socket.send('{"do":"drawn"}')
@@ -68,14 +68,19 @@ export class Line {
   lost(code) {
     clearTimeout(this.silence)
     if (!this.parts.size) return
-    for (const part of this.parts) part.lost?.(code === UNKNOWN)
+    ;[...this.parts].find((part) => part.lost)?.lost(code === UNKNOWN) // one says it, and asks
     const wait = AGAIN[Math.min(this.tries++, AGAIN.length - 1)]
     this.retry = setTimeout(() => this.connect(), wait)
   }
 
+  // A page that is about to go gets no picture of the next one's
+  show(part) {
+    if (this.last?.view === part.view) part.receive?.(this.last, this.figures)
+  }
+
   join(part) {
     this.parts.add(part)
-    if (this.last) part.receive?.(this.last, this.figures)
+    this.show(part)
   }
 
   leave(part) {

@@ -8,7 +8,7 @@ export class Listener {
     this.trigger = trigger
     this.asked = undefined
     if (drawing !== this.drawing) this.line.send("page", (this.drawing = drawing))
-    if (this.line.last) this.receive(this.line.last)
+    this.line.show(this)
   }
 
   receive({ outline, drawing }) {

@@ -18,6 +18,7 @@ export function mount({ data, parentElement, setTriggerValue }) {
   if (!parts.has(root)) parts.set(root, new PARTS[options.part](root))
   const part = parts.get(root)
   const line = options.line && Line.of(options.line)
+  part.view = options.view
   if (part.line !== line) {
     part.line?.leave(part)
     part.line = line
