@@ -264,7 +264,7 @@ CAUSES["state_fault"] = ("update_code",), _faults("reinitialized_weights", "stal
 
 def share(trainer, chance):
     """How much of what can be won over a constant output a run has won, on the training part."""
-    metric = trainer.metric()
+    metric = trainer.evaluator.metric()
     return (metric - chance) / (1 - chance) if np.isfinite(metric) else -1.0
 
 
@@ -278,7 +278,7 @@ def chance_of(config):
 def reached(trainer):
     """Whether the run has its source's result, and most of it on the samples held back."""
     result = RESULTS[trainer.config.data.source]
-    return trainer.metric() >= result and trainer.metric("test") >= HELD_BACK * result
+    return trainer.evaluator.metric() >= result and trainer.evaluator.metric("test") >= HELD_BACK * result
 
 
 def healthy(seed):

@@ -103,11 +103,11 @@ def _scikit_learn(config):
     )
 
     def train(updates):
-        network.max_iter = max(1, updates // trainer.batches_per_epoch)
+        network.max_iter = max(1, updates // len(trainer.batches))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             network.fit(x, y)
-        return network.max_iter * trainer.batches_per_epoch
+        return network.max_iter * len(trainer.batches)
 
     return train
 

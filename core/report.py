@@ -27,8 +27,8 @@ def report(trainer, steps_per_second=None):
             "loss": {"initial": initial, "final": trainer.loss(), "best": best, "test": trainer.loss("test") if has_test else None},
             "metric": {
                 "name": "accuracy" if trainer.dataset.task == "classification" else "r2",
-                "train": trainer.metric(),
-                "test": trainer.metric("test") if has_test else None,
+                "train": trainer.evaluator.metric(),
+                "test": trainer.evaluator.metric("test") if has_test else None,
             },
             "forecast": first_forecast(trainer).to_dict(),
             "findings": [finding.to_dict() for finding in findings],

@@ -23,6 +23,7 @@ from core.nn.network import with_ones
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.training.cost_model import CALL, FORWARD, MULTIPLY_ADD, PARAMETER, activation_cost
+from core.training.evaluation import penalty
 from core.training.rehearsal import Rehearsal
 
 # Microseconds that a forecast may take, by the estimates of core/training/cost_model.py: before the run, and while it lives (once a second)
@@ -188,7 +189,7 @@ class _Stage:
 
     def _preconditioner(self):
         """As it is; or, before the optimizer has seen enough gradients, as it would be if the run stood still until then."""
-        trainer, slots, t = self.trainer, self.trainer.slots, self.trainer.step
+        trainer, slots, t = self.trainer, self.trainer.updater.slots, self.trainer.step
         if t < SETTLED:
             slots, t = Rehearsal(trainer, STANDING).advance(SETTLED - t).slots, SETTLED
         return self.optimizer.preconditioner(slots, trainer.config.optimizer, t).astype(self.network.dtype)
@@ -213,7 +214,8 @@ class _Stage:
 
     def _loss(self, network):
         z, a = network.forward(self._x[:, : self._watched])[-1]
-        return network.loss.mean(network.loss_values(z, a, self._y[:, : self._watched])) + self.trainer.penalty(network.vector)
+        loss = network.loss.mean(network.loss_values(z, a, self._y[:, : self._watched]))
+        return loss + penalty(network, self.trainer.config.penalty)
 
     def largest_stable_rate(self, limit):
         """The limit, or what is left of it when halved until a rehearsal stays calm; without a limit, of the learning rate."""

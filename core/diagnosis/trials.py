@@ -18,6 +18,7 @@ from core.diagnosis.remedies import CLIP_NORM, USUAL_BATCH, rounded
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import suited_output
+from core.training.evaluation import penalty
 from core.training.live_changes import LIVE_CHANGES, needs_new_run
 from core.training.trainer import Trainer
 
@@ -245,13 +246,13 @@ def _judged(candidate, trainer):
     findings = diagnose(trainer)
     left = tuple(finding.code for finding in findings if finding.severity != "info")
     loss, chance = trainer.loss(), baseline(trainer.config, trainer.dataset).loss
-    metric = trainer.metric("test" if len(trainer.dataset.test) else "train")
+    metric = trainer.evaluator.metric("test" if len(trainer.dataset.test) else "train")
     return Trial(
         title=candidate.title,
         patch=candidate.patch,
         steps=trainer.step,
         loss=loss,
-        relative_loss=(loss - trainer.penalty()) / chance if chance > 0 else loss,
+        relative_loss=(loss - penalty(trainer.network, trainer.config.penalty)) / chance if chance > 0 else loss,
         metric=metric,
         status=status(findings),
         findings=left,

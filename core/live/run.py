@@ -50,7 +50,7 @@ class Run:
         self.train()
 
     def epoch(self):
-        whole = self.trainer.batches_per_epoch
+        whole = len(self.trainer.batches)
         left = math.ceil((1 - self.trainer.epoch % 1) * whole - 1e-3)  # epochs are fractions: rounding must not cost an update
         self._go(self.trainer.step + (left or whole))
 

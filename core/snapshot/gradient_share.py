@@ -13,7 +13,7 @@ SHOWN = 200  # samples, at the most
 
 def influence(trainer):
     """The Influence of the samples in the next update of `trainer`."""
-    (number,) = trainer.next_batches(1)
+    (number,) = trainer.batches.order(trainer.step, 1)
     with np.errstate(all="ignore"):
         share = shares(gradient_norms(trainer.network, *trainer.batches[number]))
     first = np.argsort(-share, kind="stable")[:SHOWN]

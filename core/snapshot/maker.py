@@ -84,7 +84,7 @@ class SnapshotMaker:
             steps_per_second=steps_per_second,
             train_loss=last["train_loss"],
             test_loss=last["test_loss"] if tested else None,
-            metric=trainer.metric_name,
+            metric=trainer.evaluator.metric_name,
             train_metric=last["train_metric"],
             test_metric=last["test_metric"] if tested else None,
             curves=self._part("The curves", curves, lived),

@@ -60,7 +60,7 @@ def _confusion(trainer):
         part = getattr(trainer.dataset, name)
         matrix = np.zeros((trainer.dataset.outputs, trainer.dataset.outputs), int)
         if len(part):
-            predicted = trainer.predicted_classes(name)
+            predicted = trainer.evaluator.predicted_classes(name)
             np.add.at(matrix, (part.targets[: len(predicted)], predicted), 1)
         matrices.append(matrix)
     return Confusion(trainer.dataset.target_names, *matrices)

@@ -149,7 +149,7 @@ def _figures(trainer):
         "test_metric": last["test_metric"],
     }
     figures = {name: None if value is None or not math.isfinite(value) else float(value) for name, value in figures.items()}
-    return figures | {"metric": trainer.metric_name}
+    return figures | {"metric": trainer.evaluator.metric_name}
 
 
 def spark(frames):

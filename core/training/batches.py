@@ -16,12 +16,16 @@ TAPES = 4096  # prepared steps kept; with more batches than that they are made w
 
 
 class Batches:
-    """`inputs` (samples, features) and `targets` (samples, outputs) in batches of `size` (None: all), the last one smaller."""
+    """`inputs` (samples, features) and `targets` (samples, outputs) in batches of `size` (None: all), the last one smaller.
 
-    def __init__(self, inputs, targets, size, dtype, seed):
+    They are used from step `begin` on, `epochs_before` epochs after the beginning of the run.
+    """
+
+    def __init__(self, inputs, targets, size, dtype, seed, begin=0, epochs_before=0.0):
         samples = len(inputs)
         self.size = min(size or samples, samples)
         self.samples = samples
+        self.begin, self.epochs_before = begin, epochs_before
         self._seed = seed
         self._starts = range(0, samples, self.size)
         self._batches = [self._cut(inputs, targets, slice(start, start + self.size), dtype) for start in self._starts]
@@ -45,11 +49,15 @@ class Batches:
         """Which training samples a batch holds."""
         return slice(self._starts[index], min(self._starts[index] + self.size, self.samples))
 
-    def order(self, start, count):
-        """Batch numbers of updates `start` to `start + count - 1`, counted from the first update with these batches."""
+    def epoch(self, step):
+        """How often the training samples have been seen after `step` updates."""
+        return self.epochs_before + (step - self.begin) / len(self)
+
+    def order(self, step, count):
+        """Numbers of the batches that the next `count` updates use, after `step` updates."""
         if len(self) == 1:
             return [0] * count
-        block_size = self._epochs * len(self)
+        start, block_size = step - self.begin, self._epochs * len(self)
         numbers = []
         while len(numbers) < count:
             block, offset = divmod(start + len(numbers), block_size)

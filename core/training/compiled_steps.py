@@ -5,41 +5,57 @@ from __future__ import annotations
 from core import faults
 from core.nn.program import Program, Workspace
 from core.training.batches import TAPES
+from core.training.evaluation import penalty
 
 
 class CompiledSteps:
-    """Programs for the full and the last of `batches`, each plain and observed: then its gradient is left in `gradient`."""
+    """Programs for the full and the last of `batches`, each plain and observed: then its gradient is left with the Observer."""
 
-    def __init__(self, network, updater, config, batches, gradient):
-        self._batches, self._programs = batches, {}
+    def __init__(self, network, updater, config, batches, observer):
+        self._penalty = lambda vector: penalty(network, config.penalty, vector)
+        self._batches, self._observer, self._programs = batches, observer, {}
         for index in {0, len(batches) - 1}:
             size = batches[index][1].shape[1]
             if size not in self._programs:
-                self._programs[size] = programs_for(network, updater, config, size, (None, gradient))
+                self._programs[size] = programs_for(network, updater, config, size, (None, observer.gradient))
         self._tapes = [self._tape(index) for index in range(len(batches))] if len(batches) <= TAPES else None
-        self._full = self._programs[batches.size]
 
     @property
     def calls(self):
         """NumPy calls of a plain update."""
-        return self._full[0].calls
+        return self._programs[self._batches.size][0].calls
 
-    @property
-    def gradient_scale(self):
-        """What the observed gradient is multiplied by."""
-        return self._full[1].gradient_scale
+    def replay(self, order):
+        """Make updates with the batches of these numbers."""
+        for tape in [self._tapes[index] for index in order] if self._tapes else (self._tape(index) for index in order):
+            for function, arguments in tape:
+                function(*arguments)
 
-    def tapes(self, order):
-        """Prepared updates with the batches of these numbers."""
-        return [self._tapes[index] for index in order] if self._tapes else [self._tape(index) for index in order]
+    def observe(self, index):
+        """Make an update with this batch, for the observer to measure; the loss before it."""
+        program, x, y, before = self._observed(index)
+        for function, arguments in program.bind(x, y):
+            function(*arguments)
+        return program.batch_loss(y) + self._penalty(before)
 
-    def program(self, index, observed=False):
+    def check(self, index):
+        """The same tensor by tensor, up to the first that is not finite: (loss before the update, (its layer, tensor) or None)."""
+        program, x, y, before = self._observed(index)
+        broken = program.first_nonfinite(x, y)
+        return program.batch_loss(y) + self._penalty(before), broken
+
+    def _observed(self, index):
+        program, x, y = self._program(index, observed=True)
+        self._observer.gradient_scale = program.gradient_scale
+        return program, x, y, self._observer.begin()
+
+    def _program(self, index, observed=False):
         """(Program, x, y) of a batch."""
         x, y = self._batches[index]
         return self._programs[y.shape[1]][observed], x, y
 
     def _tape(self, index):
-        program, x, y = self.program(index)
+        program, x, y = self._program(index)
         return program.bind(x, y)
 
 

@@ -1,6 +1,8 @@
-"""Full evaluation of a part of the data: loss and metric."""
+"""Full evaluation: loss and metric on the parts of the data."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -11,6 +13,58 @@ PIECE_ELEMENTS = 1 << 20  # evaluated in pieces, so that the widest layer's acti
 EVALUATED = 1 << 34  # samples times parameters at the most: a second or two; what is beyond leaves samples out
 FEWEST = 256  # but never goes below so many
 LOOKED_AT = 8192  # samples of a part that a run's histories are made from: half a percent of accuracy is noise in them, at the most
+
+
+def penalty(network, strengths, vector=None):
+    """l1 * sum|w| + l2 * sum(w^2) over all weights, biases left out, of `vector` in place of the network's own parameters."""
+    l1, l2 = strengths.l1, strengths.l2
+    if not (l1 or l2):
+        return 0.0
+    weights = [matrix[:, :-1] for matrix in network.matrices_of(network.vector if vector is None else vector)]
+    return float(sum(l1 * np.abs(w).sum() + l2 * np.square(w).sum() for w in weights))
+
+
+class Evaluator:
+    """Evaluates `network` on the training and the test part of its data. `strengths`, of the penalty, are those of now."""
+
+    def __init__(self, network, dataset, config):
+        self._network = network
+        parts = {"train": dataset.train, "test": dataset.test}
+        self._parts = {name: Evaluation(network, dataset, part, config) for name, part in parts.items()}
+        self.strengths = config.penalty
+        self.metric_name = self._parts["train"].metric_name
+        self.targets = self._parts["train"].targets
+
+    def evaluate(self, part="train", most=None):
+        """(loss with penalty, metric) over the train or test part, or its first `most` samples; (None, None) if it is empty."""
+        with np.errstate(all="ignore"):
+            loss, metric = self._parts[part].loss_and_metric(most)
+            return (None, None) if loss is None else (loss + penalty(self._network, self.strengths), metric)
+
+    def loss(self, part="train"):
+        """What training makes small, over all of the part: mean loss and penalty."""
+        return self.evaluate(part)[0]
+
+    def metric(self, part="train"):
+        """Accuracy or R^2 over all of the part."""
+        return self.evaluate(part)[1]
+
+    def frame(self):
+        """(training loss, test loss, training metric, test metric) as histories have them; NaN where there is no test part."""
+        train, test = self.evaluate("train", LOOKED_AT), self.evaluate("test", LOOKED_AT)
+        return [math.nan if value is None else value for value in (train[0], test[0], train[1], test[1])]
+
+    def loss_of(self, vector):
+        """The training loss of other parameters (flat), as histories have it; the network's own are left alone."""
+        now = self._network.vector.copy()
+        np.copyto(self._network.vector, vector)
+        loss, _ = self.evaluate(most=LOOKED_AT)
+        np.copyto(self._network.vector, now)
+        return loss
+
+    def predicted_classes(self, part="train"):
+        """Class index of each sample of a part, for classification."""
+        return self._parts[part].predicted_classes()
 
 
 class Evaluation:

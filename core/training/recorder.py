@@ -133,7 +133,7 @@ def last_sound_step(trainer, recorder, trouble):
     steps, losses = trainer.telemetry.frames("step"), trainer.telemetry.frames("train_loss")
     initial, lowest = losses[0], np.nanmin(losses[steps < trouble])
     limit = max(min(SOUND * lowest, initial), (1 + NOISE) * lowest)
-    return recorder.newest_sound(trouble, lambda state: trainer.loss_of(state) <= limit)
+    return recorder.newest_sound(trouble, lambda state: trainer.evaluator.loss_of(state["vector"]) <= limit)
 
 
 def least_missed(steps, pinned):

@@ -23,7 +23,7 @@ class Rehearsal:
         self.updates = 0
         self._updater = Updater(self.network, self._config)
         self._updater.updates = trainer.step
-        for slot, value in zip(self.slots, trainer.slots):
+        for slot, value in zip(self.slots, trainer.updater.slots):
             np.copyto(slot, value)
         self._programs = {}
 
@@ -40,9 +40,9 @@ class Rehearsal:
 
     def advance(self, updates):
         """Make this many updates, whatever becomes of them."""
-        batches = self._trainer.batches
+        batches, step = self._trainer.batches, self._trainer.step + self.updates
         with np.errstate(all="ignore"):
-            for index in self._trainer.next_batches(self.updates + updates)[self.updates :]:
+            for index in batches.order(step, updates):
                 x, y = batches[index]
                 for function, arguments in self._program(y.shape[1]).bind(x, y):
                     function(*arguments)

@@ -11,23 +11,12 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from core.training.layer_metrics import MEASURES
+
 SAMPLE_ROWS = 4096
 FRAME_ROWS = 1024
 
-# What a sampled step records of each layer, in the order of the table's columns
-LAYER_METRICS = (
-    "gradient_norm",  # Euclidean norm of the layer's gradient, weights and biases
-    "weight_norm",  # Euclidean norm of its parameters before the update
-    "update_ratio",  # norm of the update over norm of the parameters before it
-    "activation_mean",  # over the probe samples and all units
-    "activation_deviation",
-    "dead",  # share of units whose slope is below DEAD_SLOPE on every probe sample
-    "saturated",  # share of (unit, sample) pairs on the flat ends of a bounded activation
-)
-
-DEAD_SLOPE = 1e-3  # no probe sample passes a thousandth of its gradient back (a leaky ReLU's 0.01 is alive)
-SATURATED_SLOPE = 0.0266  # of the steepest slope: |z| > 5 for a sigmoid (DeepDiagnosis), |z| > 2.5 for tanh
-
+LAYER_METRICS = tuple(MEASURES)  # in the order of the table's columns
 FRAME_COLUMNS = ("step", "train_loss", "test_loss", "train_metric", "test_metric")
 
 # What histories have that were stored before the names of their columns were

@@ -52,7 +52,7 @@ def test_names_lead_to_variants():
 
 def namespace(run):
     """What the lines of a step find: this run's next batch, features first, and its parameters."""
-    x, y = run.batches[run.next_batches(1)[0]]
+    x, y = run.batches[run.batches.order(run.step, 1)[0]]
     names = {name: getattr(np, name) for name in ("exp", "log", "log1p", "tanh", "maximum", "abs")}
     names |= {"X": x[:-1].copy(), "y": y.copy(), "m": y.shape[1], "learning_rate": run.config.optimizer.learning_rate}
     for name, array in run.parameters().items():
@@ -141,7 +141,7 @@ class TestUpscaling:
 
 def test_four_equations_batches_are_the_full_batch():
     posted, sliced = (Trainer(VARIANTS[f"four_equations/{name}"].config) for name in ("as_posted", "samples_sliced"))
-    assert (posted.batches_per_epoch, sliced.batches_per_epoch) == (1, 25)
+    assert (len(posted.batches), len(sliced.batches)) == (1, 25)
 
 
 def test_mended_exclusive_or_leaves_its_plateau_sooner():
@@ -191,6 +191,6 @@ class TestClosely:
         assert [array.shape for array in shown[2].values()] == [(4, 2), (4, 1), (1, 4), (1, 1)]
         np.testing.assert_allclose(shown[3]["W^1"].T, first["W1"])
         assert shown[5]["C"].item() == pytest.approx(run.loss())
-        assert shown[7][r"\text{accuracy}"].item() == pytest.approx(run.metric())
+        assert shown[7][r"\text{accuracy}"].item() == pytest.approx(run.evaluator.metric())
         run.advance(1)
         np.testing.assert_allclose(shown[6]["W^1"].T, run.parameters()["W1"], rtol=1e-9)

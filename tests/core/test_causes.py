@@ -79,7 +79,7 @@ def test_the_root_is_named_and_its_fix_mends_the_run(code, run, causes):
     assert root.cause in causes
     mended = Trainer(run.patched(root.fix)).run(2 * STEPS)
     assert status(diagnose(mended)) == "healthy"
-    assert mended.metric() > trainer.metric() + 0.1 or mended.metric() > 0.9
+    assert mended.evaluator.metric() > trainer.evaluator.metric() + 0.1 or mended.evaluator.metric() > 0.9
 
 
 def save(tmp_path, inputs, targets, task="classification", **data):
@@ -145,7 +145,7 @@ def test_two_mistakes_are_mended_by_one_fix():
     run = config("wine", (16,), "relu", init={"weights": "zeros"})
     findings = diagnose(Trainer(run).run(STEPS))
     assert {"symmetric_init", "unscaled_inputs"} <= {finding.code for finding in findings}
-    assert Trainer(run.patched(findings[0].fix)).run(STEPS).metric() > 0.95
+    assert Trainer(run.patched(findings[0].fix)).run(STEPS).evaluator.metric() > 0.95
 
 
 def test_every_finding_of_every_detector_has_a_place_in_the_order():

@@ -60,7 +60,7 @@ def test_the_curves_are_the_histories(lines):
     trainer = trained(300)
     panels = run_panels(lines(trainer, axis="epoch"), "epoch", False, "light")
     train, test = (trace for trace in panels["half_losses"]["data"] if trace["mode"] == "lines")
-    assert np.allclose(unpacked(train["x"]), trainer.telemetry.frames("step") / trainer.batches_per_epoch)
+    assert np.allclose(unpacked(train["x"]), trainer.telemetry.frames("step") / len(trainer.batches))
     assert np.allclose(unpacked(train["y"]), trainer.telemetry.frames("train_loss")) and len(unpacked(test["y"])) > 5
     (norms,) = (trace for trace in panels["half_norms"]["data"] if trace["mode"] == "lines")
     whole = np.linalg.norm(trainer.telemetry.metric("gradient_norm"), axis=1)

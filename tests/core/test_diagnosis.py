@@ -143,7 +143,7 @@ def test_learning_is_never_warned_of_from_the_first_step_on(healthy):
 def test_dead_units_that_do_no_harm_are_not_reported():
     trainer = Trainer(config("photo_ten", (64,), "relu", rate=0.1, init=he(), batch_size=None)).run(100)
     assert trainer.telemetry.metric("dead")[-1, 0] > 0.5
-    assert trainer.metric() == 1.0
+    assert trainer.evaluator.metric() == 1.0
     assert diagnose(trainer) == []
 
 
@@ -239,7 +239,7 @@ def test_long_histories_are_judged_like_short_ones():
     for step in range(STEPS + 100, 1_000_000, 100):
         trainer.telemetry.add_sample(step, trainer.telemetry.loss[-1], metrics)
     trainer.step = step
-    trainer.telemetry.add_frame(step, trainer.loss(), np.nan, trainer.metric(), np.nan)
+    trainer.telemetry.add_frame(step, trainer.loss(), np.nan, trainer.evaluator.metric(), np.nan)
     found = diagnose(trainer)[0]
     assert (found.code, found.layer) == ("vanishing_gradients", 1)
 

@@ -18,7 +18,7 @@ from core.snapshot.maker import SnapshotMaker
 from core.store import archive
 from core.store.comparison import history_table, parting
 from core.store.store import Store
-from core.training import telemetry
+from core.training import layer_metrics, observer, telemetry
 from core.training.recorder import FlightRecorder
 from core.training.trainer import Trainer
 from tests.core.stored_runs import FILES, restored, saved, trained
@@ -30,12 +30,12 @@ STEPS = {"circle": 240, "fork": 240, "exploded": 4, "deleted": 60}
 def version(request, monkeypatch):
     """The names of the metrics of this version, and of one to come, which has another one in the middle of its table."""
     if request.param == "with another metric":
-        names, measured = telemetry.LAYER_METRICS, Trainer._layer_metrics
-        more = (*names[:2], "twice_the_norm", *names[2:])
+        names, rows = telemetry.LAYER_METRICS, list(layer_metrics.MEASURES.items())
+        measures = dict([*rows[:2], ("twice_the_norm", lambda layer: 2 * layer.weight_norm), *rows[2:]])
         for module in list(sys.modules.values()):
             if getattr(module, "LAYER_METRICS", None) is names:
-                monkeypatch.setattr(module, "LAYER_METRICS", more)
-        monkeypatch.setattr(Trainer, "_layer_metrics", lambda *args: np.insert(rows := measured(*args), 2, 2 * rows[:, 1], axis=1))
+                monkeypatch.setattr(module, "LAYER_METRICS", tuple(measures))
+        monkeypatch.setattr(observer, "MEASURES", measures)
     return telemetry.LAYER_METRICS
 
 

@@ -77,7 +77,7 @@ def test_the_preconditioner_is_what_the_update_divides_by(optimizer):
     trainer = trainer_for(optimizer, 0.01, rule={"epsilon": 1e-4})
     before = trainer.network.vector.copy()
     trainer.advance(1)
-    preconditioner = OPTIMIZERS[optimizer].preconditioner(trainer.slots, trainer.config.optimizer, 1)
+    preconditioner = OPTIMIZERS[optimizer].preconditioner(trainer.updater.slots, trainer.config.optimizer, 1)
     np.testing.assert_allclose(0.01 * trainer.last_gradient() / preconditioner, before - trainer.network.vector, rtol=1e-9)
 
 

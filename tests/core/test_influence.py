@@ -47,7 +47,7 @@ def test_norms_are_those_of_each_samples_own_gradient(arguments):
 def test_the_samples_are_those_of_the_next_update():
     trainer = trained("tanh", "sigmoid", "binary_cross_entropy")
     seen = influence(trainer)
-    (number,) = trainer.next_batches(1)
+    (number,) = trainer.batches.order(trainer.step, 1)
     rows = trainer.batches.rows(number)
     assert sorted(seen.samples) == list(range(rows.start, rows.stop))
     assert seen.batch == len(seen.samples)

@@ -119,10 +119,10 @@ def test_large_data_is_looked_at_in_part_and_evaluated_whole():
     config = RunConfig.from_dict({"data": {"source": "circle", "samples": 3 * LOOKED_AT, "test_fraction": 0.0}})
     trainer = Trainer(config).run(1)
     seen = trainer.telemetry.frames("train_loss")[-1], trainer.telemetry.frames("train_metric")[-1]
-    assert seen == trainer.evaluate(most=LOOKED_AT) != trainer.evaluate()
-    np.testing.assert_allclose(seen, trainer.evaluate(), rtol=0.05)
+    assert seen == trainer.evaluator.evaluate(most=LOOKED_AT) != trainer.evaluator.evaluate()
+    np.testing.assert_allclose(seen, trainer.evaluator.evaluate(), rtol=0.05)
     hills = Trainer(RunConfig.from_dict({"data": {"source": "hills", "samples": 2 * LOOKED_AT, "test_fraction": 0.5}})).run(200)
-    assert hills.telemetry.frames("train_metric")[-1] == hills.metric()  # each part is looked at whole
+    assert hills.telemetry.frames("train_metric")[-1] == hills.evaluator.metric()  # each part is looked at whole
 
 
 def test_looking_leaves_nothing_behind():

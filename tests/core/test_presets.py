@@ -30,9 +30,9 @@ def test_what_goes_well_raises_no_alarm_and_learns(name):
 
 def test_the_opening_run_learns_in_a_second_of_training_and_stays_there():
     trainer = Trainer(OPENING).run(40_000)
-    assert trainer.metric() > 0.95 and trainer.metric("test") > 0.9
+    assert trainer.evaluator.metric() > 0.95 and trainer.evaluator.metric("test") > 0.9
     trainer.run(60_000)
-    assert trainer.metric() > 0.95 and not found(trainer)
+    assert trainer.evaluator.metric() > 0.95 and not found(trainer)
 
 
 def test_the_sines_learn_the_spiral_in_a_third_of_the_steps():
@@ -42,7 +42,7 @@ def test_the_sines_learn_the_spiral_in_a_third_of_the_steps():
 
 def _steps_to_learn(config):
     trainer = Trainer(config)
-    while trainer.metric() < 0.95:
+    while trainer.evaluator.metric() < 0.95:
         trainer.advance(250)
     return trainer.step
 
@@ -59,5 +59,5 @@ def test_divergence_stays_finite():
 def test_overfitting_raises_the_test_loss_again():
     trainer = Trainer(PRESETS["overfitting"].config).run(20_000)
     test_loss = trainer.telemetry.frames("test_loss")
-    assert trainer.metric() > 0.98 and test_loss[-1] > 2 * np.min(test_loss)
+    assert trainer.evaluator.metric() > 0.98 and test_loss[-1] > 2 * np.min(test_loss)
     assert "overfitting" in found(trainer)

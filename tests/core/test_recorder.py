@@ -191,18 +191,19 @@ def test_the_loss_of_a_kept_state_is_that_of_then_and_the_run_goes_on_untouched(
     then = recorder.at(50).state
     past = Trainer(trainer.config)
     past.restore(then)
-    assert trainer.loss_of(then) == past.loss() != trainer.loss()
+    assert trainer.evaluator.loss_of(then["vector"]) == past.loss() != trainer.loss()
     assert bits(trainer) == seen[100]
 
 
 def test_a_sound_loss_is_near_its_lowest_and_no_higher_than_at_the_start():
     trainer, recorder, _ = recorded(400)
+    kept = {recorder.at(step).state["vector"].tobytes(): step for step in recorder.steps}
     trainer.telemetry._frames.rows[:, 1] = np.linspace(1.0, 0.2, len(trainer.telemetry.frames("step")))
     lowest = trainer.telemetry.frames("train_loss")[trainer.telemetry.frames("step") < 300].min()
     for losses, found in (({290: 1.9 * lowest}, 290), ({290: 2.1 * lowest, 280: lowest}, 280), ({290: np.nan, 280: lowest}, 280)):
-        trainer.loss_of = lambda state, losses=losses: losses.get(int(state["position"][0]), lowest)
+        trainer.evaluator.loss_of = lambda vector, losses=losses: losses.get(kept[vector.tobytes()], lowest)
         assert last_sound_step(trainer, recorder, 300) == found
     trainer.telemetry._frames.rows[:, 1] = 1.0  # nothing was learned: twice the lowest is above the start
     for loss, found in ((1.04, 290), (1.06, 280)):
-        trainer.loss_of = lambda state, loss=loss: loss if state["position"][0] == 290 else 1.0
+        trainer.evaluator.loss_of = lambda vector, loss=loss: loss if kept[vector.tobytes()] == 290 else 1.0
         assert last_sound_step(trainer, recorder, 300) == found

@@ -148,7 +148,7 @@ def test_metrics_are_scikit_learns(tmp_path):
         for part in ("train", "test"):
             x, y = getattr(run.dataset, part).inputs, getattr(run.dataset, part).targets
             outputs = 1 / (1 + np.exp(-(x @ run.parameters()["W1"] + run.parameters()["b1"])))
-            assert run.metric(part) == pytest.approx(metric(y, outputs))
+            assert run.evaluator.metric(part) == pytest.approx(metric(y, outputs))
 
 
 def accuracy_by_element(targets, outputs):
@@ -239,7 +239,7 @@ def test_changes_while_it_runs():
     run.change({})
     assert same_bits(run.advance(20), untouched.advance(20))
     run.change({"optimizer": {"learning_rate": 0.5}, "batch_size": 3, "penalty": {"l2": 0.01}, "clip_norm": 1.0})
-    assert run.batches_per_epoch == 84 and run.epoch == untouched.epoch
+    assert len(run.batches) == 84 and run.epoch == untouched.epoch
     assert {event.text.split(" ")[0] for event in run.telemetry.events} == {"learning", "batch", "l2", "clip"}
     assert run.config.optimizer.learning_rate == 0.5
     run.advance(84)
@@ -255,6 +255,13 @@ def test_refused_changes_change_nothing(patch):
     with pytest.raises(ConfigError):
         run.change(patch)
     assert run.config is config and run.network.vector.tobytes() == vector.tobytes() and not run.telemetry.events
+
+
+def test_the_last_gradient_is_the_same_after_a_change():
+    run = trainer().advance(1)  # plain gradient descent: the learning rate is folded into the gradient
+    gradient = run.last_gradient()
+    run.change({"optimizer": {"learning_rate": run.config.optimizer.learning_rate / 4}})
+    np.testing.assert_array_equal(run.last_gradient(), gradient)
 
 
 def test_live_changes_are_sections_of_the_configuration():

@@ -92,7 +92,7 @@ def test_the_best_trial_mends_a_broken_run(code):
     best, worst = trials[0], next(trial for trial in trials if trial.title == AS_IT_IS.title)
     assert best.mended and best.status == "healthy" and not worst.mended
     again = Trainer(config.patched(best.patch)).run(1500)
-    assert again.loss() == best.loss and again.metric("test") == best.metric
+    assert again.loss() == best.loss and again.evaluator.metric("test") == best.metric
     assert best.relative_loss < 0.9
 
 

@@ -80,8 +80,8 @@ def underfitting(evidence):
             severity="warning",
             step=evidence.step,
             layer=None,
-            title=f"The training {evidence.trainer.metric_name} stays at {losses.metric:.2f}; neighbours or a straight line reach "
-            f"{data.attainable.best:.2f}."
+            title=f"The training {evidence.trainer.evaluator.metric_name} stays at {losses.metric:.2f}; neighbours or a straight line "
+            f"reach {data.attainable.best:.2f}."
             if np.isfinite(data.attainable.best)
             else "It stays far from its targets.",
             evidence=figures(metric=losses.metric, attainable=data.attainable.best),

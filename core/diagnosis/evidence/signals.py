@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from core.diagnosis.evidence.memory import memoize_per_run
+from core.faults import first_parameters
 from core.nn.network import with_ones
 
 # The first steps: so many samples
@@ -30,7 +31,7 @@ def _same(rows):
 
 
 def _symmetric(trainer):
-    first = trainer.first_parameters()
+    first = first_parameters(trainer.config, trainer.dataset.inputs)
     layers = range(1, len(trainer.config.layers) + 1)
     matrices = [np.column_stack([first[f"W{layer}"].T, first[f"b{layer}"]]) for layer in layers]
     for layer, (matrix, following) in enumerate(itertools.pairwise(matrices), 1):
