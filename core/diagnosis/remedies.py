@@ -175,13 +175,13 @@ def _without_planted(evidence, what):
 
 
 def mismatch(evidence):
-    """(what is wrong between task, output and loss, the remedy, whether it cannot work at all); None if nothing is."""
+    """(what is wrong between task, output and loss, the cause, whether it cannot work at all); None if nothing is."""
     config, task = evidence.config, evidence.dataset.task
     output, loss, one = config.layers[-1].activation, config.loss, config.layers[-1].units == 1
     activation, classes = ACTIVATIONS[output], LOSSES[loss].classes
     said, outputs = loss.replace("_", " "), f"{output} outputs"
     capital = said[0].upper() + said[1:]
-    wrong_output, wrong_loss = _canonical(evidence, "output_activation"), _canonical(evidence, "loss")
+    wrong_output, wrong_loss = "output_activation", "loss"
     if activation.shares and one:
         return f"{output.capitalize()} over a single unit is always 1, whatever the input.", wrong_output, True
     if task == "regression":
@@ -214,7 +214,7 @@ def matching_output(evidence):
     return suited_output(evidence.dataset.task, evidence.dataset.labels and evidence.config.layers[-1].units > 1)
 
 
-def _canonical(evidence, cause):
+def matching_pair(evidence, cause):
     """The remedy that takes the output and the loss which belong together, blaming the one that is wrong."""
     activation, loss = matching_output(evidence)
     return {

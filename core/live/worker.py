@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 
 from core.diagnosis.failures import log_once
 from core.limits import ConfigError
+from core.live.commands import COMMANDS, pause
 from core.live.priority import give_way
 from core.live.run import Run
 
@@ -49,7 +50,7 @@ class Worker:
                 if run.running:
                     run.train()
                     if time.monotonic() > self._heard + self._settings.pause_after:
-                        run.pause(f"Paused: not looked at for {spoken(self._settings.pause_after)}")
+                        pause(run, f"Paused: not looked at for {spoken(self._settings.pause_after)}")
                     elif run.running and run.persistence.due:
                         run.save()
                 elif self._connection.poll():
@@ -92,7 +93,7 @@ class Worker:
             self._commanded = self._heard
             self.run.pictures.expire()  # what was done must be seen
         try:
-            reply = "ok", getattr(self.run, command)(*arguments)
+            reply = "ok", COMMANDS[command](self.run, *arguments)
         except ConfigError as error:
             reply = "refused", error
         except Exception as error:

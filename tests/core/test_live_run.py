@@ -13,6 +13,7 @@ from core.config import RunConfig
 from core.limits import ConfigError
 from core.live import registry
 from core.live.client import LiveRun, WorkerDied
+from core.live.commands import play, snapshot
 from core.live.pacing import LONGEST_REST
 from core.live.start_request import StartRequest
 from core.live.worker import Worker
@@ -262,15 +263,15 @@ def busy(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("processor", "rests"), [(lambda: 0.0, True), (time.monotonic, False)], ids=["short", "enough"])
 def test_a_run_that_goes_short_of_a_processor_rests(monkeypatch, busy, processor, rests):
     monkeypatch.setattr(time, "thread_time", processor)
-    busy.run.play()
+    play(busy.run)
     busy.run.train()
     assert (0 < busy.patience() <= LONGEST_REST) == rests
 
 
 def test_a_run_trains_for_no_more_than_its_share_of_the_time(monkeypatch, busy):
     monkeypatch.setattr(time, "thread_time", time.monotonic)
-    busy.run.snapshot(None, share=0.1)
-    busy.run.play()
+    snapshot(busy.run, None, share=0.1)
+    play(busy.run)
     busy.run.train()
     assert busy.patience() > 0.15
 

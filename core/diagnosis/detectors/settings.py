@@ -38,8 +38,7 @@ def mistake(code, title, remedy, layer=None, severity="warning", **evidence):
 @unless_well
 def constant_labels(evidence):
     """All targets are the same: there is nothing to learn."""
-    targets = evidence.data.targets
-    if len(targets) > 1 and (targets == targets[0]).all():
+    if evidence.data.constant:
         yield mistake(
             "constant_labels",
             "All training targets are the same: there is nothing to learn.",
@@ -90,7 +89,8 @@ def loss_output_mismatch(evidence):
     is told even where something else makes up for it."""
     why = remedies.mismatch(evidence)
     if why:
-        text, remedy, certain = why
+        text, cause, certain = why
+        remedy = remedies.matching_pair(evidence, cause)
         unsuitable = evidence.step >= LONG_PATIENCE and not evidence.progress.well
         yield mistake("loss_output_mismatch", text, remedy, len(evidence.config.layers), "warning" if certain or unsuitable else "info")
 
@@ -99,8 +99,7 @@ def unreachable_target(evidence):
     """Targets lie where the output cannot go: what cannot be reached cannot be made good."""
     output = evidence.config.layers[-1].activation
     low, high = ACTIVATIONS[output].low, ACTIVATIONS[output].high
-    targets, slack = evidence.data.targets, 1e-6
-    outside = np.mean((targets < low - slack) | (targets > high + slack))
+    outside, targets = evidence.data.unreachable, evidence.data.targets
     if outside > UNREACHABLE:
         yield mistake(
             "unreachable_target",

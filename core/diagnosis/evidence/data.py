@@ -6,18 +6,24 @@ from functools import cached_property
 
 import numpy as np
 
-from core.data.dataset import encoded_targets
 from core.diagnosis.baseline import baseline
 from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.reference_models import attainable
+from core.nn.activations import ACTIVATIONS
 
 # Where others win less than this over the best constant output, or no more than two standard errors (of a share, at most 1/2 each), there
 # is nothing to be won that they could see
 WORTH_WINNING = 0.05
+# Targets may lie so far outside of what an output can give, by rounding
+SLACK = 1e-6
 
 
 def _constant(targets):
     return len(targets) > 1 and bool((targets == targets[0]).all())
+
+
+def _outside(targets, activation):
+    return np.mean((targets < activation.low - SLACK) | (targets > activation.high + SLACK))
 
 
 class Data:
@@ -36,16 +42,20 @@ class Data:
         """What others make of the data."""
         return memoize_per_run(self._trainer, attainable, self._dataset)
 
-    @cached_property
+    @property
     def targets(self):
         """The training targets as the network is asked for them (m, outputs)."""
-        output = self._config.layers[-1]
-        return encoded_targets(self._dataset, self._dataset.train, output.units, output.activation, self._config.loss)
+        return self._trainer.evaluator.targets
 
     @cached_property
     def constant(self):
         """Whether all training targets are the same."""
-        return memoize_per_run(self._trainer, _constant, self._dataset.train.targets)
+        return memoize_per_run(self._trainer, _constant, self.targets)
+
+    @cached_property
+    def unreachable(self):
+        """Share of the training targets that lie where the output cannot go."""
+        return memoize_per_run(self._trainer, _outside, self.targets, ACTIVATIONS[self._config.layers[-1].activation])
 
     @cached_property
     def column_deviations(self):
