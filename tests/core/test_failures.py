@@ -9,7 +9,7 @@ from core import diagnosis
 from core.config import RunConfig
 from core.diagnosis import failures
 from core.limits import ConfigError
-from core.live import forecaster, pictures
+from core.live import commands, forecaster, pictures
 from core.live.start_request import StartRequest
 from core.live.worker import Worker
 from core.presets import PRESETS
@@ -96,26 +96,26 @@ def test_a_past_that_fails_is_not_taken_for_the_present(monkeypatch):
 def test_a_run_trains_and_is_saved_though_its_forecast_fails(monkeypatch, worker, caplog):
     monkeypatch.setattr(forecaster, "forecast", broken)
     run = worker.run
-    run.play()
+    commands.play(run)
     while run.trainer.step < 20:
         run.train()
     run.save()
-    picture = run.snapshot(None)
+    picture = commands.snapshot(run, None)
     assert picture.failures == ("The forecast could not be worked out.",) and picture.forecast is None and not picture.forecast_due
-    assert picture.step >= 20 and len(caplog.records) == 1 and run._path.exists()
+    assert picture.step >= 20 and len(caplog.records) == 1 and run.path.exists()
     monkeypatch.undo()
-    run.pause()
+    commands.pause(run)
     run.pictures.forecaster.look(between=None)
-    assert run.snapshot(None).failures == () and run.snapshot(None).forecast is not None
+    assert commands.snapshot(run, None).failures == () and commands.snapshot(run, None).forecast is not None
 
 
 def test_a_run_whose_last_healthy_step_cannot_be_found_goes_on(monkeypatch, worker):
     monkeypatch.setattr(pictures, "last_sound_step", broken)
     run = worker.run
-    run.step(1000)
+    commands.step(run, 1000)
     while run.running:
         run.train()
-    picture = run.snapshot(None)
+    picture = commands.snapshot(run, None)
     assert picture.status == "nonfinite" and picture.findings and picture.healthy_step is None
     assert picture.failures == ("The last healthy step could not be worked out.",)
 

@@ -133,5 +133,5 @@ def test_trials_end_with_their_server(start, pid):
     worker = pid()
     run.try_fixes()
     (trial_worker,) = children() - {worker}
-    run._trial_worker._connection.close()
+    run._trials._process._connection.close()
     until(lambda: state(trial_worker) == "Z")
