@@ -24,9 +24,7 @@ PRIVATE_IN_BROWSER = {"_fullLayout", "__data__", "_imgSrc", "_offset"}
 LINES = 420
 MEMBERS = 24
 LARGE_CLASSES = {
-    "core.live.client.LiveRun": "to be split",
-    "core.live.run.Run": "to be split",
-    "core.training.trainer.Trainer": "to be split",
+    "core.live.client.LiveRun": "what a run can be asked: one method for each command that checks something",
     "core.nn.program.Program": "the compiler of a step: one function for each part of what it compiles",
 }
 
