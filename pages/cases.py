@@ -22,6 +22,7 @@ BUTTONS = [
     {"name": "reset", "label": "Reset", "icon": "reset", "help": "Both back to step 0"},
 ]
 SIDES = ("left", "right")
+ADDRESS = "case of the address"  # key of the tab's state: the one that it names
 VIEWS = {
     "equations": ("Four equations, in numbers", lambda: walkthrough.equation_controls(pair().sides[0].variant), walkthrough.equations),
     "tour": ("The seven steps, in numbers", walkthrough.tour_controls, walkthrough.tour),
@@ -38,14 +39,16 @@ def chosen():
         "Case", CASES, **_followed(asked), required=True, format_func=lambda name: CASES[name].title, label_visibility="collapsed",
         help="Programs that people asked about.",
     )  # fmt: skip
-    wanted = st.session_state["case"]
+    wanted = st.session_state[ADDRESS] = st.session_state["case"]
     if wanted != asked:
         st.query_params.from_dict({"case": wanted})
     return CASES[wanted]
 
 
 def _followed(asked):
-    return show("case", asked if tab().led() else st.session_state.get("case", asked))
+    """The case that the address leads to where it names another one than it last did; else the one that was chosen."""
+    other = asked != st.session_state.get(ADDRESS)
+    return show("case", asked if other and tab().led() else st.session_state.get("case", asked))
 
 
 def story(case):

@@ -24,7 +24,7 @@ def page():
     """What moves comes over the live line; its places are drawn first, so that it comes while the controls are still being made."""
     tab().begin()
     with tab().lock:
-        session().follow_address(tab().led())
+        session().follow_address(tab().led)
     if not isinstance(tab().view, RunView):
         tab().view = RunView(session())
     st.session_state[DRAWN] = drawn_with()

@@ -1,9 +1,9 @@
 """The live line: a WebSocket beside Streamlit's own. Pictures of what a tab shows go down it; what a person presses comes up it.
 
 A message of the browser's is JSON: first {"key", "theme", "hidden"}, then {"do": name, "value": ...} each time. `drawn` says that the last
-picture has been drawn, `page` which drawing of Streamlit's part the browser shows, `hidden` and `theme` how it shows the page; every
-other name is one of the view's commands. A message of the server's is a line of JSON, the head, and a line for each figure that the head
-names, empty where that figure has not changed; an empty message is a sign of life.
+picture has been drawn, `page` which drawing of Streamlit's part the browser shows, `back` that its Back or Forward button was pressed,
+`hidden` and `theme` how it shows the page; every other name is one of the view's commands. A message of the server's is a line of JSON,
+the head, and a line for each figure that the head names, empty where that figure has not changed; an empty message is a sign of life.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -41,7 +40,7 @@ async def live_line(socket: WebSocket) -> None:
         return
     await socket.accept()
     try:
-        hello = _parsed(await asyncio.wait_for(socket.receive_text(), FIRST_WORD))
+        hello = await asyncio.wait_for(_received(socket), FIRST_WORD)
         tab = tab_of(hello.get("key"))
         if tab is None or tab.browser not in (None, socket.cookies.get(COOKIE)):
             await socket.close(UNKNOWN)
@@ -90,14 +89,18 @@ class Connection:
 
     async def _listen(self):
         while True:
-            message = _parsed(await self._socket.receive_text())
+            message = await _received(self._socket)
             name, value = message.get("do"), message.get("value")
             match name:
                 case "drawn":
                     self._drawn.set()
                     continue
+                case "back":
+                    self._tab.went_back.set()
+                    continue
                 case "page" if isinstance(value, int):
                     self._tab.drawn = value
+                    self._tab.went_back.clear()
                 case "hidden" if isinstance(value, bool):
                     self._hidden = value
                 case "theme":
@@ -162,8 +165,12 @@ class Connection:
         return self._loop.run_in_executor(_threads, function, *arguments)
 
 
-def _parsed(text):
-    """A message as a dict."""
+async def _received(socket):
+    """The next message, as a dict."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    text = message.get("text") or ""  # bytes are none of ours
     try:
         message = json.loads(text) if len(text) <= LONGEST else None
     except (ValueError, RecursionError):
@@ -177,4 +184,5 @@ def _from_own_page(socket):
     """Whether a page of this server's asks, or one of Streamlit's option for allowed origins: other pages must not drive runs by the
     browser of a person who is known here."""
     origin = socket.headers.get("origin", "")
-    return urlsplit(origin).netloc == socket.headers.get("host") or origin in (st.get_option("server.corsAllowedOrigins") or ())
+    own = f"//{socket.headers.get('host')}"
+    return origin.removeprefix("http:").removeprefix("https:") == own or origin in (st.get_option("server.corsAllowedOrigins") or ())

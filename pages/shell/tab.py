@@ -16,6 +16,7 @@ from pages.shell.identity import browser_name
 KEY = "tab"
 GRACE = 10.0  # seconds for which a tab without a connection counts as open: it is about to connect, at first or again
 PATIENCE = 10.0  # seconds after which a drawing that the browser has not shown counts as shown all the same
+TOLD = 0.05  # seconds by which the word that the Back button was pressed may come after the address that it led to
 
 _tabs = weakref.WeakValueDictionary()
 
@@ -38,21 +39,27 @@ class Tab:
         self.connections = set()
         self.drawing, self.drawn = 0, None
         self.moved = {}  # key of a widget that the page moved -> (the drawing that did, where it stood before)
-        self._page = self._led = None
+        self._page, self._came, self._stale = None, False, True
+        self.went_back = threading.Event()  # the browser told that its Back or Forward button was pressed
         self._began = self._left = time.monotonic()
         self._shown = None
         _tabs[self.key] = self
 
     def visit(self, page):
-        """A page is about to be drawn: where it is another one than before, a link led to it."""
-        came, self._page = self._page not in (None, page), page
-        self._led = "link" if came and st.query_params else None if came or self.behind(self.drawing) else "back"
+        """A page is about to be drawn."""
+        before, self._page = self._page, page
+        self._came = before is not None and page != before
+        self._stale = before is None or self.behind(self.drawing)
 
     def led(self):
-        """What led to the address: "link", one of another page, "back", the browser's Back or Forward button where the address is another
-        one; None where the browser has yet to show what was drawn last, so that its address may be old. To be asked once a drawing."""
-        led, self._led = self._led, None
-        return led
+        """What led to an address that is another one than the page shows: "link", one of another page; "back", the browser's Back or
+        Forward button; None where the browser has yet to show what was drawn last, so that its address is old, unless it tells of that
+        button."""
+        if self._came:
+            return "link" if st.query_params else None
+        back = not self._stale or self.went_back.wait(TOLD)
+        self.went_back.clear()
+        return "back" if back else None
 
     def behind(self, drawing):
         """Whether the browser is known not to show this drawing yet."""

@@ -23,14 +23,16 @@ class Address:
         self._stands_for = None if settings and run_id else config
 
     def asked(self, led, run_id):
-        """(settings, id of a stored run) that the address asks for, None where the tab shows that already. `led` says what led there:
-        "back", the browser's Back button, "link", one of another page, or None: then it may be older than what is shown."""
+        """(settings, id of a stored run) that the address asks for, None where the tab shows that already. `led()` says what led there:
+        "back", the browser's Back button, "link", one of another page, or None: then it is older than what is shown."""
         settings, run = stored_run(st.query_params.to_dict())
-        if led and run not in (None, run_id):
-            return settings, run
-        if led and settings != self._settings and not (led == "link" and run and not settings):  # that is a link to the very run
-            return settings, None
-        return None
+        other_run = run not in (None, run_id)
+        if not other_run and settings == self._settings:
+            return None
+        by = led()
+        if by is None or (by == "link" and run and not settings and not other_run):  # that is a link to the very run
+            return None
+        return settings, run if other_run else None
 
     @property
     def plain(self):

@@ -56,7 +56,7 @@ def _charts():
     here, options = session(), tab().view.options(theme())
 
     def made():
-        return document("A run of Descent", panels(here.seen, options), options.theme)
+        return document("A run of Descent", panels(here.last_snapshot, options), options.theme)
 
     st.download_button(
         "Charts", made, "descent_charts.html", "text/html", key="charts", on_click="ignore",

@@ -57,7 +57,7 @@ class RunView:
         """Look inside a unit: [layer from 1, index from 0]."""
         layers = self._session.config.layers
         match value:
-            case [int(layer), int(index)] if 1 <= layer <= len(layers) and 0 <= index < layers[layer - 1].units:
+            case [layer, index] if type(layer) is type(index) is int and 1 <= layer <= len(layers) and 0 <= index < layers[layer - 1].units:
                 self._session.picked = layer, index
             case _:
                 raise ConfigError("unit", f"must be [layer, unit] of this network; was {shown(value)}")

@@ -105,6 +105,15 @@ def test_an_empty_address_is_the_opening_run_again(open_page):
     assert page.navigate({}).live_run.config == OPENING and page.query == {}
 
 
+def test_the_back_button_is_heard_before_the_browser_shows_the_last_drawing(open_page):
+    page = open_page()
+    with page.lagging():
+        page.set("slider", "data.noise", 0.4).send("back")
+        assert page.navigate({}).live_run.config == OPENING and page.query == {}
+        page.test.query_params["data.source"] = "circle"  # that was once
+        assert page.run().live_run.config == OPENING
+
+
 def test_an_address_that_is_behind_is_put_right(open_page):
     page = open_page()
     with page.lagging():

@@ -15,7 +15,7 @@ FAULT = "missing_mean"
 
 @pytest.fixture
 def page(open_page):
-    return open_page(**{"data.source": "moons", "layers": "4-tanh_1-sigmoid"})
+    return open_page(**{"data.source": "moons", "layers": "4-tanh_1-sigmoid"}).run()  # a menu is opened once there is a run
 
 
 def open_weights(page, name, raw):
@@ -60,7 +60,7 @@ def test_a_broken_backprop_is_not_written_as_a_script(page):
 def test_what_a_script_leaves_out_is_said_once_there_is_something(page):
     page.press("step")
     assert "what was changed on the way" not in page.words
-    page.set("text_input", "optimizer.learning_rate", 0.1)
+    page.set("text_input", "optimizer.learning_rate", 0.1).run()
     assert "what was changed on the way" in page.words
 
 

@@ -197,7 +197,7 @@ def test_the_back_button_goes_to_the_configuration_before(open_tab):
     tab = ready(open_tab("/?data.source=circle"))
     tab.get_by_role("radio", name="Moons").click()
     expect(tab).to_have_url(re.compile("moons"))
-    settled(tab).go_back()
+    tab.go_back()
     expect(tab.get_by_role("radio", name="Circle")).to_be_checked()
     expect(tab).to_have_url(re.compile("circle"))
 

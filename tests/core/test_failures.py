@@ -8,6 +8,7 @@ import pytest
 from core import diagnosis
 from core.config import RunConfig
 from core.diagnosis import failures
+from core.diagnosis.detectors import Detector
 from core.limits import ConfigError
 from core.live import commands, forecaster, pictures
 from core.live.start_request import StartRequest
@@ -41,7 +42,7 @@ def test_a_detector_that_fails_costs_its_own_findings_alone(monkeypatch, caplog)
     trainer = Trainer(PRESETS["explosion"].config).run(200)
     found, said = diagnosis.diagnose(trainer), []
     assert found
-    monkeypatch.setattr(diagnosis, "DETECTORS", [broken, *diagnosis.DETECTORS])
+    monkeypatch.setattr(diagnosis, "DETECTORS", {"broken": Detector((broken,)), **diagnosis.DETECTORS})
     assert diagnosis.diagnose(trainer, failures=said) == diagnosis.diagnose(trainer, failures=said) == found
     assert said == ["Some findings could not be worked out."]
     assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError]  # once, of however many looks

@@ -23,6 +23,8 @@ export class Line {
     this.waiting = [] // what was pressed while there was no connection
     this.tellVisibility = () => this.send("hidden", document.hidden)
     document.addEventListener("visibilitychange", this.tellVisibility)
+    this.tellBack = () => this.send("back")
+    window.addEventListener("popstate", this.tellBack, { capture: true }) // before Streamlit asks for that address
     this.theme = shownTheme((theme) => this.send("theme", theme))
     this.connect()
   }
@@ -51,8 +53,10 @@ export class Line {
     this.tries = 0
     this.waiting.splice(0).forEach((message) => this.socket.send(message))
     const [head, ...figures] = new TextDecoder().decode(data).split("\n")
-    this.figures = figures.map((figure, index) => figure || this.figures[index]) // an empty one has not changed
+    const before = this.last?.names ?? []
     this.last = JSON.parse(head)
+    const place = (index) => before.indexOf(this.last.names[index])
+    this.figures = figures.map((figure, index) => figure || this.figures[place(index)]) // an empty one has not changed
     for (const part of this.parts) this.show(part)
     const socket = this.socket
     if (!document.hidden) await Promise.all([...this.parts].map((part) => part.drawn))
@@ -62,7 +66,7 @@ export class Line {
   send(name, value = null) {
     const message = JSON.stringify({ do: name, value })
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(message)
-    else if (!["hidden", "theme", "page"].includes(name)) this.waiting.push(message)
+    else if (!["hidden", "theme", "page", "back"].includes(name)) this.waiting.push(message)
   }
 
   lost(code) {
@@ -89,6 +93,7 @@ export class Line {
     clearTimeout(this.retry)
     clearTimeout(this.silence)
     document.removeEventListener("visibilitychange", this.tellVisibility)
+    window.removeEventListener("popstate", this.tellBack, { capture: true })
     this.theme.stop()
     lines.delete(this.key)
     this.socket.close()
