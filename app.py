@@ -3,8 +3,8 @@
 import streamlit as st
 from starlette.middleware import Middleware
 
-from pages.shell.components import routes
+from pages.shell.components import Preload, routes
 from pages.shell.identity import Identity
 from pages.training import thumbnails
 
-app = st.App("pages/frame.py", routes=[*routes(), thumbnails.ROUTE], middleware=[Middleware(Identity)])
+app = st.App("pages/frame.py", routes=[*routes(), thumbnails.ROUTE], middleware=[Middleware(Identity), Middleware(Preload)])

@@ -40,8 +40,9 @@ def page():
         told = st.container()
         live("board", "figures")
         timebar()
-    sidebar()
+    tab().await_connection()
     thumbnails("data-source")
+    sidebar()
     with told:
         cards()
 

@@ -14,12 +14,14 @@ from starlette.responses import FileResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from pages.shell.identity import is_page, with_header
 from pages.shell.live_line import PATH, live_line
 from pages.shell.tab import digest, tab
 
 BROWSER = Path(__file__).with_name("browser")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 SCRIPTS, PLOTLY_PATH = "/descent/scripts", "/descent/plotly.js"
+PLOTLY_ADDRESS = f"{PLOTLY_PATH}?v={plotly.__version__}"
 
 # The modules are fetched by their addresses, so that all components share one of each; Streamlit would send them with every page
 LOADER = """
@@ -39,6 +41,17 @@ _component = st.components.v2.component(
     js=LOADER,
     isolate_styles=False,  # Plotly keeps its own styles in the document's head
 )
+
+
+class Preload:
+    """Middleware that has the browser fetch what each page needs while Streamlit's own scripts are still on their way."""
+
+    def __init__(self, app):
+        scripts = [f"<{served(f'{SCRIPTS}/{path.name}')}>; rel=modulepreload" for path in sorted(BROWSER.glob("*.js"))]
+        self._app, self._links = app, ", ".join([f"<{served(PLOTLY_ADDRESS)}>; rel=preload; as=script", *scripts])
+
+    async def __call__(self, scope, receive, send):
+        await self._app(scope, receive, with_header(send, "link", self._links) if is_page(scope) else send)
 
 
 class _Scripts(StaticFiles):
@@ -89,7 +102,7 @@ def _line():
 
 
 def _mount(key, options, lines=()):
-    options |= {"module": served(f"{SCRIPTS}/live.js"), "plotly": served(f"{PLOTLY_PATH}?v={plotly.__version__}")}
+    options |= {"module": served(f"{SCRIPTS}/live.js"), "plotly": served(PLOTLY_ADDRESS)}
     # Bytes, so that JSON is not packed into JSON; of a text Streamlit finds out first whether it is a table, for which pandas is imported
     data = "\n".join([_json(options), *lines]).encode()
     _component(key=key, data=data, on_theme_change=_nothing, on_lost_change=_nothing, on_outdated_change=_nothing)

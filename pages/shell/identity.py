@@ -26,26 +26,32 @@ class Identity:
         self._app = app
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] != "http" or scope["method"] != "GET" or not _is_page(scope) or _named(scope):
-            await self._app(scope, receive, send)
-            return
-        secure = "; Secure" if scope["scheme"] == "https" else ""
-        cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; Max-Age={YEAR}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        if is_page(scope) and not _named(scope):
+            secure = "; Secure" if scope["scheme"] == "https" else ""
+            cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; Max-Age={YEAR}; Path=/; HttpOnly; SameSite=Lax{secure}"
+            send = with_header(send, "set-cookie", cookie)
+        await self._app(scope, receive, send)
 
-        async def send_named(message):
-            if message["type"] == "http.response.start":
-                message = message | {"headers": [*message["headers"], (b"set-cookie", cookie.encode())]}
-            await send(message)
 
-        await self._app(scope, receive, send_named)
+def with_header(send, name, value):
+    """A `send` of ASGI's that adds this header to the response."""
+
+    async def sends(message):
+        if message["type"] == "http.response.start":
+            message = message | {"headers": [*message["headers"], (name.encode(), value.encode())]}
+        await send(message)
+
+    return sends
 
 
 def _headers(scope, name):
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 
-def _is_page(scope):
+def is_page(scope):
     """Whether the browser asks for a page: what a page loads, several things at once, must not be named one by one."""
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
     return any("text/html" in accepted for accepted in _headers(scope, b"accept"))
 
 

@@ -71,6 +71,7 @@ class Connection:
     async def serve(self):
         """Listen and send until the browser goes."""
         self._tab.connections.add(self)
+        self._tab.connected.set()
         tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send_pictures())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -16,6 +16,7 @@ from pages.shell.identity import browser_name
 KEY = "tab"
 GRACE = 10.0  # seconds for which a tab without a connection counts as open: it is about to connect, at first or again
 PATIENCE = 10.0  # seconds after which a drawing that the browser has not shown counts as shown all the same
+CONNECTING = 0.5  # seconds that a page waits for its live line before it draws what stands still
 TOLD = 0.05  # seconds by which the word that the Back button was pressed may come after the address that it led to
 
 _tabs = weakref.WeakValueDictionary()
@@ -36,7 +37,7 @@ class Tab:
         self.lock = threading.RLock()  # what comes over the line and what Streamlit's widgets do, one at a time
         self.view = None
         self.theme = st.context.theme.type or "light"
-        self.connections = set()
+        self.connections, self.connected = set(), threading.Event()
         self.drawing, self.drawn = 0, None
         self.moved = {}  # key of a widget that the page moved -> (the drawing that did, where it stood before)
         self._page, self._came, self._stale = None, False, True
@@ -85,6 +86,11 @@ class Tab:
         """A connection has gone."""
         self.connections.discard(connection)
         self._left = time.monotonic()
+
+    def await_connection(self):
+        """At the first drawing of a page, give the browser a moment to connect: what moves is there before it makes all the controls."""
+        if self.browser and not self.connections:
+            self.connected.wait(CONNECTING)
 
     @property
     def open(self):

@@ -1,6 +1,6 @@
 // What the page mounts: each component of pages/shell/live_line.py is one part of what a live line shows and takes.
 
-import { Board } from "./board.js"
+import { Board, loadPlotly } from "./board.js"
 import { Buttons } from "./buttons.js"
 import { Line } from "./line.js"
 import { Listener } from "./listener.js"
@@ -12,9 +12,10 @@ const parts = new WeakMap()
 
 // Called at each run of the page. Returns what to call when the component may have gone.
 export function mount({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".descent-part")
   const [head, ...figures] = new TextDecoder().decode(data).split("\n")
   const options = { ...JSON.parse(head), figures }
+  loadPlotly(options.plotly).catch(() => {}) // which takes a second: whoever draws tells if it failed
+  const root = parentElement.querySelector(".descent-part")
   if (!parts.has(root)) parts.set(root, new PARTS[options.part](root))
   const part = parts.get(root)
   const line = options.line && Line.of(options.line)
