@@ -65,6 +65,7 @@ class Connection:
         self._due, self._drawn = asyncio.Event(), asyncio.Event()
         self._figures = {}  # name -> text, as last sent
         self._head = None  # as last sent
+        self._playing = self._goes_on = False  # of the run, as last seen
         self._hidden = hello.get("hidden") is True
         self._set_theme(hello.get("theme"))
 
@@ -125,11 +126,10 @@ class Connection:
                 self._drawn.clear()
                 await self._socket.send_bytes(message)
                 await self._until(self._drawn)
-            interval = HIDDEN if self._hidden else SHORTEST if self._tab.view.playing else RESTING
-            if self._tab.view.playing and not self._hidden:
-                await asyncio.sleep(max(0.0, began + interval - time.monotonic()))
+            if self._playing and not self._hidden:
+                await asyncio.sleep(max(0.0, began + SHORTEST - time.monotonic()))
             else:
-                await self._until(self._due, interval if self._tab.view.needs_updates else None)
+                await self._until(self._due, (HIDDEN if self._hidden else RESTING) if self._goes_on else None)
 
     async def _until(self, event, longest=None):
         """Wait for the event, or so many seconds, and give signs of life meanwhile."""
@@ -148,6 +148,8 @@ class Connection:
             if picture is None:
                 return None
             head, figures = picture
+            # Asked here, in this thread: a worker that is slow to answer must not hold up the whole server
+            self._playing, self._goes_on = self._tab.view.playing, self._tab.view.needs_updates
             head |= {"view": self._tab.view.name, "names": list(figures), "outline": self._tab.outline(), "drawing": self._tab.drawing}
         texts = {name: json.dumps(figure, allow_nan=False, separators=(",", ":")) for name, figure in figures.items()}
         changed = ["" if self._figures.get(name) == text else text for name, text in texts.items()]
