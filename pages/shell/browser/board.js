@@ -112,7 +112,11 @@ export class Board {
       drawn = false
       for (const panel of [...this.panels.values()]) {
         if (!panel.due) continue
-        panel.draw()
+        try {
+          panel.draw()
+        } catch (error) {
+          reportError(error) // the other panels are drawn, and the next picture comes
+        }
         drawn = true
         await rest()
       }
@@ -226,6 +230,7 @@ class Panel {
   // Whoever hears the chart hears one picture; the buttons that Plotly puts beside it are not part of that
   speak() {
     const [picture, ...above] = this.plot.querySelectorAll(".main-svg")
+    if (!picture) return
     picture.setAttribute("role", "img")
     picture.setAttribute("aria-label", this.figure.alt)
     for (const layer of above) layer.setAttribute("aria-hidden", "true")

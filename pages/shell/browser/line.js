@@ -59,7 +59,7 @@ export class Line {
     this.figures = figures.map((figure, index) => figure || this.figures[place(index)]) // an empty one has not changed
     for (const part of this.parts) this.show(part)
     const socket = this.socket
-    if (!document.hidden) await Promise.all([...this.parts].map((part) => part.drawn))
+    if (!document.hidden) await Promise.allSettled([...this.parts].map((part) => part.drawn))
     if (socket.readyState === WebSocket.OPEN) socket.send('{"do":"drawn"}')
   }
 
