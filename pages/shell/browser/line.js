@@ -6,6 +6,7 @@ import { shownTheme } from "./theme.js"
 const lines = new Map() // key -> Line
 const AGAIN = [250, 500, 1000, 2000, 4000] // milliseconds until the next try to connect
 const UNKNOWN = 4404 // the server's word for a key that it does not have: it was started anew, or has let the tab go
+const SLOW = 2000 // milliseconds after which the next picture is asked for, drawn or not
 const SILENCE = 15000 // milliseconds without a word from the server after which the line counts as lost
 
 export class Line {
@@ -59,7 +60,8 @@ export class Line {
     this.figures = figures.map((figure, index) => figure || this.figures[place(index)]) // an empty one has not changed
     for (const part of this.parts) this.show(part)
     const socket = this.socket
-    if (!document.hidden) await Promise.allSettled([...this.parts].map((part) => part.drawn))
+    const drawn = Promise.allSettled([...this.parts].map((part) => part.drawn))
+    if (!document.hidden) await Promise.race([drawn, new Promise((resolve) => setTimeout(resolve, SLOW))])
     if (socket.readyState === WebSocket.OPEN) socket.send('{"do":"drawn"}')
   }
 
