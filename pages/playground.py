@@ -25,6 +25,7 @@ def page():
     tab().begin()
     with tab().lock:
         session().follow_address(tab().led)
+        tab().went_back.clear()
     if not isinstance(tab().view, RunView):
         tab().view = RunView(session())
     st.session_state[DRAWN] = drawn_with()

@@ -9,7 +9,9 @@ the head, and a line for each figure that the head names, empty where that figur
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +29,7 @@ LONGEST = 1000  # characters of a message
 FIRST_WORD = 10.0  # seconds that the browser has to say its key
 SHORTEST = 1 / 30  # seconds from one picture to the next
 RESTING = 0.3  # seconds from one look to the next at a run that stands, and that something is being worked out for
+STANDING = 60.0  # seconds from one look to the next at a run that stands still: it lives as long as somebody has it before them
 HIDDEN = 1.0  # seconds from one picture to the next of a tab that nobody sees
 BEAT = 5.0  # seconds after which a line that has nothing to say gives a sign of life
 
@@ -44,8 +47,8 @@ async def live_line(socket: WebSocket) -> None:
         tab = tab_of(hello.get("key"))
         if tab is None or tab.browser not in (None, socket.cookies.get(COOKIE)):
             await socket.close(UNKNOWN)
-            return
-        await Connection(socket, tab, hello).serve()
+        else:
+            await Connection(socket, tab, hello).serve()
     except (WebSocketDisconnect, TimeoutError):
         pass
     except Refused:
@@ -65,6 +68,7 @@ class Connection:
         self._due, self._drawn = asyncio.Event(), asyncio.Event()
         self._figures = {}  # name -> text, as last sent
         self._head = None  # as last sent
+        self._sent = -math.inf  # when it last heard of us
         self._playing = self._goes_on = False  # of the run, as last seen
         self._hidden = hello.get("hidden") is True
         self._set_theme(hello.get("theme"))
@@ -80,10 +84,10 @@ class Connection:
             self._tab.left(self)
             for task in tasks:
                 task.cancel()
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
-        for end in ends:
-            if isinstance(end, Exception):
-                raise end
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
 
     def wake(self):
         """Have a picture made now; from any thread."""
@@ -102,7 +106,6 @@ class Connection:
                     continue
                 case "page" if isinstance(value, int):
                     self._tab.drawn = value
-                    self._tab.went_back.clear()
                 case "hidden" if isinstance(value, bool):
                     self._hidden = value
                 case "theme":
@@ -124,22 +127,26 @@ class Connection:
             message = await self._in_thread(self._message)
             if message is not None:
                 self._drawn.clear()
-                await self._socket.send_bytes(message)
-                await self._until(self._drawn)
+                await self._send(message)
+                await self._until(self._drawn, math.inf)
             if self._playing and not self._hidden:
                 await asyncio.sleep(max(0.0, began + SHORTEST - time.monotonic()))
             else:
-                await self._until(self._due, (HIDDEN if self._hidden else RESTING) if self._goes_on else None)
+                await self._until(self._due, (HIDDEN if self._hidden else RESTING) if self._goes_on else STANDING)
 
-    async def _until(self, event, longest=None):
+    async def _until(self, event, longest):
         """Wait for the event, or so many seconds, and give signs of life meanwhile."""
-        until = time.monotonic() + (longest or 1e9)
+        until = time.monotonic() + longest
         while not event.is_set() and (left := until - time.monotonic()) > 0:
-            try:
-                await asyncio.wait_for(event.wait(), min(left, BEAT))
-            except TimeoutError:
-                if left > BEAT:
-                    await self._socket.send_bytes(b"")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, BEAT)):  # wait_for, in Python 3.11, loses a cancellation that comes with the event
+                    await event.wait()
+            if time.monotonic() > self._sent + BEAT:
+                await self._send(b"")
+
+    async def _send(self, message):
+        self._sent = time.monotonic()
+        await self._socket.send_bytes(message)
 
     def _message(self):
         """The next picture; None where it is the last one, or could not be made."""

@@ -58,9 +58,7 @@ class Tab:
         button."""
         if self._came:
             return "link" if st.query_params else None
-        back = not self._stale or self.went_back.wait(TOLD)
-        self.went_back.clear()
-        return "back" if back else None
+        return "back" if not self._stale or self.went_back.wait(TOLD) else None
 
     def behind(self, drawing):
         """Whether the browser is known not to show this drawing yet."""

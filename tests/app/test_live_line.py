@@ -296,6 +296,25 @@ def test_a_line_with_nothing_to_say_gives_signs_of_life(page, monkeypatch):
         assert socket.receive_bytes() == socket.receive_bytes() == b""
 
 
+def test_a_run_that_is_worked_on_behind_the_scenes_gives_signs_of_life(page, monkeypatch):
+    monkeypatch.setattr(live_line, "BEAT", 0.05)
+    monkeypatch.setattr(live_line, "RESTING", 0.01)
+    monkeypatch.setattr(type(page.tab.view), "needs_updates", True)
+    with line(page.tab.key) as (socket, _, _):
+        for _ in range(3):
+            socket.send_json({"do": "drawn"})
+            while socket.receive_bytes():  # the forecast comes
+                socket.send_json({"do": "drawn"})
+
+
+def test_an_open_line_keeps_a_standing_run_alive(page, monkeypatch):
+    monkeypatch.setattr(live_line, "STANDING", 0.01)
+    looks, look = [], page.session.look
+    monkeypatch.setattr(page.session, "look", lambda: looks.append(1) or look())
+    with line(page.tab.key) as (socket, _, _):
+        until(lambda: socket.send_json({"do": "drawn"}) or len(looks) > 5)
+
+
 # When the page is drawn anew
 
 

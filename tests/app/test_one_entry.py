@@ -3,7 +3,7 @@
 import pytest
 
 from pages import wording
-from tests.app.conftest import APP
+from tests.app.conftest import FRAME
 from tests.core.test_one_entry import ENTRIES
 
 # What is added -> (kind of control, its key)
@@ -32,7 +32,7 @@ def test_an_added_row_can_be_chosen(open_page, monkeypatch, tmp_path, kind):
     entry, (control, key) = ENTRIES[kind], CONTROLS[kind]
     monkeypatch.setitem(entry.table, entry.name, entry.row)
     (tmp_path / "sitecustomize.py").write_text(ADDING.format(kind=kind))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{APP.parent}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{FRAME.parents[1]}")
     page = open_page()
     found = getattr(page, control)(key=key)
     if control != "toggle":

@@ -31,6 +31,7 @@ app = st.App("page.py", routes=routes())
 """
 
 PAGE = """
+import time
 import streamlit as st
 from pages.charts import ViewOptions, panels
 from pages.shell.components import listener, live
@@ -78,8 +79,10 @@ def cards():
 
 live("buttons", "buttons", buttons=BUTTONS)
 live("text", "state", name="state")
-cards()
 live("board", "figures")
+if "late" in st.query_params:
+    time.sleep(2)
+cards()
 """
 
 expect.set_options(timeout=30_000)
@@ -212,8 +215,11 @@ def test_zoom_survives_and_a_double_click_ends_it(page, url):
     moved(page)
     assert ranges(page) == zoomed
     box = chart(page, "loss").bounding_box()
-    page.mouse.dblclick(box["x"] + 200, box["y"] + 100)
-    moved(page)
+    for _ in range(5):  # on a busy machine the second click may come too late to count
+        page.mouse.dblclick(box["x"] + 200, box["y"] + 100)
+        moved(page)
+        if ranges(page) != zoomed:
+            break
     assert ranges(page)[0] == 0 and ranges(page)[1] >= whole[1]
 
 
@@ -258,6 +264,15 @@ def test_the_rest_of_the_page_is_drawn_again_once_when_its_outline_changes(page,
     expect(page.get_by_text("drawing 2 of (2, 5)")).to_be_visible()
     moved(page, times=5)
     expect(page.get_by_text("drawing 2 of (2, 5)")).to_be_visible()
+
+
+def test_a_part_that_comes_after_the_first_picture_does_not_cut_the_line(page, url):
+    lines = []
+    page.on("websocket", lambda socket: lines.append(socket) if "/descent/line" in socket.url else None)
+    opened(page, f"{url}/?late")
+    expect(page.get_by_text("drawing 1 of None")).to_be_visible()
+    play(page)
+    assert len(lines) == 1
 
 
 def test_the_theme_changes_while_the_run_stands(page, url):

@@ -12,6 +12,7 @@ export class Listener {
   }
 
   receive({ outline, drawing }) {
+    if (this.drawing === undefined) return // it joins the line before it is shown
     if (drawing !== this.drawing) this.line.send("page", this.drawing) // a new connection does not know
     else if (outline !== this.outline && !(performance.now() < this.asked + PATIENCE)) {
       this.asked = performance.now()
