@@ -139,6 +139,8 @@ def test_a_click_on_a_unit_opens_it_and_its_bias_can_be_set(open_tab):
         const { left, top } = plot.getBoundingClientRect()
         return [left + plot._fullLayout.xaxis.c2p(x[at]), top + plot._fullLayout.yaxis.c2p(y[at])]
     }""")
+    tab.mouse.move(*place)
+    expect(tab.locator("[data-name=network] .hoverlayer")).to_contain_text("bias")  # Plotly takes a click for what it hovers over
     tab.mouse.click(*place)
     expect(tab.get_by_text("Unit 4 of layer 2", exact=True)).to_be_visible()
     expect(tab.locator("[data-name=unit_map]")).to_be_visible()
