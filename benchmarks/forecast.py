@@ -34,7 +34,7 @@ LIVE_STEPS, LIVE_EVERY = 600, 10  # updates of a run that is watched, and betwee
 SPIKE, SPIKE_WINDOW, LATE = 2.0, 10, 50  # a loss so many times the median of so many looks before it, after this step, is a late spike
 PROCESSES = 2
 
-SMOOTH = [name for name, entry in ACTIVATIONS.items() if not (entry.kinks or entry.output_only or name == "linear")]
+SMOOTH = [name for name, entry in ACTIVATIONS.items() if entry.curvature and not entry.kinks]
 KINKED = [name for name, entry in ACTIVATIONS.items() if entry.kinks]
 TASKS = {  # kind of task -> (output activation, loss)
     "regression": [("linear", "mse"), ("linear", "mse"), ("linear", "huber"), ("linear", "mae")],

@@ -18,7 +18,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLI
 STEPS = 2000
 CASE = "case:"  # begins the name of a case where a file is expected
 MAX_STEPS = 1_000_000_000
-MAX_BYTES = 1 << 20  # of one configuration; a whole one with 16 layers takes about 1,500
+MAX_BYTES = 1 << 20  # of one configuration; a whole one with 32 layers takes about 7,000
 INVALID = 2  # exit status, also argparse's own
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -181,7 +181,7 @@ class InitConfig(Checked):
     """How weights and biases begin."""
 
     weights: str = choice("glorot_uniform", WEIGHT_INITIALIZERS, "Distribution the first weights are drawn from.")
-    scale: float = number(1.0, 0.0, 1e6, "Factor on the first weights; for normal their standard deviation.")
+    scale: float = number(1.0, 0.0, 1e6, "Factor on the first weights; for the normal ones their standard deviation.")
     bias: str = choice("zeros", BIAS_INITIALIZERS, "How biases begin.")
     bias_scale: float = number(1.0, 0.0, 1e6, "Size of the first biases, unless they are zeros.")
 
@@ -206,6 +206,7 @@ class OptimizerConfig(Checked):
     beta1: float = number(0.9, 0.0, 0.999999, "Memory of the gradients.")
     beta2: float = number(0.999, 0.0, 0.99999999, "Memory of the squared gradients.")
     epsilon: float = number(1e-8, 0.0, 1.0, "Keeps the division away from zero.", above=True)
+    weight_decay: float = number(0.01, 0.0, 1e3, "Share of every parameter, times the learning rate, that each update takes away.")
     schedule: ScheduleConfig = part(ScheduleConfig)
 
 
@@ -256,8 +257,6 @@ class RunConfig(Checked):
         for index, layer in enumerate(self.layers[:-1]):
             if layer.units > LIMITS["units"]:
                 raise ConfigError(f"layers[{index}].units", f"must be at most {LIMITS['units']} in a hidden layer; was {layer.units}")
-            if ACTIVATIONS[layer.activation].output_only:
-                raise ConfigError(f"layers[{index}].activation", f"must not be {layer.activation}, which is for the output layer only")
         source = SOURCES[self.data.source]
         if source.outputs is not None:
             check_fit(self, source.inputs or len(self.data.features), source.outputs, source.task)

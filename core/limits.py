@@ -4,7 +4,7 @@ import re
 
 # What protects a shared server. Hidden layers and outputs differ: a 64x64 RGB picture alone is 12,288 outputs.
 LIMITS = {
-    "layers": 16,
+    "layers": 32,
     "units": 4096,
     "output_units": 16_384,
     "parameters": 20_000_000,

@@ -150,8 +150,6 @@ def _activations(array, layers):
     for layer, name in enumerate(names, 1):
         if name not in ACTIVATIONS:
             raise ConfigError("activations", f"must be one of {', '.join(ACTIVATIONS)} for layer {layer}; was {shown(name)}")
-        if ACTIVATIONS[name].output_only and layer < layers:
-            raise ConfigError("activations", f"must not be {name} in layer {layer}, which is hidden")
     return tuple(names)
 
 

@@ -145,6 +145,8 @@ def _hidden_delta(run, layer):
     name = run.config.layers[layer - 1].activation
     code = ACTIVATIONS[name].code
     back = f'delta @ p["W{layer + 1}"].T'
+    if ACTIVATIONS[name].pullback:
+        return f"{name}_slope(a[{layer}], {back})"
     return f"({back}) * {name}_slope({code.of}[{layer}])" if code.numpy else back
 
 

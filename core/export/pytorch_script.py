@@ -17,6 +17,7 @@ def make(config, dataset, parameters, steps):
         "A run of Descent in PyTorch.",
         "descent_run_pytorch.py",
         "import numpy as np\nimport torch\nfrom torch import nn",
+        *_classes(run),
         _network(run),
         _loss(run),
         _penalty(run),
@@ -24,6 +25,12 @@ def make(config, dataset, parameters, steps):
         pieces.batches(run),
         _main(run),
     )
+
+
+def _classes(run):
+    """Modules that PyTorch does not have."""
+    codes = (ACTIVATIONS[layer.activation].code for layer in run.config.layers)
+    return dict.fromkeys(code.pytorch_class for code in codes)
 
 
 def _network(run):

@@ -186,6 +186,27 @@ def _softplus_curvature(z, a):
     return g * (1 - g)
 
 
+def _exponential(z, a):
+    return [(np.exp, (z, a))]
+
+
+def _exponential_slope(z, a, s):
+    return [(np.copyto, (s, a))]
+
+
+def _exponential_curvature(z, a):
+    return a
+
+
+def _hard_tanh(z, a):
+    return [(np.fmin, (z, const(z, 1), a)), (np.fmax, (a, const(z, -1), a))]
+
+
+def _hard_tanh_slope(z, a, s):
+    """1 between the ends, 0 on them."""
+    return [(np.absolute, (a, s)), (sub, (const(a, 1), s, s)), (np.sign, (s, s))]
+
+
 def _softmax(z, a):
     r = aligned(z.shape[1:], z.dtype)
     return [
@@ -227,7 +248,6 @@ class Activation:
     steepest: float | None = None
     needs_z: bool = False
     kinks: bool = False
-    output_only: bool = False
     pullback: Callable | None = None  # (a, d) -> calls, in place of multiplying d with the slope
     curvature: Callable | None = None
     pullback_change: Callable | None = None
@@ -345,8 +365,22 @@ ACTIVATIONS = {
             onnx_numbers={"zero": 0.0, "one": 1.0},
         ),
     ),
+    "exponential": Activation(
+        _exponential, _exponential_slope, 0, INF, curvature=_exponential_curvature, steadier="softplus", aliases=("exp",),
+        code=ActivationCode(
+            "return np.exp(z)", "return a", pytorch="Exponential()", keras='"exponential"', onnx=("y = Exp(x)",),
+            pytorch_class="class Exponential(nn.Module):\n    def forward(self, z):\n        return z.exp()",
+        ),
+    ),
+    "hard_tanh": Activation(
+        _hard_tanh, _hard_tanh_slope, -1, 1, steepest=1.0, steadier="tanh", aliases=("hardtanh",),
+        code=ActivationCode(
+            "return np.clip(z, -1, 1)", "return np.abs(a) < 1", pytorch="nn.Hardtanh()", keras='"hard_tanh"',
+            onnx=("y = Clip(x, low, high)",), onnx_numbers={"low": -1.0, "high": 1.0},
+        ),
+    ),
     "softmax": Activation(
-        _softmax, None, 0, 1, output_only=True, pullback=_softmax_pullback, pullback_change=_softmax_pullback_change,
+        _softmax, None, 0, 1, pullback=_softmax_pullback, pullback_change=_softmax_pullback_change,
         code=ActivationCode(
             "e = np.exp(z - z.max(axis=1, keepdims=True))\n    return e / e.sum(axis=1, keepdims=True)",
             "return a * (d - (d * a).sum(axis=1, keepdims=True))  # each unit's share depends on all z", of="a, d",

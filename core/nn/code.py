@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 class ActivationCode:
     """`numpy` and `slope` are bodies of functions, of `z` and of whatever the slope is computed `of`; with a pullback that is all of the
     delta, of "a, d". `pytorch` is a module, `keras` an argument; `onnx` are operators that make y of x, `onnx_float64` the same for an
-    activation without a kernel in float64 in ONNX Runtime, of the named `onnx_numbers`."""
+    activation without a kernel in float64 in ONNX Runtime, of the named `onnx_numbers`. `pytorch_class` is the text of the module's class
+    where PyTorch has none."""
 
     numpy: str | None = None
     slope: str = ""
     of: str = "a"
     pytorch: str | None = None
+    pytorch_class: str = ""
     keras: str | None = None
     onnx: tuple[str, ...] | None = None
     onnx_float64: tuple[str, ...] | None = None

@@ -62,9 +62,13 @@ class Curvature:
     def _backward(self, y):
         network = self._network
         self.deltas = [self._output_delta(y)]
-        self._bends = [None]  # (W' d) f''(z) of each hidden layer
+        self._bends = [None]  # (W' d) f''(z) of each hidden layer; W' d alone where the activation has a Jacobian
         for layer in range(len(network.matrices) - 1, 0, -1):
             back = self._weights[layer].T.dot(self.deltas[0])
+            if network.activations[layer - 1].pullback:
+                self._bends.insert(0, back)
+                self.deltas.insert(0, self._pulled(back, layer - 1))
+                continue
             bend = _bend(network.activations[layer - 1], self._z[layer - 1], self._a[layer - 1])
             self._bends.insert(0, None if bend is None else back * bend)
             self.deltas.insert(0, _times(back, self._slopes[layer - 1]))
@@ -100,10 +104,10 @@ class Curvature:
             return self._pulled(self._scaled_curvature * ra) + activation.pullback_change(self._a[-1], ra, self._scaled_gradient)
         return self._factor * rz
 
-    def _pulled(self, d):
-        """The output activation's Jacobian times d, a copy. It is symmetric: the same forwards and backwards."""
+    def _pulled(self, d, layer=-1):
+        """The Jacobian of a layer's activation (by its index) times d, a copy. It is symmetric: the same forwards and backwards."""
         d = d.copy()
-        replay(self._network.activations[-1].pullback(self._a[-1], d))
+        replay(self._network.activations[layer].pullback(self._a[layer], d))
         return d
 
     def product(self, v):
@@ -114,7 +118,7 @@ class Curvature:
             rz = direction.dot(self.incoming[layer])
             if ra is not None:
                 rz += self._weights[layer].dot(ra)
-            ra = self._pulled(rz) if network.activations[layer].pullback else _times(rz, self._slopes[layer])
+            ra = self._pulled(rz, layer) if network.activations[layer].pullback else _times(rz, self._slopes[layer])
             changes.append((rz, ra))
         result = np.empty_like(v)
         rd = self._output_change(*changes[-1])
@@ -125,6 +129,11 @@ class Curvature:
                 part[:, :-1] += self.deltas[layer].dot(ra.T)
                 back = self._weights[layer].T.dot(rd)
                 back += directions[layer][:, :-1].T.dot(self.deltas[layer])
+                activation = network.activations[layer - 1]
+                if activation.pullback:
+                    change = activation.pullback_change(self._a[layer - 1], ra, self._bends[layer - 1])
+                    rd = self._pulled(back, layer - 1) + change
+                    continue
                 rd = _times(back, self._slopes[layer - 1])
                 if self._bends[layer - 1] is not None:
                     rd += self._bends[layer - 1] * rz

@@ -96,7 +96,10 @@ class Formulas(dict):
         self["slope", layer] = lambda v: slope(activation, v["pre_activation", layer], v["activation", layer])
         self["backward_weights", layer] = lambda v: v["W", layer]
         self["error", layer] = lambda v: v.dot(v["backward_weights", above].T, v["delta", above])
-        self["delta", layer] = lambda v: v["error", layer] * v["slope", layer]
+        if activation.pullback:
+            self["delta", layer] = lambda v: pullback(activation, v["activation", layer], v["error", layer])
+        else:
+            self["delta", layer] = lambda v: v["error", layer] * v["slope", layer]
         self["input", layer] = lambda v: v["activation", below]
         self["weights_mean", layer] = self["bias_mean", layer] = lambda v: 1 / v.samples
         self["outer", layer] = lambda v: v.dot(v["delta", layer], v["input", layer].T)

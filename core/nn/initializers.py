@@ -19,6 +19,14 @@ def _normal(variance):
     return lambda rng, fan_in, fan_out, scale: scale * rng.standard_normal((fan_in, fan_out)) * np.sqrt(variance(fan_in, fan_out))
 
 
+def _truncated(rng, fan_in, fan_out, scale):
+    """Of a normal distribution, drawn again where a number is more than two deviations out, as Keras has it."""
+    values = rng.standard_normal((fan_in, fan_out))
+    while (far := np.abs(values) > 2).any():
+        values[far] = rng.standard_normal(np.count_nonzero(far))
+    return scale * values
+
+
 def _orthogonal(rng, fan_in, fan_out, scale):
     """Orthonormal rows or columns: the Q of a normal matrix, signs fixed so that the draw is uniform (Haar)."""
     tall = rng.standard_normal((max(fan_in, fan_out), min(fan_in, fan_out)))
@@ -50,11 +58,26 @@ def orthogonal(rng, fan_in, fan_out):
 
 '''
 
+TRUNCATED = '''
+def truncated_normal(rng, fan_in, fan_out):
+    """A matrix (fan_in, fan_out) of a normal distribution, drawn again where a number is more than two deviations out."""
+    values = rng.standard_normal((fan_in, fan_out))
+    while (far := np.abs(values) > 2).any():
+        values[far] = rng.standard_normal(np.count_nonzero(far))
+    return values
+
+
+'''
+
 WEIGHT_INITIALIZERS = {
     "zeros": Initializer(lambda rng, fan_in, fan_out, scale: np.zeros((fan_in, fan_out)), "np.zeros((fan_in, fan_out))"),
     "constant": Initializer(lambda rng, fan_in, fan_out, scale: np.full((fan_in, fan_out), scale), "np.ones((fan_in, fan_out))"),
     "normal": Initializer(_normal(lambda fan_in, fan_out: 1.0), NORMAL),
+    "truncated_normal": Initializer(_truncated, "truncated_normal(rng, fan_in, fan_out)", TRUNCATED),
     "uniform": Initializer(lambda rng, fan_in, fan_out, scale: rng.uniform(-scale, scale, (fan_in, fan_out)), UNIFORM),
+    "uniform_0_1": Initializer(
+        lambda rng, fan_in, fan_out, scale: scale * rng.random((fan_in, fan_out)), "rng.random((fan_in, fan_out))", word="uniform 0 to 1"
+    ),
     "glorot_uniform": Initializer(
         _uniform(lambda fan_in, fan_out: 2 / (fan_in + fan_out)), f"{UNIFORM} * np.sqrt(6 / (fan_in + fan_out))", word="Glorot uniform"
     ),

@@ -45,10 +45,7 @@ def _adagrad(p, g, slots, scratch, c):
 def _rmsprop(p, g, slots, scratch, c):
     """s = rho * s + (1 - rho) * g^2; p -= rate * g / (sqrt(s) + epsilon) (Tieleman & Hinton 2012)."""
     (s,) = slots
-    return [
-        (mul, (g, g, scratch)), (mul, (scratch, c["1-rho"], scratch)), (mul, (s, c["rho"], s)), (add, (s, scratch, s)),
-        *_scaled_step(p, g, s, scratch, c),
-    ]  # fmt: skip
+    return [*_running_mean_of_squares(s, g, scratch, c), *_scaled_step(p, g, s, scratch, c)]
 
 
 def _adam(p, g, slots, scratch, c):
@@ -58,6 +55,29 @@ def _adam(p, g, slots, scratch, c):
         (mul, (m, c["beta1"], m)), (add, (m, g, m)), (mul, (g, g, g)), (mul, (v, c["beta2"], v)), (add, (v, g, v)),
         *_scaled_step(p, m, v, scratch, c),
     ]  # fmt: skip
+
+
+def _adamw(p, g, slots, scratch, c):
+    """p -= rate * weight_decay * p, then as Adam: the decay is kept out of the gradient (Loshchilov & Hutter 2019)."""
+    return [(mul, (p, c["decay"], p)), *_adam(p, g, slots, scratch, c)]
+
+
+def _adadelta(p, g, slots, scratch, c):
+    """s = rho * s + (1 - rho) * g^2; v = sqrt(u + epsilon) / sqrt(s + epsilon) * g; u = rho * u + (1 - rho) * v^2; p -= rate * v
+    (Zeiler 2012, whose rate is 1)."""
+    s, u = slots
+    return [
+        *_running_mean_of_squares(s, g, scratch, c),
+        (add, (u, c["epsilon"], scratch)), (np.sqrt, (scratch, scratch)), (mul, (g, scratch, g)),
+        (add, (s, c["epsilon"], scratch)), (np.sqrt, (scratch, scratch)), (div, (g, scratch, g)),
+        *_running_mean_of_squares(u, g, scratch, c),
+        (mul, (g, c["rate"], g)), (sub, (p, g, p)),
+    ]  # fmt: skip
+
+
+def _running_mean_of_squares(s, g, scratch, c):
+    """s = rho * s + (1 - rho) * g^2."""
+    return [(mul, (g, g, scratch)), (mul, (scratch, c["1-rho"], scratch)), (mul, (s, c["rho"], s)), (add, (s, scratch, s))]
 
 
 def _scaled_step(p, direction, squares, scratch, c):
@@ -73,6 +93,18 @@ def _adam_constants(h, rate, t):
     root = (1 - h.beta2) ** 0.5  # sqrt(v) = root * sqrt(sum of squares)
     corrected = rate * (1 - h.beta2**t) ** 0.5 / (1 - h.beta1**t)
     return {"beta1": h.beta1, "beta2": h.beta2, "epsilon": h.epsilon / root, "rate": corrected * (1 - h.beta1) / root}
+
+
+def _adamw_constants(h, rate, t):
+    return _adam_constants(h, rate, t) | {"decay": 1 - rate * h.weight_decay}
+
+
+def _rho_constants(h, rate, t):
+    return {"rate": rate, "rho": h.rho, "1-rho": 1 - h.rho, "epsilon": h.epsilon}
+
+
+def _adadelta_preconditioner(slots, h, t):
+    return np.sqrt(slots[0] + h.epsilon) / np.sqrt(slots[1] + h.epsilon)
 
 
 def _adam_preconditioner(slots, h, t):
@@ -115,6 +147,13 @@ WHOLE_MEMORY = "PyTorch multiplies the whole memory by the present rate, Descent
 BIAS_BEFORE = "PyTorch corrects the bias before it adds EPSILON, Descent after: seen only where gradients are as small"
 STEP_OF_ROOT = "p[name] -= {rate} * g[name] / (np.sqrt(s[name]) + EPSILON)"
 
+CORRECTION = "correction = (1 - BETA2**step) ** 0.5 / (1 - BETA1**step)  # m and v begin at zero"
+ADAM_LINES = (
+    "m[name] = BETA1 * m[name] + (1 - BETA1) * g[name]",
+    "v[name] = BETA2 * v[name] + (1 - BETA2) * g[name] ** 2",
+    "p[name] -= {rate} * correction * m[name] / (np.sqrt(v[name]) + EPSILON)",
+)
+
 OPTIMIZERS = {
     "sgd": Optimizer(
         _sgd, lambda h, rate, t: {"rate": rate}, lambda h: 2.0, usual_rate=0.1, folds=True, word="SGD",
@@ -152,7 +191,7 @@ OPTIMIZERS = {
         ),
     ),
     "rmsprop": Optimizer(
-        _rmsprop, lambda h, rate, t: {"rate": rate, "rho": h.rho, "1-rho": 1 - h.rho, "epsilon": h.epsilon}, lambda h: 2.0, usual_rate=0.01,
+        _rmsprop, _rho_constants, lambda h: 2.0, usual_rate=0.01,
         slots=1, hyperparameters=("rho", "epsilon"), preconditioner=_root_preconditioner, word="RMSProp",
         code=OptimizerCode(
             ("s[name] = RHO * s[name] + (1 - RHO) * g[name] ** 2", STEP_OF_ROOT), ("s",),
@@ -164,14 +203,36 @@ OPTIMIZERS = {
         _adam, _adam_constants, lambda h: (2 + 2 * h.beta1) / (1 - h.beta1), usual_rate=0.01,
         slots=2, hyperparameters=("beta1", "beta2", "epsilon"), timed=True, preconditioner=_adam_preconditioner, word="Adam",
         code=OptimizerCode(
-            (
-                "m[name] = BETA1 * m[name] + (1 - BETA1) * g[name]",
-                "v[name] = BETA2 * v[name] + (1 - BETA2) * g[name] ** 2",
-                "p[name] -= {rate} * correction * m[name] / (np.sqrt(v[name]) + EPSILON)",
-            ),
-            ("m", "v"), "correction = (1 - BETA2**step) ** 0.5 / (1 - BETA1**step)  # m and v begin at zero",
+            ADAM_LINES,
+            ("m", "v"), CORRECTION,
             pytorch="torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(BETA1, BETA2), eps=EPSILON)",
             keras="Adam(LEARNING_RATE, BETA1, BETA2, EPSILON{})", remark=BIAS_BEFORE,
+        ),
+    ),
+    "adamw": Optimizer(
+        _adamw, _adamw_constants, lambda h: (2 + 2 * h.beta1) / (1 - h.beta1), usual_rate=0.01,
+        slots=2, hyperparameters=("beta1", "beta2", "epsilon", "weight_decay"), timed=True, preconditioner=_adam_preconditioner,
+        word="AdamW",
+        code=OptimizerCode(
+            ("p[name] *= 1 - {rate} * WEIGHT_DECAY", *ADAM_LINES), ("m", "v"), CORRECTION,
+            pytorch="torch.optim.AdamW(\n        model.parameters(), lr=LEARNING_RATE, betas=(BETA1, BETA2), eps=EPSILON, "
+            "weight_decay=WEIGHT_DECAY\n    )",
+            keras="AdamW(LEARNING_RATE, WEIGHT_DECAY, BETA1, BETA2, EPSILON{})", remark=BIAS_BEFORE,
+        ),
+    ),
+    "adadelta": Optimizer(
+        _adadelta, _rho_constants, lambda h: 2.0, usual_rate=1.0,
+        slots=2, hyperparameters=("rho", "epsilon"), preconditioner=_adadelta_preconditioner, word="AdaDelta",
+        code=OptimizerCode(
+            (
+                "s[name] = RHO * s[name] + (1 - RHO) * g[name] ** 2",
+                "v = np.sqrt(u[name] + EPSILON) / np.sqrt(s[name] + EPSILON) * g[name]",
+                "u[name] = RHO * u[name] + (1 - RHO) * v**2",
+                "p[name] -= {rate} * v",
+            ),
+            ("s", "u"),
+            pytorch="torch.optim.Adadelta(model.parameters(), lr=LEARNING_RATE, rho=RHO, eps=EPSILON)",
+            keras="Adadelta(LEARNING_RATE, RHO, EPSILON{})",
         ),
     ),
 }  # fmt: skip

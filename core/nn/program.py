@@ -200,7 +200,7 @@ class Program:
         needing = range(1, self._last + (not self._splits and self._multiplies_slope(self._last)))
         for activation, run in itertools.groupby(needing, lambda layer: self.network.activations[layer - 1]):
             layers = list(run)
-            if activation is not ACTIVATIONS["linear"]:
+            if self._multiplies_slope(layers[0]):
                 a, s = (space.rows(flat, layers[0], layers[-1]) for flat in (space.activations, space.slopes))
                 z = space.rows(space.pre_activations, layers[0], layers[-1]) if activation.needs_z else a
                 operations.append(Operation("slope", layers[0], activation.slope(z, a, s), s))
@@ -244,7 +244,9 @@ class Program:
         d = space.rows(space.deltas, layer, layer)
         following = self._units(space.deltas, layer + 1)
         calls = [(self.network.matrices[layer].T.dot, (following, d))]
-        if self._multiplies_slope(layer):
+        if pullback := self.network.activations[layer - 1].pullback:
+            calls += pullback(self._units(space.activations, layer), d[:-1])
+        elif self._multiplies_slope(layer):
             calls.append((np.multiply, (d, space.rows(space.slopes, layer, layer), d)))
         return Operation("delta", layer, calls, d[:-1])
 
@@ -328,7 +330,9 @@ class Program:
             operations += [self._finish_gradient(layer, part), self._update(layer, part)]
         if below is not None:
             calls = [(np.multiply, (below, self._scale, below))]
-            if self._multiplies_slope(layer - 1):
+            if pullback := self.network.activations[layer - 2].pullback:
+                calls += pullback(self._units(space.activations, layer - 1), below[:-1])
+            elif self._multiplies_slope(layer - 1):
                 calls.append((np.multiply, (below, space.rows(space.slopes, layer - 1, layer - 1), below)))
             operations.append(Operation("delta", layer - 1, calls, below[:-1]))
         return operations

@@ -30,7 +30,7 @@ def layers():
 
 
 def _hidden_row(index, layer):
-    number, activations = index + 1, [name for name, entry in ACTIVATIONS.items() if not entry.output_only]
+    number = index + 1
     units, activation, remove = st.columns(ROW, vertical_alignment="bottom", gap="small")
     first = "visible" if index == 0 else "collapsed"
     with units:
@@ -42,7 +42,7 @@ def _hidden_row(index, layer):
     with activation:
         key = f"layers.{index}.activation"
         st.selectbox(
-            "Activation" if index == 0 else f"Activation of layer {number}", activations, format_func=wording.option,
+            "Activation" if index == 0 else f"Activation of layer {number}", ACTIVATIONS, format_func=wording.option,
             help="What each unit of the layer does with its weighted sum.", label_visibility=first, on_change=_changed,
             args=(index, "activation", key), **show(key, layer["activation"]),
         )  # fmt: skip

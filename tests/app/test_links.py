@@ -42,7 +42,7 @@ def test_a_copied_address_opens_the_same_run(open_page):
     assert open_page(**first.query).live_run.config == first.live_run.config
 
 
-def test_sixteen_layers_come_by_link_though_the_page_adds_only_eight(open_page):
+def test_many_layers_come_by_link_though_the_page_adds_only_eight(open_page):
     page = open_page(**{"data.source": "circle", "layers": "_".join(["3-tanh"] * 15 + ["1-sigmoid"])})
     assert len(page.live_run.config.layers) == 16
     assert page.button(key="add layer").disabled

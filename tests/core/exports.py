@@ -16,9 +16,8 @@ def _layers(*layers):
 
 
 def _cases():
-    for name, entry in ACTIVATIONS.items():
-        if not entry.output_only:
-            yield f"hidden {name}", {"data": SMALL, "layers": _layers((5, name), (4, name), (1, "sigmoid"))}
+    for name in ACTIVATIONS:
+        yield f"hidden {name}", {"data": SMALL, "layers": _layers((5, name), (4, name), (1, "sigmoid"))}
     for loss in LOSSES:
         for output in ACTIVATIONS:
             yield (
@@ -69,10 +68,9 @@ def _mixed(rng):
     def one_of(*options):
         return options[rng.integers(len(options))]
 
-    hidden = [name for name, entry in ACTIVATIONS.items() if not entry.output_only]
     return {
         "data": {"source": "blobs", "samples": int(rng.integers(20, 60)), "test_fraction": one_of(0.0, 0.3), "seed": int(rng.integers(99))},
-        "layers": _layers(*((int(rng.integers(1, 7)), one_of(*hidden)) for _ in range(rng.integers(4))), (3, one_of(*ACTIVATIONS))),
+        "layers": _layers(*((int(rng.integers(1, 7)), one_of(*ACTIVATIONS)) for _ in range(rng.integers(4))), (3, one_of(*ACTIVATIONS))),
         "init": {"weights": one_of(*WEIGHT_INITIALIZERS), "bias": one_of(*BIAS_INITIALIZERS), "bias_scale": 0.1},
         "loss": one_of(*LOSSES),
         "optimizer": {"name": one_of(*OPTIMIZERS), "learning_rate": 0.003, "schedule": {"name": one_of(*SCHEDULES), "steps": 25}},

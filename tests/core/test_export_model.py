@@ -30,9 +30,8 @@ def outputs(trainer, inputs):
 
 
 def of(activation, dtype="float64", units=5):
-    """A network with this activation in every layer, where it may be; with large weights, so that it is used from end to end."""
-    hidden = "tanh" if ACTIVATIONS[activation].output_only else activation
-    layers = [{"units": units, "activation": hidden}, {"units": units, "activation": hidden}, {"units": 3, "activation": activation}]
+    """A network with this activation in every layer; with large weights, so that it is used from end to end."""
+    layers = [{"units": count, "activation": activation} for count in (units, units, 3)]
     return {"data": {"source": "blobs"}, "layers": layers, "dtype": dtype, "init": {"weights": "normal", "bias": "normal"}}
 
 

@@ -9,6 +9,7 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Formulas, Plan, Values, parameters_given
 from core.nn.losses import LOSSES
 from core.nn.network import Network
+from core.nn.optimizers import OPTIMIZERS
 from core.training.trainer import Trainer
 
 FORMULA = [name for name, fault in FAULTS.items() if fault.tensors]
@@ -66,11 +67,11 @@ class TestTheRightStep:
     def test_formulas_are_the_compiled_step(self, output, loss):
         self.assert_same({"layers": [(4, "tanh"), (4, "relu"), (3, output)], "loss": loss, "data": {"source": "blobs"}})
 
-    @pytest.mark.parametrize("hidden", [name for name, activation in ACTIVATIONS.items() if not activation.output_only])
+    @pytest.mark.parametrize("hidden", ACTIVATIONS)
     def test_every_hidden_activation(self, hidden):
         self.assert_same({"layers": [(4, hidden), (3, hidden), (1, "linear")], "loss": "mse", "data": {"source": "hills"}})
 
-    @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     def test_every_optimizer_with_penalty_clipping_and_schedule(self, optimizer):
         rule = {"name": optimizer, "learning_rate": 1e-2, "schedule": {"name": "cosine", "steps": 40}}
         settings = {"penalty": {"l1": 1e-3, "l2": 1e-2}, "clip_norm": 0.3, "optimizer": rule}

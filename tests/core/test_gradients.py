@@ -54,7 +54,7 @@ def test_every_output_activation_with_every_loss(output, loss):
     assert_gradient_is_right(trainer_for(output, loss, units=units, source="blobs" if units == 3 else "xor"))
 
 
-@pytest.mark.parametrize("hidden", [name for name, activation in ACTIVATIONS.items() if not activation.output_only])
+@pytest.mark.parametrize("hidden", ACTIVATIONS)
 def test_every_hidden_activation(hidden):
     assert_gradient_is_right(trainer_for("linear", "mse", hidden=hidden, source="hills"))
 
@@ -142,3 +142,35 @@ def test_weights_equal_scikit_learn(source, hidden, optimizer, alpha):
     for index, (weights, biases) in enumerate(zip(theirs.coefs_, theirs.intercepts_), 1):
         np.testing.assert_allclose(parameters[f"W{index}"], weights, rtol=1e-8, atol=1e-10)
         np.testing.assert_allclose(parameters[f"b{index}"], biases, rtol=1e-8, atol=1e-10)
+
+
+def _adamw(p, g, t, memory, rate=0.05, b1=0.9, b2=0.999, epsilon=1e-8, decay=0.1):
+    """Algorithm 2 of Loshchilov & Hutter 2019, in the form of Adam with epsilon outside the correction of the bias."""
+    m, v = memory.get("m", 0), memory.get("v", 0)
+    memory |= {"m": b1 * m + (1 - b1) * g, "v": b2 * v + (1 - b2) * g**2}
+    p = p - rate * decay * p
+    return p - rate * np.sqrt(1 - b2**t) / (1 - b1**t) * memory["m"] / (np.sqrt(memory["v"]) + epsilon)
+
+
+def _adadelta(p, g, t, memory, rate=0.5, rho=0.9, epsilon=1e-6):
+    """Algorithm 1 of Zeiler 2012, its step multiplied by the learning rate."""
+    memory["squares"] = rho * memory.get("squares", 0) + (1 - rho) * g**2
+    step = -np.sqrt(memory.get("steps", 0) + epsilon) / np.sqrt(memory["squares"] + epsilon) * g
+    memory["steps"] = rho * memory.get("steps", 0) + (1 - rho) * step**2
+    return p + rate * step
+
+
+@pytest.mark.parametrize(
+    ("rule", "theirs"),
+    [
+        ({"name": "adamw", "learning_rate": 0.05, "weight_decay": 0.1}, _adamw),
+        ({"name": "adadelta", "learning_rate": 0.5, "epsilon": 1e-6}, _adadelta),
+    ],
+)
+def test_updates_are_those_of_the_papers(rule, theirs):
+    trainer, memory = trainer_for("linear", "mse", source="hills", optimizer=rule), {}
+    for t in range(1, 16):  # all of them observed
+        before = trainer.network.vector.copy()
+        trainer.advance(1)
+        wanted = theirs(before, trainer.last_gradient(), t, memory)
+        np.testing.assert_allclose(trainer.network.vector, wanted, rtol=1e-6, atol=1e-9)

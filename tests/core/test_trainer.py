@@ -19,8 +19,6 @@ from core.training.live_changes import LIVE_CHANGES
 from core.training.telemetry import LAYER_METRICS, SAMPLE_ROWS, Telemetry
 from core.training.trainer import Trainer
 
-HIDDEN = [name for name, activation in ACTIVATIONS.items() if not activation.output_only]
-
 
 def trainer(**changes):
     return Trainer(RunConfig.from_dict(changes))
@@ -49,7 +47,7 @@ network_settings = st.fixed_dictionaries(
         "dtype": st.sampled_from(["float32", "float64"]),
     }
 )
-hidden_layers = st.lists(st.tuples(st.integers(1, 9), st.sampled_from(HIDDEN)), min_size=0, max_size=4)
+hidden_layers = st.lists(st.tuples(st.integers(1, 9), st.sampled_from(list(ACTIVATIONS))), min_size=0, max_size=4)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -105,7 +103,7 @@ EDGES = {
     "one feature": {"data": {"features": ["x1*x2"]}},
     "batch larger than the data": {"data": {"samples": 20}, "batch_size": 100_000},
     "batch of one": {"batch_size": 1},
-    "sixteen layers": {"layers": [{"units": 3, "activation": "relu"}] * 15 + [{"units": 1, "activation": "sigmoid"}]},
+    "thirty-two layers": {"layers": [{"units": 3, "activation": "relu"}] * 31 + [{"units": 1, "activation": "sigmoid"}]},
     "two outputs for two classes": {"layers": [{"units": 2, "activation": "softmax"}], "loss": "categorical_cross_entropy"},
     "softmax on one unit": {"layers": [{"units": 1, "activation": "softmax"}]},
 }
@@ -277,3 +275,9 @@ def test_edits():
     for wrong in [(0, 0, 0, 1.0), (3, 0, 0, 1.0), (1, 8, 0, 1.0), (1, 0, 2, 1.0), (1, -1, 0, 1.0), (1, 0, 0, np.nan)]:
         with pytest.raises(ConfigError):
             run.edit(*wrong)
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("truncated_normal", -2, 2), ("uniform_0_1", 0, 1)])
+def test_bounded_first_weights_fill_their_range(name, low, high):
+    weights = trainer(data={"source": "digits"}, init={"weights": name, "scale": 0.5}).parameters()["W1"]
+    assert 0.5 * low <= weights.min() < 0.5 * low + 0.05 and 0.5 * high - 0.05 < weights.max() <= 0.5 * high
