@@ -39,6 +39,8 @@ F = {
     "gelu": lambda z: 0.5 * z * (1 + np.tanh(GELU_K * (z + 0.044715 * z**3))),
     "silu": lambda z: z * sigmoid(z),
     "softplus": lambda z: np.logaddexp(0, z),
+    "exponential": np.exp,
+    "hard_tanh": lambda z: np.clip(z, -1, 1),
     "softmax": softmax,
 }
 SLOPE = {
@@ -52,6 +54,8 @@ SLOPE = {
     "gelu": gelu_slope,
     "silu": lambda z: sigmoid(z) * (1 + z * (1 - sigmoid(z))),
     "softplus": sigmoid,
+    "exponential": np.exp,
+    "hard_tanh": lambda z: (abs(z) < 1).astype(z.dtype),
     "softmax": lambda z: softmax(z) * (1 - softmax(z)),
 }
 SLOPE_FROM_OUTPUT = {
@@ -62,6 +66,7 @@ SLOPE_FROM_OUTPUT = {
     "softplus": lambda a: 1 - np.exp(-a),
 }
 HIDDEN = [name for name in F if name != "softmax"]
+DRAWN = [name for name in HIDDEN if name not in ("exponential", "hard_tanh")]  # by a program that is not told which
 
 
 def binary(a, y, eps=1e-7):
@@ -115,7 +120,7 @@ class Program:
         width = int(rng.integers(2, 13))
         widths = [width if rng.random() < 0.5 else int(rng.integers(1, 13)) for _ in range(depth)]
         self.sizes = fixed.get("sizes", [width if rng.random() < 0.3 else int(rng.integers(1, 9)), *widths, k])
-        self.acts = [fixed.get("hidden") or str(rng.choice(HIDDEN)) for _ in self.sizes[1:-1]] + [output]
+        self.acts = [fixed.get("hidden") or str(rng.choice(DRAWN)) for _ in self.sizes[1:-1]] + [output]
         self.layers = range(1, len(self.sizes))
         self.m = fixed.get("m", int(rng.choice([2, 3, 5, 8, 10, 16, 32, 64])))
         self.fused = (self.loss, output) in CROSS_ENTROPY

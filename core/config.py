@@ -22,9 +22,14 @@ from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 
 
-def choice(default, options, help):
-    """A field that is one of the names in `options`, a table or a tuple, as it then is."""
-    return field(default=default, metadata={"kind": "choice", "options": options, "help": help})
+def choice(default, options, help, *, optional=False):
+    """A field that is one of the names in `options`, a table or a tuple, as it then is; None is allowed with `optional`."""
+    return field(default=default, metadata={"kind": "choice", "options": options, "optional": optional, "help": help})
+
+
+def flag(default, help):
+    """A field that is True or False."""
+    return field(default=default, metadata={"kind": "flag", "help": help})
 
 
 def number(default, low, high, help, *, above=False, optional=False, unit=""):
@@ -50,8 +55,17 @@ def names(default, options, help):
 
 
 def _checked_choice(name, value, rule):
+    if value is None and rule.get("optional"):
+        return None
     if not isinstance(value, str) or value not in rule["options"]:
-        raise ConfigError(name, f"must be one of {', '.join(rule['options'])}; was {shown(value)}")
+        allowed = f"one of {', '.join(rule['options'])}" if len(rule["options"]) > 1 else "".join(rule["options"])
+        raise ConfigError(name, f"must be {allowed}{' or null' if rule.get('optional') else ''}; was {shown(value)}")
+    return value
+
+
+def _checked_flag(name, value, rule):
+    if not isinstance(value, bool):
+        raise ConfigError(name, f"must be true or false; was {shown(value)}")
     return value
 
 
@@ -88,6 +102,7 @@ def _checked_names(name, value, rule):
 
 _CHECKS = {
     "choice": _checked_choice,
+    "flag": _checked_flag,
     "number": _checked_number,
     "whole": _checked_number,
     "text": _checked_text,
@@ -132,6 +147,12 @@ def _join(path, name):
 def part(cls):
     """A field that is itself one of these objects."""
     return field(default_factory=cls, metadata={"nested": cls.from_dict})
+
+
+def optional_part(cls):
+    """A field that is one of these objects or None."""
+    nested = lambda values, path: None if values is None else cls.from_dict(values, path)  # noqa: E731
+    return field(default=None, metadata={"nested": nested, "optional_part": cls})
 
 
 @dataclass(frozen=True)
@@ -218,6 +239,16 @@ class PenaltyConfig(Checked):
     l2: float = number(0.0, 0.0, 1e6, "Weight of the sum of squared weights in the loss.")
 
 
+@dataclass(frozen=True)
+class StopConfig(Checked):
+    """When a run stops by itself: the weights that were best until then are kept."""
+
+    patience: int = whole(
+        10, 1, 1_000_000, "Stop after so many epochs without a lower test loss (training loss without test data).", unit="epochs"
+    )
+    min_delta: float = number(0.0, 0.0, 1e9, "A loss counts as lower when it is lower by more than this.")
+
+
 def _layers(values, path):
     if not isinstance(values, (list, tuple)):
         raise ConfigError(path, f"must be a list of layers; was {shown(values)}")
@@ -248,6 +279,11 @@ class RunConfig(Checked):
     clip_norm: float | None = number(
         None, 0.0, 1e9, "Longest gradient an update may use; empty means no clipping.", above=True, optional=True
     )
+    shuffle: bool = flag(True, "Visit the batches in a new random order in each epoch; otherwise always in the same one.")
+    class_weight: str | None = choice(
+        None, ("balanced",), "Balanced: rare classes count for more, as much in all as the others.", optional=True
+    )
+    stop: StopConfig | None = optional_part(StopConfig)
     dtype: str = choice("float64", ("float32", "float64"), "Precision of every number in the network.")
     faults: tuple[str, ...] = field(default=(), metadata={"nested": _faults})
     seed: int = whole(0, 0, 2**31 - 1, "Seed of the first weights and of the order of the batches.")
@@ -308,10 +344,10 @@ def merged(base, patch):
 def differences(old, new):
     """ "learning rate 0.1 -> 0.03" for each setting in which two configurations, as plain dicts, differ."""
     for name, value in new.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and isinstance(old.get(name), dict):
             yield from differences(old[name], value)
-        elif value != old[name]:
-            yield f"{name.replace('_', ' ')} {_said(old[name])} \u2192 {_said(value)}"
+        elif value != old.get(name):
+            yield f"{name.replace('_', ' ')} {_said(old.get(name))} \u2192 {_said(value)}"
 
 
 def _said(value):

@@ -24,6 +24,9 @@ def _settings(cls, prefix=""):
     for spec in dataclasses.fields(cls):
         if dataclasses.is_dataclass(spec.default_factory):
             yield from _settings(spec.default_factory, f"{prefix}{spec.name}.")
+        elif inner := spec.metadata.get("optional_part"):
+            for name, entry in _settings(inner, f"{prefix}{spec.name}."):
+                yield name, dataclasses.field(default=None, metadata={**entry.metadata, "optional": True})
         else:
             yield f"{prefix}{spec.name}", spec
 
@@ -31,11 +34,16 @@ def _settings(cls, prefix=""):
 # Every setting of a run: dotted path -> its dataclass field, whose metadata is its rule
 SETTINGS = dict(_settings(RunConfig))
 
+# Parts that a run may be without, and the first setting of each: they are there where that is
+OPTIONAL_PARTS = {
+    spec.name: dataclasses.fields(inner)[0].name for spec in dataclasses.fields(RunConfig) if (inner := spec.metadata.get("optional_part"))
+}
+
 
 def flat(config):
     """{dotted path: plain value} of every setting."""
     values = config.to_dict()
-    return {name: _reached(values, name.split(".")) for name in SETTINGS}
+    return {name: reached(values, name) for name in SETTINGS}
 
 
 def nested(values):
@@ -47,12 +55,17 @@ def nested(values):
         for parent in parents:
             branch = branch.setdefault(parent, {})
         branch[last] = value
+    for part, first in OPTIONAL_PARTS.items():
+        if part in tree:
+            there = {name: value for name, value in tree[part].items() if value is not None}
+            tree[part] = there if first in there or first not in tree[part] else None
     return tree
 
 
-def _reached(values, path):
-    for name in path:
-        values = values[name]
+def reached(values, name):
+    """The plain value of a setting in a configuration's dict; None in a part that it is without."""
+    for key in name.split("."):
+        values = None if values is None else values[key]
     return values
 
 
@@ -108,6 +121,8 @@ def _text(name, value):
         return "~".join(value)
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return value if isinstance(value, str) else write_number(value)
 
 
@@ -120,6 +135,10 @@ def _value(name, text):
         return _target(text)
     if rule.get("kind") in ("number", "whole"):
         return None if text == "none" and rule["optional"] else _number(name, text, rule["kind"] == "whole")
+    if rule.get("kind") == "flag":
+        return {"true": True, "false": False}.get(text, text)
+    if rule.get("kind") == "choice" and rule["optional"] and text == "none":
+        return None
     if rule.get("kind") in ("choice", "text"):
         return text
     return text.split("~") if text else []

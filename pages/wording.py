@@ -34,6 +34,10 @@ LABELS = {
     "penalty.l1": "L1 penalty",
     "penalty.l2": "L2 penalty",
     "clip_norm": "Gradient clipping",
+    "stop.patience": "Early stopping patience",
+    "stop.min_delta": "Smallest gain",
+    "shuffle": "Shuffle batches",
+    "class_weight": "Class weights",
     "dtype": "Precision",
     "seed": "Weight seed",
 }
@@ -99,6 +103,8 @@ def _said(value):
         return "none"
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return phrase(value) if isinstance(value, str) else f"{value:g}"
 
 

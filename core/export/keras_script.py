@@ -8,6 +8,7 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 
+EVALUATE = "evaluate({}, {})"
 UNDER_THE_ROOT = "  # squared: Keras adds it under the root"
 
 
@@ -21,6 +22,7 @@ def make(config, dataset, parameters, steps):
         f'import keras\nimport numpy as np\n\nkeras.config.set_floatx("{config.dtype}")',
         _network(run),
         _loss(run),
+        pieces.sample_weights(run),
         pieces.schedule(run),
         pieces.batches(run),
         _main(run),
@@ -71,6 +73,7 @@ def _main(run):
     optimizer = OPTIMIZERS[config.optimizer.name].code.keras
     note = UNDER_THE_ROOT if "**2" in optimizer else ""
     X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
+    weights = "" if run.weights is None else f", sample_weight=sample_weights({y})[:, 0]"
     rate = "        model.optimizer.learning_rate = learning_rate(step)\n" if run.scheduled else ""
     return f"""
 def main():
@@ -81,8 +84,9 @@ def main():
 
     def evaluate(X, y):
         return model.evaluate(X, y, batch_size=len(X), verbose=0)
-{pieces.report(run, "evaluate({}, {})")}
+{pieces.report(run, EVALUATE)}
     report(0)
-{pieces.order(run)}    for step in range(1, STEPS + 1):
-{pieces.next_batch(run)}{rate}        model.train_on_batch({X}, {y})
+{pieces.order(run)}{pieces.begin_stopping(run)}    for step in range(1, STEPS + 1):
+{pieces.next_batch(run)}{rate}        model.train_on_batch({X}, {y}{weights})
+{pieces.stopping(run, EVALUATE, "model.get_weights()", "model.set_weights(best)")}\
 {pieces.printing(run)}"""

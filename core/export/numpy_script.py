@@ -8,6 +8,8 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 
+EVALUATE = "evaluate(p, {}, {})"
+
 
 def make(config, dataset, parameters, steps):
     """The script's bytes. It begins with the first weights, whatever `parameters` are now."""
@@ -21,6 +23,7 @@ def make(config, dataset, parameters, steps):
         _forward(run),
         _loss(run),
         _penalty(run),
+        pieces.sample_weights(run),
         _backward(run),
         _clip(run),
         pieces.schedule(run),
@@ -131,9 +134,10 @@ def _backward_arguments(run, y="y"):
 
 def _output_delta(run):
     last = run.last
+    weights = "" if run.weights is None else " * sample_weights(y)"
     if fused := run.fused("numpy"):
-        return fused.gradient.format(last=last)
-    gradient, activation = f"loss_gradient(a[{last}], y)", ACTIVATIONS[run.output]
+        return fused.gradient.format(last=last) + weights
+    gradient, activation = f"loss_gradient(a[{last}], y){weights}", ACTIVATIONS[run.output]
     if not activation.code.numpy:
         return gradient
     if activation.pullback:
@@ -193,10 +197,11 @@ def _main(run):
 def main():
     {run.data_names} = data()
     p = first_parameters()
-{zeros}{pieces.report(run, "evaluate(p, {}, {})")}
+{zeros}{pieces.report(run, EVALUATE)}
     report(0)
-{pieces.order(run)}    for step in range(1, STEPS + 1):
+{pieces.order(run)}{pieces.begin_stopping(run)}    for step in range(1, STEPS + 1):
 {pieces.next_batch(run)}        {values} = forward(p, {X})
         g = backward({arguments})
 {penalty}{clip}        update({_update_arguments(run).replace("rate", "learning_rate(step)")})
+{pieces.stopping(run, EVALUATE, "{name: values.copy() for name, values in p.items()}", "p.update(best)")}\
 {pieces.printing(run)}"""

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config import RunConfig
-from core.data.dataset import Dataset, encoded_targets
+from core.data.dataset import Dataset, encoded_targets, signed_coding
 from core.data.sources import SOURCES
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.training.batches import ORDER_BLOCK
+from core.training.class_weights import balanced_weights
 
 EMBEDDED = 8 << 20  # characters of data that a script may carry; an editor still opens it
 WRITTEN_OUT = 200  # numbers of an array that are written as such
@@ -65,6 +66,13 @@ class Run:
     def penalized(self):
         """Whether large weights cost."""
         return bool(self.config.penalty.l1 or self.config.penalty.l2)
+
+    @property
+    def weights(self):
+        """The weight of each class (classes,); None where all samples count alike."""
+        if not (self.config.class_weight and self.dataset.labels):
+            return None
+        return balanced_weights(self.arrays()["y_train"])
 
     def arrays(self):
         """{"X_train": (samples, inputs), "y_train": (samples, outputs), ...} as the network is fed them; no test part, no such arrays."""
@@ -140,7 +148,12 @@ def _settings(run):
     values += [(name.upper(), value, "") for name, value in (("l1", config.penalty.l1), ("l2", config.penalty.l2)) if value]
     if config.clip_norm:
         values.append(("CLIP_NORM", config.clip_norm, "longest gradient"))
-    if run.batches > 1 or needs_generator(config.init):
+    if config.stop:
+        values.append(("PATIENCE", config.stop.patience, "epochs without a lower loss"))
+        values.append(("MIN_DELTA", config.stop.min_delta, "a loss counts as lower by more than this"))
+    if run.weights is not None:
+        values.append(("CLASS_WEIGHTS", run.weights.tolist(), "rare classes count for more"))
+    if (run.batches > 1 and config.shuffle) or needs_generator(config.init):
         values.append(("SEED", config.seed, ""))
     return "\n".join(f"{name} = {value!r}" + (f"  # {note}" if note else "") for name, value, note in values)
 
@@ -192,6 +205,14 @@ def batches(run):
     """The function that picks each update's samples; nothing when every update uses all of them."""
     if run.batches == 1:
         return ""
+    if not run.config.shuffle:
+        return '''
+def batches(samples):
+    """Endless: the rows of the next batch, in order."""
+    while True:
+        for start in range(0, samples, BATCH_SIZE):
+            yield slice(start, start + BATCH_SIZE)
+'''
     return f'''
 def batches(samples):
     """Endless: the rows of the next batch. The samples are cut once; each epoch visits the batches in a new order."""
@@ -225,6 +246,43 @@ def printing(run):
         return "        report(step)\n"
     last = " or step == STEPS" if run.steps % every else ""
     return f"        if step % {every} == 0{last}:\n            report(step)\n"
+
+
+def sample_weights(run, array="np.array"):
+    """The function that gives each sample's weight in the gradient; nothing when all count alike. `array` makes one of numbers."""
+    if run.weights is None:
+        return ""
+    of = "y.argmax(1)" if run.sizes[-1] > 1 else f"(y[:, 0] > {0.0 if signed_coding(run.output, run.config.loss) else 0.5}) * 1"
+    return f'''
+def sample_weights(y):
+    """How much each sample counts, (samples, 1): each class as much in all as the others."""
+    return {array}(CLASS_WEIGHTS)[{of}][:, None]
+'''
+
+
+def begin_stopping(run):
+    """The line before the loop that begins early stopping."""
+    return '    lowest, waited, best = float("inf"), 0, None\n' if run.config.stop else ""
+
+
+def stopping(run, how, copy, restore):
+    """Lines at the loop's end that stop it early; `how` is as in `report`, `copy` gives the weights, `restore` takes them back."""
+    if not run.config.stop:
+        return ""
+    part = "test" if len(run.dataset.test) else "train"
+    loss = how.format(f"X_{part}", f"y_{part}")
+    at, into = ("", "        ") if run.batches == 1 else (f"        if step % {run.batches} == 0:  # an epoch has ended\n", "            ")
+    lines = (
+        f"watched = {loss}",
+        "waited += 1",
+        "if watched < lowest - MIN_DELTA:",
+        f"    lowest, waited, best = watched, 0, {copy}",
+        "if waited == PATIENCE:",
+        f"    {restore}",
+        "    report(step)",
+        "    break",
+    )
+    return at + "".join(f"{into}{line}\n" for line in lines)
 
 
 def report(run, how):

@@ -8,6 +8,8 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 
+EVALUATE = "evaluate(model, {}, {})"
+
 
 def make(config, dataset, parameters, steps):
     """The script's bytes. It begins with the first weights, whatever `parameters` are now."""
@@ -16,11 +18,12 @@ def make(config, dataset, parameters, steps):
         run,
         "A run of Descent in PyTorch.",
         "descent_run_pytorch.py",
-        "import numpy as np\nimport torch\nfrom torch import nn",
+        ("import copy\n\n" if config.stop else "") + "import numpy as np\nimport torch\nfrom torch import nn",
         *_classes(run),
         _network(run),
         _loss(run),
         _penalty(run),
+        pieces.sample_weights(run, "torch.tensor"),
         pieces.schedule(run),
         pieces.batches(run),
         _main(run),
@@ -101,10 +104,21 @@ def main():
     {run.data_names} = map(torch.from_numpy, data())
     model = network()
 {remark}    optimizer = {code.pytorch}
-{pieces.report(run, "evaluate(model, {}, {})")}
+{pieces.report(run, EVALUATE)}
     report(0)
-{pieces.order(run)}    for step in range(1, STEPS + 1):
+{pieces.order(run)}{pieces.begin_stopping(run)}    for step in range(1, STEPS + 1):
 {pieces.next_batch(run)}        optimizer.zero_grad()
-        (loss(model({X}), {y}){penalty}).backward()
-{clip}{rate}        optimizer.step()
+{_backward(run, X, y, penalty)}{clip}{rate}        optimizer.step()
+{pieces.stopping(run, EVALUATE, "copy.deepcopy(model.state_dict())", "model.load_state_dict(best)")}\
 {pieces.printing(run)}"""
+
+
+def _backward(run, X, y, penalty):
+    """Lines that leave the gradient with the parameters."""
+    if run.weights is None:
+        return f"        (loss(model({X}), {y}){penalty}).backward()\n"
+    return f"""        outputs = model({X})
+        weights = sample_weights({y})
+        outputs.register_hook(lambda gradient: gradient * weights)
+        (loss(outputs, {y}){penalty}).backward()
+"""

@@ -24,8 +24,8 @@ from core.nn.losses import difference
 
 
 class Curvature:
-    """The Hessian of the mean loss of `network`, as it stands, on inputs `x` (features + 1, samples) with targets `y` (outputs,
-    samples), plus that of `l2` times the sum of its squared weights (biases free).
+    """The Hessian of the mean loss of `network`, weighted as in training, as it stands, on inputs `x` (features + 1, samples) with targets
+    `y` (outputs, samples), plus that of `l2` times the sum of its squared weights (biases free).
 
     What does not depend on the direction is worked out once, here, so that a product costs about two gradients. `incoming` (fan_in + 1,
     samples) and `deltas` (units, samples) are one array a layer: delta times incoming is a sample's share in the mean gradient.
@@ -78,12 +78,14 @@ class Curvature:
         network, z, a, slope = self._network, self._z[-1], self._a[-1], self._slopes[-1]
         loss, activation = network.loss, network.activations[-1]
         scale = network.dtype.type(1 / (a.shape[1] * loss.divisor(len(a))))
+        if network.weigh:
+            scale = scale * network.weigh(y)
         d = np.empty_like(a)
         if network.fused_value:
             replay(difference(a, y, d))
             self._scale = scale
             return d * scale
-        scale *= network.dtype.type(loss.factor)
+        scale = scale * network.dtype.type(loss.factor)
         replay(loss.gradient(a, y, d))
         self._scaled_gradient = d * scale
         curvature = np.zeros_like(a) if loss.curvature is None else loss.curvature(a, y) * scale

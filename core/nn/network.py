@@ -25,7 +25,12 @@ def with_ones(columns, dtype):
 
 
 class Network:
-    """Parameters of `config.layers` on `inputs` columns, initialised from the configuration's seed."""
+    """Parameters of `config.layers` on `inputs` columns, initialised from the configuration's seed.
+
+    `weigh` gives the weights (samples,) with which samples of the targets (outputs, samples) count in training; None: all count alike.
+    """
+
+    weigh = None
 
     def __init__(self, config, inputs):
         self.dtype = np.dtype(config.dtype)

@@ -29,6 +29,10 @@ class PlainProgram:
     def __init__(self, network, updater, config, kept=None):
         self.network, self.updater, self.config, self.kept = network, updater, config, kept
         self.formulas = Formulas(Plan.of(config, network.sizes[0]))
+        if weigh := network.weigh:
+            last = self.formulas.plan.last
+            share = self.formulas["outputs_mean", last]
+            self.formulas["outputs_mean", last] = lambda v: weigh(v["labels", last]) * share(v)
         self.early = set()
         self.gradient = updater.gather()
         self.gradients = network.matrices_of(self.gradient)

@@ -155,7 +155,7 @@ class Program:
         """Whether the output layer is so wide that it is worked on in blocks of units, each from forward to update."""
         network = self.network
         wide = network.sizes[-1] * self.workspace.batch * network.dtype.itemsize > 2 * CACHE_BYTES
-        return wide and network.activations[-1].pullback is None and not network.is_tall(*network.sizes[-2:])
+        return wide and not network.weigh and network.activations[-1].pullback is None and not network.is_tall(*network.sizes[-2:])
 
     def _delta_scale(self):
         """What the output's delta is multiplied by: mean over the batch (and outputs), and the learning rate where it folds."""
@@ -233,6 +233,8 @@ class Program:
         if activation.pullback and not self.network.fused_value:
             calls += activation.pullback(a, d)
         calls.append((np.multiply, (d, self._scale, d)))
+        if weigh := self.network.weigh:
+            calls.append(Late(lambda x, y: (np.multiply, (d, weigh(y), d))))
         if self._multiplies_slope(layer):
             calls.append((np.multiply, (d, s, d)))
         return [Operation("delta", layer, calls, d)]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.config import RunConfig
-from core.link import SETTINGS
+from core.link import SETTINGS, reached
 from core.snapshot.maker import SnapshotMaker
 from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS
 from core.training.trainer import Trainer
@@ -29,16 +29,10 @@ class Parting:
 
 def settings(config):
     """{dotted path: plain value} of every setting in a configuration's dict; of the layers as two texts, `units` and `activations`."""
-    values = {name: _reached(config, name.split(".")) for name in SETTINGS}
+    values = {name: reached(config, name) for name in SETTINGS}
     layers = values.pop("layers")
     shapes = {"units": "-".join(str(layer["units"]) for layer in layers), "activations": "-".join(layer["activation"] for layer in layers)}
     return values | shapes
-
-
-def _reached(values, path):
-    for name in path:
-        values = values[name]
-    return values
 
 
 def varying(configs):

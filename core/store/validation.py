@@ -17,7 +17,7 @@ from core.store.record import FIGURES, FINDING_FIELDS
 from core.training.live_changes import needs_new_run
 from core.training.telemetry import FRAME_ROWS, SAMPLE_ROWS, UNNAMED, column_names, in_present_columns
 
-STATUSES = ("running", "paused", "nonfinite")
+STATUSES = ("running", "paused", "finished", "nonfinite")
 LATEST = 2**53  # no step is later: beyond it a float64 cannot count
 SAID = 1000  # characters of a title, a cause or an event
 MOST_COLUMNS = 64  # of a layer, or of the full evaluations
@@ -184,7 +184,15 @@ def _validate_moment(moment, config, interventions):
     _ensure(position.shape == (4,) and position.dtype.kind in "fi" and np.isfinite(position).all(), "a moment's position must be 4 numbers")
     sound = (position >= 0).all() and position.max() <= LATEST and position[1] <= position[0] == moment.step
     _ensure(sound, f"a moment's position must be that after {moment.step} updates; was {position.tolist()}")
-    slots = {name: state[name] for name in state.keys() - {"vector", "position", "config"}}
+    slots = {name: state[name] for name in state.keys() - {"vector", "position", "config", "best", "stopping"}}
+    _ensure(
+        ({"best", "stopping"} <= set(state)) == (config.stop is not None), "a moment must have the best weights where a run stops early"
+    )
+    if config.stop:
+        best, figures = state["best"], state["stopping"]
+        fits = best.shape == vector.shape and best.dtype == vector.dtype and figures.shape == (4,) and figures.dtype == float
+        _ensure(fits and np.isfinite(best).all(), "a moment's best weights must be as large as its weights, and finite")
+        _ensure(not np.isnan(figures).any() and np.isfinite(figures[1:]).all(), "a moment's early stopping must be 4 numbers")
     fits = all(slot.shape == vector.shape and slot.dtype == vector.dtype for slot in slots.values())
     _ensure(fits, "what a moment's optimizer carries must be as large as the weights")
     _ensure(set(slots) == {f"slot{index}" for index in range(_slots(config))}, f"a moment must have what {config.optimizer.name} carries")

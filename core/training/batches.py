@@ -1,7 +1,8 @@
 """Mini-batches, each contiguous in memory, and the order in which updates use them.
 
 The samples are cut into batches once, in the order of the (already shuffled) training part; each epoch visits the batches in a
-new random order. That costs no copying, and update number s always uses the same batch, however the run got there.
+new random order, or always in the same one. That costs no copying, and update number s always uses the same batch, however the run got
+there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ TAPES = 4096  # prepared steps kept; with more batches than that they are made w
 class Batches:
     """`inputs` (samples, features) and `targets` (samples, outputs) in batches of `size` (None: all), the last one smaller.
 
-    They are used from step `begin` on, `epochs_before` epochs after the beginning of the run.
+    They are used from step `begin` on, `epochs_before` epochs after the beginning of the run; with the `seed` None always in order.
     """
 
     def __init__(self, inputs, targets, size, dtype, seed, begin=0, epochs_before=0.0):
@@ -53,11 +54,17 @@ class Batches:
         """How often the training samples have been seen after `step` updates."""
         return self.epochs_before + (step - self.begin) / len(self)
 
+    def epoch_end(self, step):
+        """The step at which the epoch that goes on after `step` updates has ended."""
+        return step + len(self) - (step - self.begin) % len(self)
+
     def order(self, step, count):
         """Numbers of the batches that the next `count` updates use, after `step` updates."""
         if len(self) == 1:
             return [0] * count
         start, block_size = step - self.begin, self._epochs * len(self)
+        if self._seed is None:
+            return [number % len(self) for number in range(start, start + count)]
         numbers = []
         while len(numbers) < count:
             block, offset = divmod(start + len(numbers), block_size)

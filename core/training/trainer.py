@@ -21,8 +21,10 @@ from core.data.dataset import Dataset
 from core.nn.network import Network
 from core.nn.updater import Updater
 from core.training.batches import Batches
+from core.training.class_weights import sample_weights
 from core.training.compiled_steps import CompiledSteps
 from core.training.cost_model import evaluation_schedule, observation_interval, step_cost
+from core.training.early_stopping import EarlyStopping
 from core.training.evaluation import LOOKED_AT, Evaluator
 from core.training.live_changes import needs_new_run
 from core.training.nonfinite import find_nonfinite
@@ -45,19 +47,28 @@ class Trainer:
         if config.faults:
             self.network.load(faults.first_parameters(config, self.dataset.inputs))
         self.evaluator = Evaluator(self.network, self.dataset, config)
+        if config.class_weight and self.dataset.labels:
+            self.network.weigh = sample_weights(self.evaluator.targets, self.network.dtype)
         self._observer = Observer(self.network, self.dataset.train.inputs)
         self._begin()
 
     def _begin(self):
         self.step = self._next_sample = 0
         self.telemetry = Telemetry(len(self.network.matrices))
+        self._stopping = self.config.stop and EarlyStopping(self.config.stop, self.evaluator, self.network.vector)
         self._cut_batches()
         self._compile()
         self._evaluate()
 
     def _cut_batches(self, epochs_before=0.0):
         data, config = (self.dataset.train.inputs, self.evaluator.targets), self.config
-        self.batches = Batches(*data, faults.batch_size(config), config.dtype, config.seed, self.step, epochs_before)
+        seed = config.seed if config.shuffle else None
+        self.batches = Batches(*data, faults.batch_size(config), config.dtype, seed, self.step, epochs_before)
+        self._find_epoch_end()
+
+    def _find_epoch_end(self):
+        """The next step at which early stopping looks; never without it."""
+        self._epoch_end = self.batches.epoch_end(self.step) if self._stopping else math.inf
 
     def _compile(self, slots=()):
         """Prepare the updates, for an optimizer with these vectors of state."""
@@ -80,20 +91,24 @@ class Trainer:
         """Make this many updates, or fewer when a value is no longer finite: then `nonfinite` says where."""
         end = self.step + updates
         with np.errstate(all="ignore"):
-            while self.step < end and not self.nonfinite:
-                due = min(self._next_sample, self._next_frame)
+            while self.step < end and not self.over:
+                due = min(self._next_sample, self._next_frame, self._epoch_end)
                 if self.step < due:
                     updates = min(end, due) - self.step
                     self._steps.replay(self.batches.order(self.step, updates))
                     self.step += updates
                 elif not self._state.finite:
                     self._find_nonfinite()
+                elif self.step >= self._epoch_end:
+                    self._end_epoch()
                 elif self.step >= self._next_frame:
                     self._evaluate()
                 else:
                     self._observe()
-            if not self.nonfinite and not self._state.finite:
+            if not self.over and not self._state.finite:
                 self._find_nonfinite()
+            if not self.over and self.step >= self._epoch_end:
+                self._end_epoch()
         return self
 
     def run(self, steps):
@@ -115,6 +130,17 @@ class Trainer:
         self.telemetry.add_frame(self.step, *self.evaluator.frame())
         self._next_frame = self._schedule.first_from(self.step + 1)
 
+    def _end_epoch(self):
+        """Early stopping looks at the run."""
+        self._stopping.look(self.step)
+        self._find_epoch_end()
+        if self.stopped:
+            epochs, best = self.config.stop.patience, self._stopping.best_step
+            self.telemetry.events.append(
+                Event(self.step, f"Stopped early: no lower loss for {epochs} epochs; weights of step {best:,} kept")
+            )
+            self._state.guard(self.step)
+
     def _observe(self):
         """One update whose gradients, outputs and effects are recorded."""
         loss = self._steps.observe(*self.batches.order(self.step, 1))
@@ -135,6 +161,16 @@ class Trainer:
     def nonfinite(self):
         """The first non-finite value, or None."""
         return self.telemetry.nonfinite
+
+    @property
+    def stopped(self):
+        """Whether early stopping has ended the run."""
+        return bool(self._stopping) and self._stopping.stopped
+
+    @property
+    def over(self):
+        """Whether no further update can be made."""
+        return self.nonfinite is not None or self.stopped
 
     @property
     def epoch(self):
@@ -208,7 +244,8 @@ class Trainer:
     def state(self):
         """What the run needs to go on bit for bit from here, as plain arrays: no histories."""
         position = np.array([self.step, self.batches.begin, self._next_sample, self.batches.epochs_before])
-        return self._state.to_arrays() | {"position": position, "config": _as_array(self.config)}
+        stopping = self._stopping.to_arrays() if self._stopping else {}
+        return self._state.to_arrays() | stopping | {"position": position, "config": _as_array(self.config)}
 
     def checkpoint(self):
         """The state and all histories, for np.savez."""
@@ -227,6 +264,9 @@ class Trainer:
         self._compile()
         self._state.load(state)
         self._state.guard(self.step)
+        if self._stopping:
+            self._stopping.load(state)
+        self._find_epoch_end()
         if "samples" in state:
             self.telemetry.load_arrays(state, passing=None if self.step == self._next_frame else self.step)
         else:

@@ -23,7 +23,7 @@ PAGE = "runs.page"
 FILTER, STARRED = "runs.filter", "runs.starred"
 ROWS = 100  # of one page of the list
 MOST_SETTINGS = 4  # told of what differs in a row
-STATES = {"running": "▶ running", "paused": "❚❚ paused", "nonfinite": "✕ not finite"}
+STATES = {"running": "▶ running", "paused": "❚❚ paused", "finished": "■ stopped early", "nonfinite": "✕ not finite"}
 UNREADABLE = "cannot be read"
 
 

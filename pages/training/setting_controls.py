@@ -25,13 +25,16 @@ APPLIES = {
     "data.features": lambda draft: SOURCES[draft["data.source"]].kind == "planar",
     "data.target_scaling": lambda draft: task(draft) == "regression",
     "init.bias_scale": lambda draft: draft["init.bias"] != "zeros",
+    "class_weight": lambda draft: task(draft) == "classification",
+    "stop.min_delta": lambda draft: draft["stop.patience"] is not None,
     "optimizer.schedule.steps": lambda draft: draft["optimizer.schedule.name"] != "constant",
     "optimizer.schedule.factor": lambda draft: draft["optimizer.schedule.name"] != "constant",
 }
 EVERY_OPTIMIZER = ("optimizer.name", "optimizer.learning_rate", "optimizer.schedule.")
 
 NUMBERS = ("number", "whole")  # kinds of settings that are typed
-EMPTY = {"batch_size": "all", "clip_norm": "off"}  # what no value means
+NONE = "none"  # stands for no choice: a widget cannot tell None from nothing chosen yet
+EMPTY = {"batch_size": "all", "clip_norm": "off", "stop.patience": "off", "stop.min_delta": "0"}  # what no value means
 SLIDERS = {"data.noise": 1.0, "data.test_fraction": 0.95}  # name -> where the slider ends, unless the value is beyond
 LEARNING_RATES = (*(float(f"{digit}e{power}") for power in range(-5, 1) for digit in (1, 2, 3, 5)), 10.0)
 
@@ -77,6 +80,8 @@ def changed(name):
     value, rule = st.session_state[name], SETTINGS[name].metadata
     if stale(name) or (rule["kind"] == "choice" and value is None):  # a person cannot empty a choice; a browser that makes it anew does
         return
+    if rule["kind"] == "choice" and rule["optional"] and value == NONE:
+        value = None
     if rule["kind"] in NUMBERS and isinstance(value, str):
         value = read(value, rule["kind"] == "whole", rule["optional"])
     # A refused number whose field goes with this would stand in the way unseen
@@ -101,11 +106,16 @@ def complaint(name, number=None, whole=False):
 
 
 def _choice(name, value, rule, common):
-    common |= show(name, value)
-    if len(rule["options"]) == 2:
-        st.segmented_control(**common, options=rule["options"], format_func=wording.option, required=True, width="stretch")
+    options = [NONE, *rule["options"]] if rule["optional"] else rule["options"]
+    common |= show(name, NONE if value is None else value)
+    if len(options) == 2:
+        st.segmented_control(**common, options=options, format_func=wording.option, required=True, width="stretch")
     else:
-        st.selectbox(**common, options=rule["options"], format_func=wording.option)
+        st.selectbox(**common, options=options, format_func=wording.option)
+
+
+def _flag(name, value, rule, common):
+    st.toggle(**common, **show(name, value))
 
 
 def _names(name, value, rule, common):
@@ -119,7 +129,7 @@ def _number(name, value, rule, common):
     number_field(name, value, rule["kind"] == "whole", rule["optional"], placeholder=EMPTY.get(name), **common)
 
 
-KINDS = {"choice": _choice, "names": _names, "number": _number, "whole": _number}
+KINDS = {"choice": _choice, "flag": _flag, "names": _names, "number": _number, "whole": _number}
 
 
 def learning_rate():

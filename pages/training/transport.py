@@ -11,7 +11,7 @@ from pages.training.gauge import gauge, stable_rate
 
 SPEEDS = {"Full speed": None, "1,000 steps/s": 1000, "100 steps/s": 100, "10 steps/s": 10, "1 step/s": 1}
 WAITING = ("play", "step", "epoch", "new_seed")  # what waits while the controls show something that the run does not have
-STATES = {"running": "Running", "paused": "Paused", "finished": "Finished"}
+STATES = {"running": "Running", "paused": "Paused", "finished": "Stopped early"}
 BUTTONS = [  # each has a letter on the keyboard
     {"name": "play", "label": "Play", "icon": "play", "shortcut": "P", "primary": True, "help": "Trains until you pause it"},
     {"name": "pause", "label": "Pause", "icon": "pause", "shortcut": "P", "primary": True, "help": "Stops training where it is"},
@@ -45,7 +45,7 @@ def button_states(session, snapshot):
     """{button: how it differs from the table's}; none where the tab only watches, or the run is gone."""
     if session.run.watching or session.run.death:
         return {"use_stable_rate": {"hidden": True}} | {name: {"hidden": True} for name in (*_NAMES, "speed")}
-    over, playing, waiting = snapshot.status == "nonfinite", snapshot.status == "running", bool(session.draft.pending)
+    over, playing, waiting = snapshot.status in ("nonfinite", "finished"), snapshot.status == "running", bool(session.draft.pending)
     rate = stable_rate(session, snapshot)
     return {
         "play": {"disabled": over or waiting, "hidden": playing},

@@ -40,6 +40,8 @@ def test_every_setting_of_the_table_has_a_control(page):
         page.set("selectbox", "optimizer.name", name)
         page.set("selectbox", "optimizer.schedule.name", "step")
         shown |= {element.key for kind in ("selectbox", "text_input", "slider", "button_group") for element in page.get(kind)}
+    page.set("text_input", "stop.patience", 4)
+    shown |= {element.key for element in page.text_input} | {element.key for element in page.toggle}
     page.set("segmented_control", "data.source", "hills")
     shown |= {element.key for element in page.selectbox}
     missing = {name for name, spec in SETTINGS.items() if "kind" in spec.metadata} - shown

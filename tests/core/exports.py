@@ -17,7 +17,8 @@ def _layers(*layers):
 
 def _cases():
     for name in ACTIVATIONS:
-        yield f"hidden {name}", {"data": SMALL, "layers": _layers((5, name), (4, name), (1, "sigmoid"))}
+        layers = _layers((5, name), (4, name), (1, "sigmoid"))
+        yield f"hidden {name}", {"data": SMALL, "layers": layers, "optimizer": {"learning_rate": 0.003}}
     for loss in LOSSES:
         for output in ACTIVATIONS:
             yield (
@@ -59,6 +60,12 @@ def _cases():
     yield "signed classes", {"data": SMALL, "layers": _layers((4, "relu"), (1, "tanh")), "loss": "hinge"}
     yield "table", {"data": {"source": "wine", "scaling": "minmax"}, "layers": _layers((6, "selu"), (3, "softmax"))}
     yield "regression", {"data": {"source": "diabetes", "target_scaling": "standard"}, "optimizer": {"learning_rate": 0.1}}
+    yield "in order", {"data": SMALL, "batch_size": 7, "shuffle": False, "init": {"weights": "constant", "scale": 0.3}}
+    yield "stopped early", {"data": {"source": "truth_table", "test_fraction": 0.0}, "stop": {"patience": 3, "min_delta": 0.01}}
+    yield "stopped early by the test loss", {"data": SMALL, "stop": {"patience": 1, "min_delta": 0.001}, "batch_size": 4}
+    yield "balanced", {"data": {"source": "breast_cancer", "scaling": "standard"}, "class_weight": "balanced"}
+    yield "balanced signs", {"data": SMALL, "class_weight": "balanced", "layers": _layers((1, "tanh")), "loss": "mse"}
+    yield "balanced classes", {"data": {"source": "wine", "scaling": "standard"}, "class_weight": "balanced", "batch_size": 7}
     yield "deep", {"data": SMALL, "layers": _layers(*[(3, "tanh")] * 15, (1, "sigmoid"))}
 
 
@@ -77,6 +84,9 @@ def _mixed(rng):
         "penalty": {"l1": one_of(0, 0, 0.001), "l2": one_of(0, 0, 0.01)},
         "batch_size": one_of(None, 1, 7, 16),
         "clip_norm": one_of(None, None, 0.3),
+        "shuffle": one_of(True, True, False),
+        "class_weight": one_of(None, "balanced"),
+        "stop": one_of(None, None, {"patience": 2, "min_delta": 0.02}),
         "seed": int(rng.integers(99)),
     }
 

@@ -31,8 +31,9 @@ def outputs(trainer, inputs):
 
 def of(activation, dtype="float64", units=5):
     """A network with this activation in every layer; with large weights, so that it is used from end to end."""
+    scale = 0.2 if activation == "exponential" else 1.0  # three of them, one upon another
     layers = [{"units": count, "activation": activation} for count in (units, units, 3)]
-    return {"data": {"source": "blobs"}, "layers": layers, "dtype": dtype, "init": {"weights": "normal", "bias": "normal"}}
+    return {"data": {"source": "blobs"}, "layers": layers, "dtype": dtype, "init": {"weights": "normal", "bias": "normal", "scale": scale}}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils.class_weight import compute_sample_weight
 
 from core.config import RunConfig
 from core.nn.activations import ACTIVATIONS
+from core.nn.curvature import Curvature, largest_eigenvalue
 from core.nn.losses import LOSSES
 from core.training.trainer import Trainer
 
@@ -62,6 +64,49 @@ def test_every_hidden_activation(hidden):
 @pytest.mark.parametrize("penalty", [{"l1": 0.03}, {"l2": 0.05}, {"l1": 0.02, "l2": 0.01}])
 def test_penalties(penalty):
     assert_gradient_is_right(trainer_for("sigmoid", "binary_cross_entropy", penalty=penalty))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"data": {"source": "breast_cancer", "scaling": "standard"}},
+        {"data": {"source": "wine", "scaling": "standard"}},
+        {"data": {"source": "breast_cancer", "scaling": "standard"}, "layers": [{"units": 1, "activation": "tanh"}], "loss": "mse"},
+    ],
+)
+def test_balanced_classes_count_alike(values):
+    """As if each sample were there as often as scikit-learn's weights say."""
+    trainer = Trainer(RunConfig.from_dict({**values, "class_weight": "balanced", "batch_size": None}))
+    labels = trainer.dataset.train.targets
+    weights = compute_sample_weight("balanced", labels)
+    vector = trainer.network.vector
+    kept, x, y = vector.copy(), *trainer.batches[0]
+
+    def objective():
+        z, a = trainer.network.forward(x)[-1]
+        return trainer.network.loss.mean(trainer.network.loss_values(z, a, y) * weights)
+
+    numerical = []
+    for coordinate in range(0, len(vector), 7):
+        sides = []
+        for step in (1e-5, -1e-5):
+            vector[:] = kept
+            vector[coordinate] += step
+            sides.append(objective())
+        numerical.append((sides[0] - sides[1]) / 2e-5)
+    vector[:] = kept
+    unweighted = trainer.loss()
+    trainer.advance(1)
+    np.testing.assert_allclose(trainer.last_gradient()[::7], numerical, rtol=1e-5, atol=1e-8)
+    assert trainer.telemetry.loss[0] == pytest.approx(unweighted)
+    product, plain = (curvature_largest(one) for one in (trainer, Trainer(trainer.config.patched({"class_weight": None}))))
+    assert product != pytest.approx(plain, rel=1e-3)
+
+
+def curvature_largest(trainer):
+    x, y = trainer.batches[0]
+    curvature = Curvature(trainer.network, x, y)
+    return largest_eigenvalue(curvature.product, trainer.network.vector.size, trainer.network.dtype, 20, 1e-6).value
 
 
 def test_mixed_activations_share_no_slope():

@@ -17,8 +17,10 @@ def values_of(spec):
     """Any value that the setting's own rule allows."""
     rule = spec.metadata
     kind = rule["kind"]
+    if kind == "flag":
+        return st.booleans()
     if kind == "choice":
-        return st.sampled_from(list(rule["options"]))
+        return st.sampled_from([*rule["options"], *[None] * rule["optional"]])
     if kind == "names":
         return st.lists(st.sampled_from(list(rule["options"])), min_size=1, unique=True)
     if kind == "text":

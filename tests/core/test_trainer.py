@@ -44,6 +44,9 @@ network_settings = st.fixed_dictionaries(
         "batch_size": st.one_of(st.none(), st.integers(1, 70)),
         "penalty": st.fixed_dictionaries({"l1": st.sampled_from([0.0, 1e-3]), "l2": st.sampled_from([0.0, 1e-3])}),
         "clip_norm": st.sampled_from([None, 0.5]),
+        "shuffle": st.booleans(),
+        "class_weight": st.sampled_from([None, "balanced"]),
+        "stop": st.sampled_from([None, {"patience": 2, "min_delta": 0.01}]),
         "dtype": st.sampled_from(["float32", "float64"]),
     }
 )
@@ -73,6 +76,37 @@ def test_a_checkpoint_goes_on_bit_for_bit(values, before, after):
     assert same_bits(original, resumed)
     assert resumed.step == original.step and resumed.epoch == original.epoch
     np.testing.assert_array_equal(original.telemetry.loss, resumed.telemetry.loss)
+
+
+def test_without_shuffling_batches_come_in_order():
+    ordered, shuffled = (trainer(shuffle=shuffle, data={"samples": 80}).batches for shuffle in (False, True))
+    assert ordered.order(2, 7) == [2, 3, 0, 1, 2, 3, 0]
+    assert sorted(shuffled.order(0, 4)) == [0, 1, 2, 3] and shuffled.order(0, 40) != ordered.order(0, 40)
+
+
+def test_a_run_stops_early_with_its_best_weights():
+    """On few and noisy samples the test loss has its minimum before the training loss has."""
+    values = {"data": {"source": "moons", "samples": 60, "noise": 2.0}, "optimizer": {"name": "adam", "learning_rate": 0.05}}
+    run = trainer(**values, stop={"patience": 5}).run(5000)
+    assert run.stopped and run.over and run.step < 5000 and run.step % len(run.batches) == 0
+    epoch, losses, other = len(run.batches), [], trainer(**values)
+    for _ in range(run.step // epoch):
+        losses.append(other.advance(epoch).loss("test"))
+    best = int(np.argmin(losses))
+    assert run.step == (best + 1 + 5) * epoch and run.loss("test") == losses[best] < losses[-1]
+    assert run.telemetry.events[-1].step == run.step and f"weights of step {(best + 1) * epoch}" in run.telemetry.events[-1].text
+    stopped = run.network.vector.copy()
+    assert run.run(50).step == (best + 6) * epoch and np.array_equal(stopped, run.network.vector)
+    resumed = trainer(**values, stop={"patience": 5})
+    resumed.restore(run.checkpoint())
+    assert resumed.stopped and same_bits(resumed, run)
+    run.reset()
+    assert not run.over and same_bits(run.run(5000), resumed)
+
+
+def test_a_gain_below_the_smallest_counts_for_nothing():
+    run = trainer(stop={"patience": 3, "min_delta": 100.0}, data={"test_fraction": 0.0}).run(1000)
+    assert run.step == 4 * len(run.batches)  # the first loss is lower than none
 
 
 @pytest.mark.parametrize(
