@@ -7,7 +7,6 @@ page's controls and the URL. `RunConfig.from_dict` takes the JSON shape of the c
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from dataclasses import dataclass, field, fields
 
@@ -18,6 +17,8 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Plan
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.losses import LOSSES, suited_output
+from core.nn.network import vector_size
+from core.nn.normalization import NORMALIZATIONS
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 
@@ -190,14 +191,6 @@ class DataConfig(Checked):
 
 
 @dataclass(frozen=True)
-class LayerConfig(Checked):
-    """One dense layer."""
-
-    units: int = whole(8, 1, LIMITS["output_units"], "Units of this layer.")
-    activation: str = choice("tanh", ACTIVATIONS, "What each unit does with its weighted sum.")
-
-
-@dataclass(frozen=True)
 class InitConfig(Checked):
     """How weights and biases begin."""
 
@@ -205,6 +198,18 @@ class InitConfig(Checked):
     scale: float = number(1.0, 0.0, 1e6, "Factor on the first weights; for the normal ones their standard deviation.")
     bias: str = choice("zeros", BIAS_INITIALIZERS, "How biases begin.")
     bias_scale: float = number(1.0, 0.0, 1e6, "Size of the first biases, unless they are zeros.")
+
+
+@dataclass(frozen=True)
+class LayerConfig(Checked):
+    """One dense layer: weighted sums, normalization, activation, dropout. `init` None stands for the run's."""
+
+    units: int = whole(8, 1, LIMITS["output_units"], "Units of this layer.")
+    activation: str = choice("tanh", ACTIVATIONS, "What each unit does with its weighted sum.")
+    dropout: float = number(0.0, 0.0, 0.95, "Share of the layer's outputs that each update leaves out, other ones each time.")
+    normalization: str = choice("none", NORMALIZATIONS, "Weighted sums are brought to one size: over the batch, or over the layer's units.")
+    bias: bool = flag(True, "Whether each unit has a bias.")
+    init: InitConfig | None = optional_part(InitConfig)
 
 
 @dataclass(frozen=True)
@@ -293,6 +298,9 @@ class RunConfig(Checked):
         for index, layer in enumerate(self.layers[:-1]):
             if layer.units > LIMITS["units"]:
                 raise ConfigError(f"layers[{index}].units", f"must be at most {LIMITS['units']} in a hidden layer; was {layer.units}")
+        if self.layers[-1].dropout:
+            where = f"layers[{len(self.layers) - 1}].dropout"
+            raise ConfigError(where, f"must be 0 in the output layer, whose outputs are the answer; was {self.layers[-1].dropout:g}")
         source = SOURCES[self.data.source]
         if source.outputs is not None:
             check_fit(self, source.inputs or len(self.data.features), source.outputs, source.task)
@@ -392,9 +400,8 @@ def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
 
 
 def parameter_count(config, inputs):
-    """Weights and biases of the whole network."""
-    sizes = [inputs, *(layer.units for layer in config.layers)]
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+    """All numbers of the network: weights, biases, and what normalization keeps."""
+    return vector_size(config.layers, inputs)
 
 
 def memory_estimate(config, inputs, rows):
@@ -404,7 +411,8 @@ def memory_estimate(config, inputs, rows):
     units = sum(layer.units for layer in config.layers)
     batch_size = faults.batch_size(config) if config.faults else config.batch_size
     batch = min(batch_size or rows, rows)
-    buffers = 12 if config.faults else 4  # the plain step makes a new array for each formula
+    several = any(layer.dropout or layer.normalization != "none" for layer in config.layers)
+    buffers = 12 if config.faults else 10 if several else 4  # the plain step makes a new array for each formula
     copies = 5 + 2 * OPTIMIZERS[config.optimizer.name].slots
     data = rows * (inputs + config.layers[-1].units) * (8 + 2 * width)
     return data + width * (copies * parameter_count(config, inputs) + buffers * batch * (units + inputs))

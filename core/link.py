@@ -1,7 +1,8 @@
 """A configuration as a link: the query of a URL, readable, holding only what differs from the default.
 
 `?data.source=circle&layers=4-tanh_1-sigmoid&optimizer.learning_rate=0.1` names settings by their dotted path. Lists of
-names are joined by `~`, nothing is `none`. The source is always named, so that an empty query stays free for the page.
+names are joined by `~`, nothing is `none`. What else a layer has follows it: `4-tanh~dropout.0.5~bias.false`. The source is always
+named, so that an empty query stays free for the page.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import dataclasses
 import json
 import re
 
-from core.config import RunConfig
+from core.config import LayerConfig, RunConfig
 from core.data.sources import SOURCES
 from core.limits import ConfigError, shown
 from core.numbers import parse_number, write_number
@@ -18,6 +19,7 @@ from core.numbers import parse_number, write_number
 STOP_AT, LATEST_STOP = "at", 10_000_000  # a link's own setting: the step to train to at once, and how far that may be
 RUN = "run"  # a link's other one: the stored run that it opens, if it is there
 LAYER = re.compile(r"([0-9]{1,9})-([a-z]\w*)")
+NEXT_LAYER = re.compile("_(?=[0-9]{1,9}-)")
 
 
 def _settings(cls, prefix=""):
@@ -25,14 +27,17 @@ def _settings(cls, prefix=""):
         if dataclasses.is_dataclass(spec.default_factory):
             yield from _settings(spec.default_factory, f"{prefix}{spec.name}.")
         elif inner := spec.metadata.get("optional_part"):
-            for name, entry in _settings(inner, f"{prefix}{spec.name}."):
-                yield name, dataclasses.field(default=None, metadata={**entry.metadata, "optional": True})
+            for index, (name, entry) in enumerate(_settings(inner, f"{prefix}{spec.name}.")):  # the first says whether the part is there
+                yield name, dataclasses.field(default=entry.default if index else None, metadata={**entry.metadata, "optional": True})
         else:
             yield f"{prefix}{spec.name}", spec
 
 
 # Every setting of a run: dotted path -> its dataclass field, whose metadata is its rule
 SETTINGS = dict(_settings(RunConfig))
+
+# The same of a layer, but for what stands before them in a link
+LAYER_SETTINGS = {name: spec for name, spec in _settings(LayerConfig) if name not in ("units", "activation")}
 
 # Parts that a run may be without, and the first setting of each: they are there where that is
 OPTIONAL_PARTS = {
@@ -48,6 +53,15 @@ def flat(config):
 
 def nested(values):
     """The configuration's shape from {dotted path: value}: the inverse of `flat`."""
+    tree = _tree(values)
+    for part, first in OPTIONAL_PARTS.items():
+        if part in tree:
+            there = {name: value for name, value in tree[part].items() if value is not None}
+            tree[part] = there if first in there or first not in tree[part] else None
+    return tree
+
+
+def _tree(values):
     tree = {}
     for name, value in values.items():
         *parents, last = name.split(".")
@@ -55,10 +69,6 @@ def nested(values):
         for parent in parents:
             branch = branch.setdefault(parent, {})
         branch[last] = value
-    for part, first in OPTIONAL_PARTS.items():
-        if part in tree:
-            there = {name: value for name, value in tree[part].items() if value is not None}
-            tree[part] = there if first in there or first not in tree[part] else None
     return tree
 
 
@@ -72,9 +82,11 @@ def reached(values, name):
 def to_query(config):
     """The query of a link to this configuration: {dotted path: text}."""
     usual = flat(RunConfig()) | {"data.source": None, "data.samples": SOURCES[config.data.source].samples}
-    query = {name: _text(name, value) for name, value in flat(config).items() if value != usual[name]}
+    values = flat(config)
+    usual |= {name: SETTINGS[name].default for name in values if name.partition(".")[0] in OPTIONAL_PARTS and values[name] is not None}
+    query = {name: _text(name, value) for name, value in values.items() if value != usual[name]}
     for name in ("layers", "loss"):  # their default depends on the rest
-        query[name] = _text(name, flat(config)[name])
+        query[name] = _text(name, values[name])
     for name in ("loss", "layers"):
         shorter = {key: text for key, text in query.items() if key != name}
         if _same(shorter, config):
@@ -114,7 +126,7 @@ def _same(query, config):
 
 def _text(name, value):
     if name == "layers":
-        return "_".join(f"{layer['units']}-{layer['activation']}" for layer in value)
+        return "_".join(map(_layer_text, value))
     if name == "data.target":
         return json.dumps(value) if isinstance(value, list) or value.startswith(("[", '"')) else value
     if isinstance(value, list):
@@ -128,11 +140,15 @@ def _text(name, value):
 
 def _value(name, text):
     """What the text stands for; a name is handed on as it is, for the table's rule to refuse."""
-    rule = SETTINGS[name].metadata
     if name == "layers":
-        return [_layer(part) for part in re.split("_(?=[0-9])", text)]
+        return [_layer(part) for part in NEXT_LAYER.split(text)]
     if name == "data.target":
         return _target(text)
+    return _ruled(name, SETTINGS[name].metadata, text)
+
+
+def _ruled(name, rule, text):
+    """The value of a setting that has a rule."""
     if rule.get("kind") in ("number", "whole"):
         return None if text == "none" and rule["optional"] else _number(name, text, rule["kind"] == "whole")
     if rule.get("kind") == "flag":
@@ -145,10 +161,26 @@ def _value(name, text):
 
 
 def _layer(text):
-    match = LAYER.fullmatch(text)
+    head, *options = text.split("~")
+    match = LAYER.fullmatch(head)
     if not match:
         raise ConfigError("layers", f"must read like 8-tanh_1-sigmoid in a link; was {shown(text)}")
-    return {"units": int(match[1]), "activation": match[2]}
+    values = {}
+    for option in options:
+        name = next((name for name in LAYER_SETTINGS if option.startswith(f"{name}.")), None)
+        if name is None:
+            raise ConfigError("layers", f"must have {', '.join(LAYER_SETTINGS)} behind a layer in a link; had {shown(option)}")
+        values[name] = _ruled("layers", LAYER_SETTINGS[name].metadata, option.removeprefix(f"{name}."))
+    return {"units": int(match[1]), "activation": match[2], **_tree(values)}
+
+
+def _layer_text(layer):
+    told = [
+        f"~{name}.{_text(name, value)}"
+        for name, spec in LAYER_SETTINGS.items()
+        if (value := reached(layer, name)) is not None and value != spec.default
+    ]
+    return f"{layer['units']}-{layer['activation']}{''.join(told)}"
 
 
 def _target(text):

@@ -47,12 +47,14 @@ def _written(config, language, trains):
     for index, layer in enumerate(config.layers):
         yield f"layers[{index}].activation", layer.activation, getattr(ACTIVATIONS[layer.activation].code, language)
     if trains:
-        optimizer, init = config.optimizer, config.init
+        optimizer = config.optimizer
         yield "loss", config.loss, getattr(LOSSES[config.loss].code, language)
         yield "optimizer.name", optimizer.name, getattr(OPTIMIZERS[optimizer.name].code, language)
         yield "optimizer.schedule.name", optimizer.schedule.name, SCHEDULES[optimizer.schedule.name].code
-        yield "init.weights", init.weights, WEIGHT_INITIALIZERS[init.weights].code
-        yield "init.bias", init.bias, BIAS_INITIALIZERS[init.bias].code
+        inits = {f"layers[{index}].init": layer.init for index, layer in enumerate(config.layers) if layer.init}
+        for where, init in {"init": config.init, **inits}.items():
+            yield f"{where}.weights", init.weights, WEIGHT_INITIALIZERS[init.weights].code
+            yield f"{where}.bias", init.bias, BIAS_INITIALIZERS[init.bias].code
 
 
 EXPORTS = {

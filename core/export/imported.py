@@ -84,6 +84,8 @@ def _from_npz(raw):
         if not layers or layers != list(range(1, len(layers) + 1)):
             raise ConfigError(FIELD, f"must be an NPZ with {WANTED}; holds {listed(archive.names) or 'nothing'}")
         names = [f"{kind}{layer}" for layer in layers for kind in "Wb"]
+        if normalized := [name for name in archive.names if re.fullmatch("(scale|shift|mean|variance)[1-9][0-9]?", name)]:
+            raise ConfigError(FIELD, f"must be an NPZ of layers without normalization; has {listed(normalized)}")
         if missing := [name for name in names if name not in archive.names]:
             raise ConfigError(FIELD, f"must be an NPZ with {WANTED}; lacks {listed(missing)}")
         headers = {name: archive.header(name) for name in names}

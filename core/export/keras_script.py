@@ -38,7 +38,24 @@ def _network(run):
         note = f"  # the {entry.activation} is part of the loss" if ends_here else ""
         code = ACTIVATIONS[entry.activation].code.keras
         activation = "" if ends_here or not code else f", activation={code}"
-        lines.append(f"            keras.layers.Dense({entry.units}{activation}{penalty}),{note}")
+        bias = "" if entry.bias else ", use_bias=False"
+        inside = "" if entry.normalization != "none" else activation
+        lines.append(f"            keras.layers.Dense({entry.units}{inside}{bias}{penalty}),{note}")
+        if entry.normalization == "batch":
+            lines.append("            keras.layers.BatchNormalization(momentum=1 - STATISTICS_SHARE, epsilon=SMALLEST_VARIANCE),")
+        elif entry.normalization == "layer":
+            lines.append("            keras.layers.LayerNormalization(epsilon=SMALLEST_VARIANCE),")
+        if activation and not inside:
+            lines.append(f"            keras.layers.Activation({code}),")
+        if entry.dropout:
+            lines.append(f"            keras.layers.Dropout(DROPOUT[{layer}]),  # other outputs than in Descent are left out")
+    names = '(f"W{number}", f"b{number}")'
+    arrays = '[p[f"W{number}"], p[f"b{number}"]]'
+    if not all(entry.bias for entry in run.config.layers):
+        arrays = f"[p[name] for name in {names} if name in p]"
+    dense = "model.layers"
+    if run.dropping or run.layers_with("batch", "layer"):
+        dense = "[layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]"
     return f'''
 def network():
     """The network with Descent's first weights."""
@@ -49,8 +66,8 @@ def network():
         ]
     )
     p = first_parameters()
-    for number, layer in enumerate(model.layers, start=1):
-        layer.set_weights([p[f"W{{number}}"], p[f"b{{number}}"]])
+    for number, layer in enumerate({dense}, start=1):
+        layer.set_weights({arrays})
     return model
 '''
 
@@ -73,12 +90,13 @@ def _main(run):
     optimizer = OPTIMIZERS[config.optimizer.name].code.keras
     note = UNDER_THE_ROOT if "**2" in optimizer else ""
     X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
+    seed = "    keras.utils.set_random_seed(SEED)\n" if run.dropping else ""
     weights = "" if run.weights is None else f", sample_weight=sample_weights({y})[:, 0]"
     rate = "        model.optimizer.learning_rate = learning_rate(step)\n" if run.scheduled else ""
     return f"""
 def main():
     {run.data_names} = data()
-    model = network()
+{seed}    model = network()
     optimizer = keras.optimizers.{optimizer.format(clip)}{note}
     model.compile(optimizer, loss={own})
 

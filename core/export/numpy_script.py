@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from core.export import pieces
+from core.export import layer_options, pieces
 from core.export.pieces import Run
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
-
-EVALUATE = "evaluate(p, {}, {})"
 
 
 def make(config, dataset, parameters, steps):
@@ -20,6 +18,7 @@ def make(config, dataset, parameters, steps):
         "descent_run.py",
         "import numpy as np",
         *_activations(run),
+        *layer_options.functions(run),
         _forward(run),
         _loss(run),
         _penalty(run),
@@ -48,16 +47,20 @@ def _forward(run):
     lines = []
     for layer, entry in enumerate(run.config.layers, 1):
         value = f"{entry.activation}(z[{layer}])" if ACTIVATIONS[entry.activation].code.numpy else f"z[{layer}]"
-        lines += [
-            f'    z[{layer}] = a[{layer - 1}] @ p["W{layer}"] + p["b{layer}"]  # (samples, {entry.units})',
-            f"    a[{layer}] = {value}",
-        ]
+        bias = f' + p["b{layer}"]' if entry.bias else ""
+        sums = f'{layer_options.put_out(run, layer - 1)} @ p["W{layer}"]{bias}'
+        if entry.normalization == "none":
+            lines.append(f"    z[{layer}] = {sums}  # (samples, {entry.units})")
+        else:
+            lines += [f"    sums = {sums}  # (samples, {entry.units})", *layer_options.normalizing(run, layer)]
+        lines.append(f"    a[{layer}] = {value}")
+        lines += layer_options.dropping(run, layer)
     return f'''
-def forward(p, X):
-    """Weighted sums z and activations a of every layer, for samples X (samples, {run.sizes[0]})."""
+def forward({layer_options.forward_arguments(run)}):
+    """Weighted sums z and activations a of every layer, for samples X (samples, {run.sizes[0]}){layer_options.about_forward(run)}."""
     z, a = {{}}, {{0: X}}
-{chr(10).join(lines)}
-    return z, a
+{layer_options.beginning(run)}{chr(10).join(lines)}
+    return z, a{layer_options.keeps(run)}
 '''
 
 
@@ -65,6 +68,8 @@ def _loss(run):
     fused, code = run.fused("numpy"), LOSSES[run.config.loss].code
     penalty = " + penalty(p)" if run.penalized else ""
     of, values = ("z", "z, _") if fused else ("a", "_, a")
+    values += ", _" if layer_options.keeps(run) else ""
+    running = layer_options.running(run)
     gradient = "" if fused else f'\n\n\ndef loss_gradient(a, y):\n    """d loss / d a, of each output."""\n    {code.gradient}'
     return f'''
 def loss({of}, y):
@@ -72,9 +77,9 @@ def loss({of}, y):
     {(fused or code).numpy}{gradient}
 
 
-def evaluate(p, X, y):
+def evaluate(p, {running}X, y):
     """The loss on these samples{", penalty included" if penalty else ""}."""
-    {values} = forward(p, X)
+    {values} = forward(p, {running}X)
     return loss({of}[{run.last}], y){penalty}
 '''
 
@@ -120,16 +125,18 @@ def _backward_lines(run):
     for layer in range(run.last, 0, -1):
         if layer < run.last:
             lines.append(f"    delta = {_hidden_delta(run, layer)}  # (samples, {run.sizes[layer]})")
+        lines += layer_options.normalizing_back(run, layer)
         inputs, units = run.sizes[layer - 1 : layer + 1]
-        lines.append(f'    g["W{layer}"] = a[{layer - 1}].T @ delta  # ({inputs}, {units})')
-        lines.append(f'    g["b{layer}"] = delta.sum(axis=0)')
+        lines.append(f'    g["W{layer}"] = {layer_options.put_out(run, layer - 1)}.T @ delta  # ({inputs}, {units})')
+        if run.config.layers[layer - 1].bias:
+            lines.append(f'    g["b{layer}"] = delta.sum(axis=0)')
     return "\n".join(lines)
 
 
 def _backward_arguments(run, y="y"):
     """What its lines use; `y` is what the targets are called."""
     lines = _backward_lines(run)
-    return ", ".join([*(name for name in ("p", "z", "a") if f"{name}[" in lines), y])
+    return ", ".join([*(name for name in ("p", "z", "a", "c") if f" {name}[" in lines or f"({name}[" in lines), y])
 
 
 def _output_delta(run):
@@ -148,7 +155,7 @@ def _output_delta(run):
 def _hidden_delta(run, layer):
     name = run.config.layers[layer - 1].activation
     code = ACTIVATIONS[name].code
-    back = f'delta @ p["W{layer + 1}"].T'
+    back = f'delta @ p["W{layer + 1}"].T{layer_options.masked(run, layer)}'
     if ACTIVATIONS[name].pullback:
         return f"{name}_slope(a[{layer}], {back})"
     return f"({back}) * {name}_slope({code.of}[{layer}])" if code.numpy else back
@@ -190,18 +197,21 @@ def _main(run):
     zeros = "".join(f"    {name} = {{key: np.zeros_like(values) for key, values in p.items()}}\n" for name in memory)
     X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
     arguments = _backward_arguments(run, y)
-    values = "z, a" if "z" in arguments.split(", ") else "_, a"
+    named = arguments.split(", ")
+    values = ", ".join(name if name in named else "_" for name in ("z", "a", "c")[: 3 if layer_options.keeps(run) else 2])
+    evaluate = f"evaluate(p, {layer_options.running(run)}{{}}, {{}})"
+    copy, restore = layer_options.best_weights(run)
     penalty = "        add_penalty(g, p)\n" if run.penalized else ""
     clip = "        clip(g)\n" if run.config.clip_norm else ""
     return f"""
 def main():
     {run.data_names} = data()
     p = first_parameters()
-{zeros}{pieces.report(run, EVALUATE)}
+{zeros}{layer_options.first_statistics(run)}{pieces.report(run, evaluate)}
     report(0)
 {pieces.order(run)}{pieces.begin_stopping(run)}    for step in range(1, STEPS + 1):
-{pieces.next_batch(run)}        {values} = forward(p, {X})
+{pieces.next_batch(run)}        {values} = forward(p, {layer_options.running(run)}{X}{", step" if run.trains_differently else ""})
         g = backward({arguments})
 {penalty}{clip}        update({_update_arguments(run).replace("rate", "learning_rate(step)")})
-{pieces.stopping(run, EVALUATE, "{name: values.copy() for name, values in p.items()}", "p.update(best)")}\
+{pieces.stopping(run, evaluate, copy, restore)}\
 {pieces.printing(run)}"""

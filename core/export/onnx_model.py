@@ -1,4 +1,5 @@
-"""A network as an ONNX model: one Gemm for each layer, and its activation.
+"""A network as an ONNX model: one Gemm for each layer, and its activation. Normalization over batches is part of the Gemm, since outside
+training it is a fixed scale and shift; dropout does nothing there.
 
 Only operators of the standard set are used, and of these what ONNX Runtime has kernels for: in float64 it lacks some activations, which
 are then written out. The onnx library is imported where it is used: few runs need it.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.nn.activations import ACTIVATIONS
+from core.nn.normalization import EPSILON
 
 OPSET, IR_VERSION = 20, 9  # ONNX 1.15 (2023), the first with Gelu
 
@@ -21,8 +23,13 @@ def make(config, dataset, parameters, steps):
     nodes, last = [], len(config.layers)
     for layer, entry in enumerate(config.layers, 1):
         below = f"activation_{layer - 1}" if layer > 1 else "inputs"
-        nodes.append(helper.make_node("Gemm", [below, f"W{layer}", f"b{layer}"], [f"pre_activation_{layer}"]))
+        sums = f"sums_{layer}" if entry.normalization == "layer" else f"pre_activation_{layer}"
+        nodes.append(helper.make_node("Gemm", [below, f"W{layer}", f"b{layer}"], [sums]))
+        if entry.normalization == "layer":
+            scaled = [sums, f"scale{layer}", f"shift{layer}"]
+            nodes.append(helper.make_node("LayerNormalization", scaled, [f"pre_activation_{layer}"], axis=1, epsilon=EPSILON))
         nodes += _activation(entry.activation, layer, "outputs" if layer == last else f"activation_{layer}", config.dtype)
+    parameters = _folded(config, parameters)
     used = {name for node in nodes for name in node.input}
     numbers = {
         name: np.array(value, config.dtype)
@@ -39,6 +46,18 @@ def make(config, dataset, parameters, steps):
     )
     model = helper.make_model(graph, producer_name="descent", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     return model.SerializeToString()
+
+
+def _folded(config, parameters):
+    """The parameters, without normalization over batches: it is in weights and biases."""
+    folded = dict(parameters)
+    for layer, entry in enumerate(config.layers, 1):
+        if entry.normalization == "batch":
+            scale, shift, mean, variance = (folded.pop(f"{name}{layer}") for name in ("scale", "shift", "mean", "variance"))
+            factor = scale / np.sqrt(variance + scale.dtype.type(EPSILON))
+            folded[f"b{layer}"] = (folded[f"b{layer}"] - mean) * factor + shift
+            folded[f"W{layer}"] = folded[f"W{layer}"] * factor
+    return folded
 
 
 def _activation(name, layer, output, dtype):

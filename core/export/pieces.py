@@ -16,6 +16,7 @@ from core.data.dataset import Dataset, encoded_targets, signed_coding
 from core.data.sources import SOURCES
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.losses import LOSSES
+from core.nn.normalization import EPSILON, MOMENTUM
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.training.batches import ORDER_BLOCK
@@ -73,6 +74,29 @@ class Run:
         if not (self.config.class_weight and self.dataset.labels):
             return None
         return balanced_weights(self.arrays()["y_train"])
+
+    def layers_with(self, *normalizations):
+        """The layers, from 1, that are normalized in one of these ways."""
+        return [number for number, layer in enumerate(self.config.layers, 1) if layer.normalization in normalizations]
+
+    @property
+    def dropping(self):
+        """{layer, from 1: its rate} of those with dropout."""
+        return {number: layer.dropout for number, layer in enumerate(self.config.layers, 1) if layer.dropout}
+
+    @property
+    def trains_differently(self):
+        """Whether the network is another one in training."""
+        return bool(self.dropping or self.layers_with("batch"))
+
+    def init(self, layer):
+        """How a layer begins, counted from 1."""
+        return self.config.layers[layer - 1].init or self.config.init
+
+    @property
+    def is_random(self):
+        """Whether first weights or biases are drawn."""
+        return any(needs_generator(self.init(layer), entry.bias) for layer, entry in enumerate(self.config.layers, 1))
 
     def arrays(self):
         """{"X_train": (samples, inputs), "y_train": (samples, outputs), ...} as the network is fed them; no test part, no such arrays."""
@@ -153,35 +177,70 @@ def _settings(run):
         values.append(("MIN_DELTA", config.stop.min_delta, "a loss counts as lower by more than this"))
     if run.weights is not None:
         values.append(("CLASS_WEIGHTS", run.weights.tolist(), "rare classes count for more"))
-    if (run.batches > 1 and config.shuffle) or needs_generator(config.init):
+    if run.dropping:
+        values.append(("DROPOUT", run.dropping, "share of a layer's outputs that is left out in training"))
+    if run.layers_with("batch", "layer"):
+        values.append(("SMALLEST_VARIANCE", EPSILON, "keeps the division away from zero"))
+    if run.layers_with("batch"):
+        values.append(("STATISTICS_SHARE", MOMENTUM, "of the batch's in the running statistics"))
+    if (run.batches > 1 and config.shuffle) or run.is_random or run.dropping:
         values.append(("SEED", config.seed, ""))
     return "\n".join(f"{name} = {value!r}" + (f"  # {note}" if note else "") for name, value, note in values)
 
 
-def needs_generator(init):
-    """Whether the first weights or biases are random."""
-    return "rng" in WEIGHT_INITIALIZERS[init.weights].code + BIAS_INITIALIZERS[init.bias].code
+def needs_generator(init, bias=True):
+    """Whether first weights or biases are random."""
+    return "rng" in WEIGHT_INITIALIZERS[init.weights].code + bias * BIAS_INITIALIZERS[init.bias].code
 
 
 def _first_parameters(run):
     """The function that makes the first weights and biases, the very ones that Descent begins with."""
-    init = run.config.init
-    drawn = WEIGHT_INITIALIZERS[init.weights]
-    weights, biases = _scaled(drawn.code, init.scale), _scaled(BIAS_INITIALIZERS[init.bias].code, init.bias_scale)
-    generator = "\n        rng = np.random.default_rng([SEED, layer])" if needs_generator(init) else ""
+    alike = len({(run.init(layer), entry.bias) for layer, entry in enumerate(run.config.layers, 1)}) == 1
+    drawn = dict.fromkeys(WEIGHT_INITIALIZERS[run.init(layer).weights].helper for layer in range(1, run.last + 1))
+    scales = [f'    p["{name}{layer}"] = np.{kind}(SIZES[{layer}])\n' for layer in run.layers_with("batch", "layer")
+              for name, kind in (("scale", "ones"), ("shift", "zeros"))]  # fmt: skip
     result = "p" if run.config.dtype == "float64" else "{name: values.astype(np.float32) for name, values in p.items()}"
+    drawing = _drawn_alike(run) if alike else "".join(_drawn(run, layer) for layer in range(1, run.last + 1))
     return (
-        drawn.helper
+        "".join(drawn)
         + f'''
 def first_parameters():
     """Weights W (inputs, units) and biases b (units,) of every layer, as they are before training."""
     p = {{}}
-    for layer, (fan_in, fan_out) in enumerate(zip(SIZES[:-1], SIZES[1:]), start=1):{generator}
-        p[f"W{{layer}}"] = {weights}
-        p[f"b{{layer}}"] = {biases}
-    return {result}
+{drawing}{"".join(scales)}    return {result}
 '''.lstrip("\n")
     )
+
+
+def _drawn_alike(run):
+    """Lines that draw all layers in the same way."""
+    weights, biases, generator = _draws(run, 1)
+    generator = "        rng = np.random.default_rng([SEED, layer])\n" if generator else ""
+    biases = f'        p[f"b{{layer}}"] = {biases}\n' if biases else ""
+    return f"""    for layer, (fan_in, fan_out) in enumerate(zip(SIZES[:-1], SIZES[1:]), start=1):
+{generator}        p[f"W{{layer}}"] = {weights}
+{biases}"""
+
+
+def _drawn(run, layer):
+    """Lines that draw one layer."""
+    weights, biases, generator = _draws(run, layer)
+    lines = [f"rng = np.random.default_rng([SEED, {layer}])"] if generator else []
+    used = [name for name in ("fan_in", "fan_out") if name in f"{weights} {biases}"]
+    sizes = {"fan_in": f"SIZES[{layer - 1}]", "fan_out": f"SIZES[{layer}]"}
+    lines.append(f"{', '.join(used)} = {', '.join(sizes[name] for name in used)}")
+    lines.append(f'p["W{layer}"] = {weights}')
+    if biases:
+        lines.append(f'p["b{layer}"] = {biases}')
+    return "".join(f"    {line}\n" for line in lines)
+
+
+def _draws(run, layer):
+    """(expression for a layer's weights, for its biases or None, whether they are random)."""
+    init, bias = run.init(layer), run.config.layers[layer - 1].bias
+    weights = _scaled(WEIGHT_INITIALIZERS[init.weights].code, init.scale)
+    biases = _scaled(BIAS_INITIALIZERS[init.bias].code, init.bias_scale) if bias else None
+    return weights, biases, needs_generator(init, bias)
 
 
 def _scaled(draw, scale):

@@ -8,6 +8,8 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 
+VARIANCE = "its running variance is that of m - 1 samples, Descent's of m"
+MASKS = "other outputs than in Descent are left out"
 EVALUATE = "evaluate(model, {}, {})"
 
 
@@ -42,9 +44,22 @@ def _network(run):
         inputs, units = run.sizes[layer - 1 : layer + 1]
         ends_here = layer == run.last and run.fused("pytorch")
         note = f"  # the {entry.activation} is part of the loss" if ends_here else ""
-        lines.append(f"        nn.Linear({inputs}, {units}, dtype=torch.{run.config.dtype}),{note}")
+        bias = "" if entry.bias else ", bias=False"
+        kind = f"dtype=torch.{run.config.dtype}"
+        lines.append(f"        nn.Linear({inputs}, {units}{bias}, {kind}),{note}")
+        if entry.normalization == "batch":
+            lines.append(f"        nn.BatchNorm1d({units}, SMALLEST_VARIANCE, STATISTICS_SHARE, {kind}),  # {VARIANCE}")
+        elif entry.normalization == "layer":
+            lines.append(f"        nn.LayerNorm({units}, SMALLEST_VARIANCE, {kind}),")
         if (module := ACTIVATIONS[entry.activation].code.pytorch) and not ends_here:
             lines.append(f"        {module},")
+        if entry.dropout:
+            lines.append(f"        nn.Dropout(DROPOUT[{layer}]),  # {MASKS}")
+    biases = '            layer.bias.copy_(torch.from_numpy(p[f"b{number}"]))\n'
+    if not all(entry.bias for entry in run.config.layers):
+        biases = "            if layer.bias is not None:\n    " + biases
+    if not any(entry.bias for entry in run.config.layers):
+        biases = ""
     return f'''
 def network():
     """The network with Descent's first weights; PyTorch keeps them as (units, inputs)."""
@@ -56,8 +71,7 @@ def network():
     with torch.no_grad():
         for number, layer in enumerate(layers, start=1):
             layer.weight.copy_(torch.from_numpy(p[f"W{{number}}"].T))
-            layer.bias.copy_(torch.from_numpy(p[f"b{{number}}"]))
-    return model
+{biases}    return model
 '''
 
 
@@ -65,6 +79,7 @@ def _loss(run):
     penalty = " + penalty(model)" if run.penalized else ""
     fused = run.fused("pytorch")
     of = "z" if fused else "a"
+    evaluating = ("    model.eval()\n", "    model.train()\n    return value\n") if run.trains_differently else ("", "")
     return f'''
 def loss({of}, y):
     """{pieces.plain(run.config.loss).capitalize()}, the mean over samples."""
@@ -74,8 +89,8 @@ def loss({of}, y):
 @torch.no_grad()
 def evaluate(model, X, y):
     """The loss on these samples{", penalty included" if penalty else ""}."""
-    return (loss(model(X), y){penalty}).item()
-'''
+{evaluating[0]}    {"value =" if run.trains_differently else "return"} (loss(model(X), y){penalty}).item()
+{evaluating[1]}'''
 
 
 def _penalty(run):
@@ -86,7 +101,7 @@ def _penalty(run):
     return f'''
 def penalty(model):
     """What large weights cost; biases are free."""
-    weights = [w for name, w in model.named_parameters() if name.endswith("weight")]
+    weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
     return sum({cost} for w in weights)
 '''
 
@@ -96,13 +111,14 @@ def _main(run):
     X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
     remark = code.scheduled_remark if run.scheduled and code.scheduled_remark else code.remark
     remark = f"    # {remark}\n" if remark else ""
+    seed = "    torch.manual_seed(SEED)\n" if run.dropping else ""
     penalty = " + penalty(model)" if run.penalized else ""
     clip = "        nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)\n" if run.config.clip_norm else ""
     rate = '        optimizer.param_groups[0]["lr"] = learning_rate(step)\n' if run.scheduled else ""
     return f"""
 def main():
     {run.data_names} = map(torch.from_numpy, data())
-    model = network()
+{seed}    model = network()
 {remark}    optimizer = {code.pytorch}
 {pieces.report(run, EVALUATE)}
     report(0)

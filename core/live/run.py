@@ -50,7 +50,7 @@ class Run:
         if self.trainer.nonfinite is not None:
             self.recorder.forget_after(self.trainer.step)  # what went on for a while with finite weights did so after an overflow
             self.stand()
-        elif self.trainer.stopped or self.trainer.step >= self.pacing.until:
+        elif self.trainer.stopping.stopped or self.trainer.step >= self.pacing.until:
             self.stand()
 
     def save(self):
@@ -68,7 +68,7 @@ class Run:
         """The word of its snapshots."""
         if self.trainer.nonfinite is not None:
             return "nonfinite"
-        return "finished" if self.trainer.stopped else "running" if self.running else "paused"
+        return "finished" if self.trainer.stopping.stopped else "running" if self.running else "paused"
 
     @property
     def findings(self):
@@ -102,7 +102,7 @@ class Run:
     def go(self, until):
         """Train up to step `until`."""
         self.persistence.resume(self.running)
-        self.running = not self.trainer.over
+        self.running = self.trainer.nonfinite is None and not self.trainer.stopping.stopped
         self.pacing.start(self.trainer.step, until)
 
     def _record(self):

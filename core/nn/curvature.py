@@ -7,7 +7,8 @@ turns every line of the forward and of the backward pass into one more line like
     R d = (V' d + W' R d) f'(z) + (W' d) f''(z) R z                        backward, d the delta of a layer
     H v = R d x' + d R x'                                                  the layer's part of the product
 
-Kinks have no curvature (the second derivative is 0 where there is none), nor has an l1 penalty. Arrays are features-first.
+Kinks have no curvature (the second derivative is 0 where there is none), nor has an l1 penalty. Where a layer is normalized, the product is
+a central difference of the gradient, normalized as in training; dropout is left out. Arrays are features-first.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ import numpy as np
 from core.nn.activations import ACTIVATIONS, replay
 from core.nn.buffers import aligned_like
 from core.nn.losses import difference
+from core.nn.normalization import Normalization
+
+REACH = 1e-5  # of a central difference, as a share of the size of all parameters: about the cube root of float64's precision
 
 
 class Curvature:
@@ -32,7 +36,7 @@ class Curvature:
     """
 
     def __init__(self, network, x, y, l2=0.0):
-        self._network = network
+        self._network, self._y, self._l2 = network, y, l2
         self._weights = [matrix[:, :-1] for matrix in network.matrices]
         self._decay = self._penalty(2 * l2) if l2 else None
         self._forward(x)
@@ -46,11 +50,15 @@ class Curvature:
         return vector
 
     def _forward(self, x):
-        network = self._network
-        self.incoming, self._z, self._a, self._slopes = [], [], [], []
+        network, self._x = self._network, x
+        self.incoming, self._z, self._a, self._slopes, self._normalizations = [], [], [], [], []
         for layer, (matrix, activation) in enumerate(zip(network.matrices, network.activations), 1):
             self.incoming.append(x)
-            z = matrix.dot(x)
+            z, scale, normalization = matrix.dot(x), network.scales[layer - 1], None
+            if scale is not None:
+                normalization = Normalization(z, scale, network.running[layer - 1])
+                replay(normalization.forward)
+            self._normalizations.append(normalization)
             x = np.ones((len(z) + (layer < len(network.matrices)), z.shape[1]), network.dtype)
             a = x[: len(z)]
             replay(activation.value(z, a))
@@ -62,16 +70,24 @@ class Curvature:
     def _backward(self, y):
         network = self._network
         self.deltas = [self._output_delta(y)]
+        self._normalize_back(-1)
         self._bends = [None]  # (W' d) f''(z) of each hidden layer; W' d alone where the activation has a Jacobian
         for layer in range(len(network.matrices) - 1, 0, -1):
             back = self._weights[layer].T.dot(self.deltas[0])
             if network.activations[layer - 1].pullback:
                 self._bends.insert(0, back)
                 self.deltas.insert(0, self._pulled(back, layer - 1))
+                self._normalize_back(layer - 1)
                 continue
             bend = _bend(network.activations[layer - 1], self._z[layer - 1], self._a[layer - 1])
             self._bends.insert(0, None if bend is None else back * bend)
             self.deltas.insert(0, _times(back, self._slopes[layer - 1]))
+            self._normalize_back(layer - 1)
+
+    def _normalize_back(self, layer):
+        """Take the foremost delta, of a layer by its index, back through its normalization."""
+        if self._normalizations[layer]:
+            replay(self._normalizations[layer].backward(self.deltas[0]))
 
     def _output_delta(self, y):
         """The output's delta; leaves what `_output_change` needs."""
@@ -113,7 +129,36 @@ class Curvature:
         return d
 
     def product(self, v):
-        """H v of a flat vector (parameters,), a new one of its type."""
+        """H v of a flat vector (parameters,), a new one of its type. What is not trained has no part in it."""
+        v = self._network.zero_untrained(v.copy())
+        product = self._difference(v) if any(self._normalizations) else self._exact(v)
+        return self._network.zero_untrained(product)
+
+    def gradient(self):
+        """The flat gradient (parameters,) of the same objective."""
+        network, result = self._network, np.zeros_like(self._network.vector)
+        matrices, scales = network.matrices_of(result), network.scales_of(result)
+        for part, scale, delta, incoming, normalization in zip(matrices, scales, self.deltas, self.incoming, self._normalizations):
+            part[...] = delta.dot(incoming.T)
+            if normalization:
+                scale[...] = normalization.gradient
+        if self._decay is not None:
+            result += self._decay * network.vector
+        return network.zero_untrained(result)
+
+    def _difference(self, v):
+        """The product by a central difference, in float64 whatever the network's own type."""
+        twin, size = self._network.copy(np.float64), float(np.linalg.norm(v))
+        if not size:
+            return np.zeros_like(v)
+        step = REACH * max(1.0, float(np.linalg.norm(twin.vector[: twin.trained]))) / size
+        gradients, here, x, y = [], twin.vector.copy(), self._x.astype(float), self._y.astype(float)
+        for side in (step, -step):
+            twin.vector[:] = here + side * v
+            gradients.append(Curvature(twin, x, y, self._l2).gradient())
+        return ((gradients[0] - gradients[1]) / (2 * step)).astype(v.dtype)
+
+    def _exact(self, v):
         network, directions = self._network, self._network.matrices_of(v)
         changes, ra = [], None  # (R z, R a) of each layer
         for layer, direction in enumerate(directions):

@@ -13,6 +13,15 @@ leave it out, so that a mistake in a backward pass is one edited entry. Arrays a
     outer[l]           = delta[l] input[l]^T, with input[l] = activation[l-1]
     dW[l]              = outer[l] * weights_mean[l]
     db[l]              = sum of delta[l] over the samples * bias_mean[l]
+
+Where a layer is normalized (core/nn/normalization.py), that stands between its weighted sums and its pre-activation, and `sum_delta` takes
+the place of delta behind it. With dropout, `output` takes the place of the activation in the next layer:
+
+    weighted_sum[l]    = W[l] activation[l-1] + b[l]
+    normalized[l]      = (weighted_sum[l] - mean[l]) / deviation[l]
+    pre_activation[l]  = scale[l] * normalized[l] + shift[l]
+    sum_delta[l]       = (g - mean(g) - normalized[l] * mean(g * normalized[l])) / deviation[l], with g = delta[l] * scale[l]
+    output[l]          = activation[l] * mask[l], and error[l] is multiplied by mask[l] as well
 """
 
 from __future__ import annotations
@@ -24,6 +33,7 @@ import numpy as np
 
 from core.nn.activations import ACTIVATIONS, replay
 from core.nn.losses import LOSSES
+from core.nn.normalization import EPSILON
 
 
 @dataclass(frozen=True)
@@ -36,12 +46,23 @@ class Plan:
     loss: str
     batch_size: int | None = None
     clip_norm: float | None = None
+    layers: tuple = ()  # LayerConfigs; none: layers without normalization and dropout
 
     @classmethod
     def of(cls, config, inputs):
         """The plan of a RunConfig on `inputs` columns."""
         sizes = (inputs, *(layer.units for layer in config.layers))
-        return cls(sizes, tuple(layer.activation for layer in config.layers), config.loss, config.batch_size, config.clip_norm)
+        return cls(
+            sizes, tuple(layer.activation for layer in config.layers), config.loss, config.batch_size, config.clip_norm, config.layers
+        )
+
+    def normalization(self, layer):
+        """How a layer is normalized: none, batch or layer."""
+        return self.layers[layer - 1].normalization if self.layers else "none"
+
+    def drops(self, layer):
+        """Whether a layer has dropout."""
+        return bool(self.layers and layer and self.layers[layer - 1].dropout)
 
     @property
     def last(self):
@@ -91,20 +112,49 @@ class Formulas(dict):
 
     def _add_layer(self, layer, activation):
         below, above = layer - 1, layer + 1
-        self["pre_activation", layer] = lambda v: v.dot(v["W", layer], v["activation", below]) + v["b", layer]
+        given = "output" if self.plan.drops(below) else "activation"
+        normalized = self.plan.normalization(layer) != "none"
+        at_sums = "sum_delta" if normalized else "delta"
+        at_sums_above = "sum_delta" if layer < self.plan.last and self.plan.normalization(above) != "none" else "delta"
+        self["weighted_sum" if normalized else "pre_activation", layer] = lambda v: v.dot(v["W", layer], v[given, below]) + v["b", layer]
+        if normalized:
+            self._add_normalization(layer)
         self["activation", layer] = lambda v: value(activation, v["pre_activation", layer])
         self["slope", layer] = lambda v: slope(activation, v["pre_activation", layer], v["activation", layer])
         self["backward_weights", layer] = lambda v: v["W", layer]
-        self["error", layer] = lambda v: v.dot(v["backward_weights", above].T, v["delta", above])
+        if self.plan.drops(layer):
+            self["output", layer] = lambda v: v["activation", layer] * v["mask", layer]
+            self["error", layer] = lambda v: v.dot(v["backward_weights", above].T, v[at_sums_above, above]) * v["mask", layer]
+        else:
+            self["error", layer] = lambda v: v.dot(v["backward_weights", above].T, v[at_sums_above, above])
         if activation.pullback:
             self["delta", layer] = lambda v: pullback(activation, v["activation", layer], v["error", layer])
         else:
             self["delta", layer] = lambda v: v["error", layer] * v["slope", layer]
-        self["input", layer] = lambda v: v["activation", below]
+        self["input", layer] = lambda v: v[given, below]
         self["weights_mean", layer] = self["bias_mean", layer] = lambda v: 1 / v.samples
-        self["outer", layer] = lambda v: v.dot(v["delta", layer], v["input", layer].T)
+        self["outer", layer] = lambda v: v.dot(v[at_sums, layer], v["input", layer].T)
         self["dW", layer] = lambda v: v["outer", layer] * v["weights_mean", layer]
-        self["db", layer] = lambda v: v["delta", layer].sum(axis=1, keepdims=True) * v["bias_mean", layer]
+        self["db", layer] = lambda v: v[at_sums, layer].sum(axis=1, keepdims=True) * v["bias_mean", layer]
+
+    def _add_normalization(self, layer):
+        axis = 1 if self.plan.normalization(layer) == "batch" else 0
+
+        def mean(values):
+            return values.mean(axis=axis, keepdims=True)
+
+        def sum_delta(v):
+            g, normalized = v["delta", layer] * v["scale", layer], v["normalized", layer]
+            return (g - mean(g) - normalized * mean(g * normalized)) / v["deviation", layer]
+
+        self["mean", layer] = lambda v: mean(v["weighted_sum", layer])
+        self["variance", layer] = lambda v: mean((v["weighted_sum", layer] - v["mean", layer]) ** 2)
+        self["deviation", layer] = lambda v: np.sqrt(v["variance", layer] + EPSILON)
+        self["normalized", layer] = lambda v: (v["weighted_sum", layer] - v["mean", layer]) / v["deviation", layer]
+        self["pre_activation", layer] = lambda v: v["scale", layer] * v["normalized", layer] + v["shift", layer]
+        self["sum_delta", layer] = sum_delta
+        self["dscale", layer] = lambda v: (v["delta", layer] * v["normalized", layer]).mean(axis=1, keepdims=True)
+        self["dshift", layer] = lambda v: v["delta", layer].mean(axis=1, keepdims=True)
 
     def _add_output(self, last, loss):
         outputs = self.plan.sizes[-1]

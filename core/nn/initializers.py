@@ -99,16 +99,22 @@ BIAS_INITIALIZERS = {
 
 
 def initial_parameters(config, inputs):
-    """{"W1": (inputs, units), "b1": (units,), ...} in float64, from the configuration's seed alone."""
+    """{"W1": (inputs, units), "b1": (units,), ...} in float64, from the configuration's seed alone. What is normalized begins as it is."""
     parameters, fan_in = {}, inputs
     for layer, entry in enumerate(config.layers, 1):
         parameters[f"W{layer}"], parameters[f"b{layer}"] = layer_parameters(config, layer, fan_in)
-        fan_in = entry.units
+        fan_in, zeros, ones = entry.units, np.zeros(entry.units), np.ones(entry.units)
+        if entry.normalization != "none":
+            parameters |= {f"scale{layer}": ones, f"shift{layer}": zeros}
+        if entry.normalization == "batch":
+            parameters |= {f"mean{layer}": zeros, f"variance{layer}": ones}
     return parameters
 
 
 def layer_parameters(config, layer, fan_in, *draw):
     """(weights (fan_in, units), biases (units,)) of one layer; a number `draw` gives others, and the same for the same number."""
-    rng, init, units = np.random.default_rng([config.seed, layer, *draw]), config.init, config.layers[layer - 1].units
+    rng, entry = np.random.default_rng([config.seed, layer, *draw]), config.layers[layer - 1]
+    init, units = entry.init or config.init, entry.units
     weights = WEIGHT_INITIALIZERS[init.weights].draw(rng, fan_in, units, init.scale)
-    return weights, BIAS_INITIALIZERS[init.bias].draw(rng, units, init.bias_scale)
+    biases = BIAS_INITIALIZERS[init.bias if entry.bias else "zeros"].draw(rng, units, init.bias_scale)
+    return weights, biases

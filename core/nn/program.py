@@ -18,7 +18,9 @@ import numpy as np
 
 from core.nn.activations import ACTIVATIONS
 from core.nn.buffers import aligned, aligned_like
+from core.nn.dropout import Masks
 from core.nn.losses import difference
+from core.nn.normalization import Normalization
 
 CACHE_BYTES = 1 << 19  # half of a usual L2 cache: what is larger is worked on in blocks of this size
 
@@ -56,10 +58,11 @@ def _outer_product(incoming, d, rows, tall, g):
 class Workspace:
     """Buffers for one batch size: activations, slopes and deltas of all layers, each kind in one flat block of rows.
 
-    Hidden layers have one row more than units: of ones in the activations, unused in the others.
+    Hidden layers have one row more than units: of ones in the activations, unused in the others. Of a layer with dropout, `dropped` has
+    the outputs that go on, with their row of ones.
     """
 
-    def __init__(self, network, batch):
+    def __init__(self, network, batch, seed):
         sizes, dtype = network.sizes, network.dtype
         self.batch = batch
         self.ends = np.cumsum([0, *(size + 1 for size in sizes[1:-1]), sizes[-1]])
@@ -69,6 +72,13 @@ class Workspace:
         self.slopes = aligned(shape, dtype)
         self.deltas = aligned(shape, dtype)
         self.output_z = aligned((sizes[-1], batch), dtype) if network.fused_value else None
+        self.masks = Masks(network.layers, batch, seed, dtype) if any(layer.dropout for layer in network.layers) else None
+        self.dropped = {layer: aligned((len(mask) + 1, batch), dtype, fill=1) for layer, mask in self.mask_rows.items()}
+
+    @property
+    def mask_rows(self):
+        """The masks (units, samples) of layers with dropout, by layer (from 1)."""
+        return self.masks.rows if self.masks else {}
 
     def rows(self, flat, first, last):
         """The rows of layers `first` to `last` (from 1, inclusive), rows of ones included."""
@@ -88,11 +98,16 @@ class Program:
         self._offsets = np.cumsum([0, *(stored.size for stored in self._stored)])
         self._streams = network.vector.nbytes > CACHE_BYTES and not updater.clip_norm
         self._splits = self._streams and self._can_split_output()
-        largest = max(CACHE_BYTES // network.dtype.itemsize, max(network.sizes) + 1)
+        largest = max(CACHE_BYTES // network.dtype.itemsize, 2 * max(network.sizes))
         self._scratch = aligned(min(largest, network.vector.size), network.dtype)
         self._gradient = None if self._streams else updater.gather()
         self._block = aligned_like(self._scratch) if self._streams else None
         self._scale = self._delta_scale()
+        self._normalizations = {
+            layer: Normalization(self._buffers(layer)[0], scale, running)
+            for layer, (scale, running) in enumerate(zip(network.scales, network.running), 1)
+            if scale is not None
+        }
         self._gradient_function = difference if network.fused_value else network.loss.gradient
         self.operations = self._compile()
         self._calls = [call for operation in self.operations for call in operation.calls]
@@ -133,12 +148,14 @@ class Program:
     def _layer_of(self, operation):
         """The first layer that is not finite in a tensor that spans all of them."""
         whole = self._gradient if operation.tensor == "gradient" else self.network.vector
-        return next(layer for layer, values in enumerate(self.network.flat_layers(whole), 1) if not np.isfinite(values).all())
+        return self.network.broken_layer(whole)
 
     def _compile(self):
         operations = []
         if self.updater.ticks:
             operations.append(Operation("constants", 0, [(self.updater.tick, ())], None))
+        if self.workspace.masks:
+            operations.append(Operation("constants", 0, [(self._draw_masks, ())], None))
         for layer in range(1, self._last + (not self._splits)):
             operations += self._forward(layer)
         operations += self._slopes()
@@ -151,11 +168,16 @@ class Program:
             operations += self._gradient_of(layer)
         return operations if self._streams else operations + self._update_all()
 
+    def _draw_masks(self):
+        self.workspace.masks.draw(self.updater.updates)
+
     def _can_split_output(self):
         """Whether the output layer is so wide that it is worked on in blocks of units, each from forward to update."""
         network = self.network
+        if network.weigh or network.scales[-1] is not None:
+            return False
         wide = network.sizes[-1] * self.workspace.batch * network.dtype.itemsize > 2 * CACHE_BYTES
-        return wide and not network.weigh and network.activations[-1].pullback is None and not network.is_tall(*network.sizes[-2:])
+        return wide and network.activations[-1].pullback is None and not network.is_tall(*network.sizes[-2:])
 
     def _delta_scale(self):
         """What the output's delta is multiplied by: mean over the batch (and outputs), and the learning rate where it folds."""
@@ -176,7 +198,9 @@ class Program:
         return z, a, s, d
 
     def _incoming(self, layer):
-        """Activations of the layer before, with their row of ones; None for the first, whose input is the batch."""
+        """What the layer before puts out, with its row of ones; None for the first, whose input is the batch."""
+        if layer - 1 in self.workspace.dropped:
+            return self.workspace.dropped[layer - 1]
         return self.workspace.rows(self.workspace.activations, layer - 1, layer - 1) if layer > 1 else None
 
     def _forward(self, layer):
@@ -187,12 +211,17 @@ class Program:
         """Forward through `matrix`, the layer's own or some of its rows; `output_z` keeps the output's pre-activation."""
         incoming = self._incoming(layer)
         calls = [(matrix.dot, (incoming, z)) if layer > 1 else Late(lambda x, y: (matrix.dot, (x, z)))]
+        operations = []
+        if normalization := self._normalizations.get(layer):
+            calls += normalization.forward
+            if normalization.track:
+                operations.append(Operation("pre_activation", layer, normalization.track, self.network.running[layer - 1]))
         if self.kept is not None and layer == self._last and self.network.fused_value:
             calls.append((np.copyto, (output_z, z)))
-        return [
-            Operation("pre_activation", layer, calls, z),
-            Operation("activation", layer, self.network.activations[layer - 1].value(z, a), a),
-        ]
+        activate = self.network.activations[layer - 1].value(z, a)
+        if (mask := self.workspace.mask_rows.get(layer)) is not None:
+            activate.append((np.multiply, (a, mask, self.workspace.dropped[layer][:-1])))
+        return [Operation("pre_activation", layer, calls, z), *operations, Operation("activation", layer, activate, a)]
 
     def _slopes(self):
         """Slopes of all layers whose delta needs them, one run of calls for neighbours with the same activation."""
@@ -237,6 +266,8 @@ class Program:
             calls.append(Late(lambda x, y: (np.multiply, (d, weigh(y), d))))
         if self._multiplies_slope(layer):
             calls.append((np.multiply, (d, s, d)))
+        if normalization := self._normalizations.get(layer):
+            calls += normalization.backward(d)
         return [Operation("delta", layer, calls, d)]
 
     def _delta(self, layer):
@@ -245,12 +276,21 @@ class Program:
         space = self.workspace
         d = space.rows(space.deltas, layer, layer)
         following = self._units(space.deltas, layer + 1)
-        calls = [(self.network.matrices[layer].T.dot, (following, d))]
+        calls = [(self.network.matrices[layer].T.dot, (following, d)), *self._through(layer, d)]
+        return Operation("delta", layer, calls, d[:-1])
+
+    def _through(self, layer, d):
+        """Calls that take the error `d` at what a hidden layer puts out back to its weighted sums: dropout, activation, normalization."""
+        space, calls, own = self.workspace, [], d[:-1]
+        if (mask := space.mask_rows.get(layer)) is not None:
+            calls.append((np.multiply, (own, mask, own)))
         if pullback := self.network.activations[layer - 1].pullback:
-            calls += pullback(self._units(space.activations, layer), d[:-1])
+            calls += pullback(self._units(space.activations, layer), own)
         elif self._multiplies_slope(layer):
             calls.append((np.multiply, (d, space.rows(space.slopes, layer, layer), d)))
-        return Operation("delta", layer, calls, d[:-1])
+        if normalization := self._normalizations.get(layer):
+            calls += normalization.backward(own)
+        return calls
 
     def _gradient_of(self, layer):
         """Gradient of a layer from its delta; block by block with the update where weights outgrow the cache."""
@@ -261,10 +301,22 @@ class Program:
         for rows in blocks(*self._block_shape(stored)) if self._streams else [slice(0, len(stored))]:
             part = self._part(layer, rows)
             g = self._gradient_buffer(part).reshape(-1, stored.shape[1])
-            operations.append(Operation("gradient", layer, [_outer_product(incoming, d, rows, tall, g)], g))
+            calls = [_outer_product(incoming, d, rows, tall, g), *self._without_bias(layer, g, tall, rows.stop == len(stored))]
+            operations.append(Operation("gradient", layer, calls, g))
+            if self._streams:
+                operations += [self._finish_gradient(layer, part), self._update(layer, part)]
+        if part := self.network.scale_parts[layer - 1]:
+            g = self._gradient_buffer(part)
+            operations.append(Operation("gradient", layer, [(np.copyto, (g.reshape(2, -1), self._normalizations[layer].gradient))], g))
             if self._streams:
                 operations += [self._finish_gradient(layer, part), self._update(layer, part)]
         return operations
+
+    def _without_bias(self, layer, g, tall, last):
+        """Calls that keep biases at zero where a layer has none; `g` are stored rows of its gradient, the `last` ones or not."""
+        if self.network.layers[layer - 1].bias or (tall and not last):
+            return []
+        return [((g[-1] if tall else g[:, -1]).fill, (0,))]
 
     def _block_shape(self, stored):
         return len(stored), stored.shape[1] * stored.itemsize
@@ -291,7 +343,7 @@ class Program:
 
     def _update_all(self):
         """Penalty, clipping and update of all layers at once."""
-        parts = blocks(self.network.vector.size, self.network.dtype.itemsize)
+        parts = blocks(self.network.trained, self.network.dtype.itemsize)
         operations = [self._finish_gradient(0, part) for part in parts]
         if self.updater.clip_norm:
             operations.append(Operation("gradient", 0, self.updater.clip_calls(self._gradient), self._gradient))
@@ -328,13 +380,9 @@ class Program:
                 operations.append(Operation("delta", layer - 1, calls + ([] if first else [(np.add, (below, share, below))]), below[:-1]))
             part = self._part(layer, rows)
             g = self._gradient_buffer(part).reshape(-1, stored.shape[1])
-            operations.append(Operation("gradient", layer, [(d.dot, (scaled.T, g))], g))
+            operations.append(Operation("gradient", layer, [(d.dot, (scaled.T, g)), *self._without_bias(layer, g, False, True)], g))
             operations += [self._finish_gradient(layer, part), self._update(layer, part)]
         if below is not None:
-            calls = [(np.multiply, (below, self._scale, below))]
-            if pullback := self.network.activations[layer - 2].pullback:
-                calls += pullback(self._units(space.activations, layer - 1), below[:-1])
-            elif self._multiplies_slope(layer - 1):
-                calls.append((np.multiply, (below, space.rows(space.slopes, layer - 1, layer - 1), below)))
+            calls = [(np.multiply, (below, self._scale, below)), *self._through(layer - 1, below)]
             operations.append(Operation("delta", layer - 1, calls, below[:-1]))
         return operations

@@ -20,7 +20,8 @@ class Updater:
         self.updates = 0  # finished so far; only `tick` needs it, whoever moves the run sets it
         self._hyperparameters = config.optimizer
         self._factor = SCHEDULES[config.optimizer.schedule.name].factor
-        self.ticks = self.optimizer.timed or self._factor is not None or bool(config.faults)
+        dropping = any(layer.dropout for layer in config.layers)
+        self.ticks = self.optimizer.timed or self._factor is not None or dropping or bool(config.faults)
         self.gradient = None  # whole gradients, where they are needed at once: see `gather`
         self._vector = network.vector
         self._penalties = self._penalty_vectors(network, config.penalty)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.config import RunConfig
-from core.link import SETTINGS, reached
+from core.link import LAYER_SETTINGS, SETTINGS, reached
 from core.snapshot.maker import SnapshotMaker
 from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS
 from core.training.trainer import Trainer
@@ -28,11 +28,15 @@ class Parting:
 
 
 def settings(config):
-    """{dotted path: plain value} of every setting in a configuration's dict; of the layers as two texts, `units` and `activations`."""
+    """{dotted path: plain value} of every setting in a configuration's dict; of the layers as texts, `units`, `activations` and what else
+    there is of them."""
     values = {name: reached(config, name) for name in SETTINGS}
     layers = values.pop("layers")
     shapes = {"units": "-".join(str(layer["units"]) for layer in layers), "activations": "-".join(layer["activation"] for layer in layers)}
-    return values | shapes
+    options = {name: [reached(layer, name) for layer in layers] for name in LAYER_SETTINGS}
+    usual = {name: None if "." in name else spec.default for name, spec in LAYER_SETTINGS.items()}
+    told = {f"layers.{name}": None if set(entries) == {usual[name]} else "-".join(map(str, entries)) for name, entries in options.items()}
+    return values | shapes | told
 
 
 def varying(configs):

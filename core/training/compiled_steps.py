@@ -12,6 +12,7 @@ class CompiledSteps:
     """Programs for the full and the last of `batches`, each plain and observed: then its gradient is left with the Observer."""
 
     def __init__(self, network, updater, config, batches, observer):
+        self._network = network
         self._penalty = lambda vector: penalty(network, config.penalty, vector)
         self._batches, self._observer, self._programs = batches, observer, {}
         for index in {0, len(batches) - 1}:
@@ -34,15 +35,25 @@ class CompiledSteps:
     def observe(self, index):
         """Make an update with this batch, for the observer to measure; the loss before it."""
         program, x, y, before = self._observed(index)
+        evaluated = self._evaluated(x, y)
         for function, arguments in program.bind(x, y):
             function(*arguments)
-        return program.batch_loss(y) + self._penalty(before)
+        return (program.batch_loss(y) if evaluated is None else evaluated) + self._penalty(before)
 
     def check(self, index):
         """The same tensor by tensor, up to the first that is not finite: (loss before the update, (its layer, tensor) or None)."""
         program, x, y, before = self._observed(index)
+        evaluated = self._evaluated(x, y)
         broken = program.first_nonfinite(x, y)
-        return program.batch_loss(y) + self._penalty(before), broken
+        return (program.batch_loss(y) if evaluated is None else evaluated) + self._penalty(before), broken
+
+    def _evaluated(self, x, y):
+        """The mean loss outside training, where that is another one; else None."""
+        network = self._network
+        if not network.trains_differently:
+            return None
+        z, a = network.forward(x)[-1]
+        return network.loss.mean(network.loss_values(z, a, y))
 
     def _observed(self, index):
         program, x, y = self._program(index, observed=True)
@@ -63,5 +74,5 @@ def programs_for(network, updater, config, size, keeping):
     """The configuration's step for batches of this size, one Program for each `kept` in `keeping`; they share their buffers."""
     if config.faults:
         return [faults.broken_program(network, updater, config, kept) for kept in keeping]
-    workspace = Workspace(network, size)
+    workspace = Workspace(network, size, config.seed)
     return [Program(network, updater, workspace, kept) for kept in keeping]

@@ -7,6 +7,7 @@ import numpy as np
 from core.nn.activations import ACTIVATIONS, replay
 from core.nn.buffers import aligned, aligned_like
 from core.nn.network import with_ones
+from core.nn.normalization import Normalization
 from core.training.layer_metrics import MEASURES, ObservedLayer
 
 SAMPLES = 128
@@ -14,7 +15,7 @@ ELEMENTS = 1 << 18  # fewer samples for wide networks: inputs and activations to
 
 
 class Observer:
-    """What MEASURES say of the updates of `network`; `samples` of its training `inputs` are passed through it.
+    """What MEASURES say of the updates of `network`; `samples` of its training `inputs` are passed through it, normalized as in training.
 
     The update itself leaves its gradient in `gradient`, multiplied by `gradient_scale`.
     """
@@ -33,7 +34,14 @@ class Observer:
             a = rows[:units]
             z = aligned(a.shape, network.dtype) if activation.needs_z else a
             s = None if activation.slope is None or activation is ACTIVATIONS["linear"] else aligned(a.shape, network.dtype)
-            self._calls += [(matrix.dot, (x, z)), *activation.value(z, a), *(activation.slope(z, a, s) if s is not None else [])]
+            scale, running = network.scales[layer - 1], network.running[layer - 1]
+            normalize = [] if scale is None else Normalization(z, scale, running).forward
+            self._calls += [
+                (matrix.dot, (x, z)),
+                *normalize,
+                *activation.value(z, a),
+                *(activation.slope(z, a, s) if s is not None else []),
+            ]
             self._layers.append(ObservedLayer(*next(vectors), a, s, activation.steepest))
             x = rows
 

@@ -55,7 +55,7 @@ class Trainer:
     def _begin(self):
         self.step = self._next_sample = 0
         self.telemetry = Telemetry(len(self.network.matrices))
-        self._stopping = self.config.stop and EarlyStopping(self.config.stop, self.evaluator, self.network.vector)
+        self.stopping = EarlyStopping(self.config.stop, self.evaluator, self.network.vector)
         self._cut_batches()
         self._compile()
         self._evaluate()
@@ -64,11 +64,7 @@ class Trainer:
         data, config = (self.dataset.train.inputs, self.evaluator.targets), self.config
         seed = config.seed if config.shuffle else None
         self.batches = Batches(*data, faults.batch_size(config), config.dtype, seed, self.step, epochs_before)
-        self._find_epoch_end()
-
-    def _find_epoch_end(self):
-        """The next step at which early stopping looks; never without it."""
-        self._epoch_end = self.batches.epoch_end(self.step) if self._stopping else math.inf
+        self.stopping.plan(self.batches, self.step)
 
     def _compile(self, slots=()):
         """Prepare the updates, for an optimizer with these vectors of state."""
@@ -91,24 +87,26 @@ class Trainer:
         """Make this many updates, or fewer when a value is no longer finite: then `nonfinite` says where."""
         end = self.step + updates
         with np.errstate(all="ignore"):
-            while self.step < end and not self.over:
-                due = min(self._next_sample, self._next_frame, self._epoch_end)
+            while self.step < end and not (self.nonfinite or self.stopping.stopped):
+                due = min(self._next_sample, self._next_frame, self.stopping.due)
                 if self.step < due:
                     updates = min(end, due) - self.step
                     self._steps.replay(self.batches.order(self.step, updates))
                     self.step += updates
                 elif not self._state.finite:
                     self._find_nonfinite()
-                elif self.step >= self._epoch_end:
-                    self._end_epoch()
+                elif self.step >= self.stopping.due:
+                    self.stopping.look(self.batches, self.step, self.telemetry)
+                    self._state.guard(self.step)
                 elif self.step >= self._next_frame:
                     self._evaluate()
                 else:
                     self._observe()
-            if not self.over and not self._state.finite:
+            if not self.nonfinite and not self._state.finite:
                 self._find_nonfinite()
-            if not self.over and self.step >= self._epoch_end:
-                self._end_epoch()
+            if not self.nonfinite and self.step >= self.stopping.due:
+                self.stopping.look(self.batches, self.step, self.telemetry)
+                self._state.guard(self.step)
         return self
 
     def run(self, steps):
@@ -130,17 +128,6 @@ class Trainer:
         self.telemetry.add_frame(self.step, *self.evaluator.frame())
         self._next_frame = self._schedule.first_from(self.step + 1)
 
-    def _end_epoch(self):
-        """Early stopping looks at the run."""
-        self._stopping.look(self.step)
-        self._find_epoch_end()
-        if self.stopped:
-            epochs, best = self.config.stop.patience, self._stopping.best_step
-            self.telemetry.events.append(
-                Event(self.step, f"Stopped early: no lower loss for {epochs} epochs; weights of step {best:,} kept")
-            )
-            self._state.guard(self.step)
-
     def _observe(self):
         """One update whose gradients, outputs and effects are recorded."""
         loss = self._steps.observe(*self.batches.order(self.step, 1))
@@ -161,16 +148,6 @@ class Trainer:
     def nonfinite(self):
         """The first non-finite value, or None."""
         return self.telemetry.nonfinite
-
-    @property
-    def stopped(self):
-        """Whether early stopping has ended the run."""
-        return bool(self._stopping) and self._stopping.stopped
-
-    @property
-    def over(self):
-        """Whether no further update can be made."""
-        return self.nonfinite is not None or self.stopped
 
     @property
     def epoch(self):
@@ -232,6 +209,8 @@ class Trainer:
         sizes = self.network.sizes
         if not (1 <= layer < len(sizes) and 0 <= unit < sizes[layer] and (source is None or 0 <= source < sizes[layer - 1])):
             raise ConfigError("edit", f"must name a weight of the network; was layer {layer}, unit {unit}, source {source}")
+        if source is None and not self.config.layers[layer - 1].bias:
+            raise ConfigError("edit", f"must be a weight; layer {layer} has no biases")
         if not math.isfinite(value) or not np.isfinite(self.network.dtype.type(value)):
             raise ConfigError("edit", f"must be a finite number; was {value}")
         self.network.matrices[layer - 1][unit, -1 if source is None else source] = value
@@ -244,8 +223,7 @@ class Trainer:
     def state(self):
         """What the run needs to go on bit for bit from here, as plain arrays: no histories."""
         position = np.array([self.step, self.batches.begin, self._next_sample, self.batches.epochs_before])
-        stopping = self._stopping.to_arrays() if self._stopping else {}
-        return self._state.to_arrays() | stopping | {"position": position, "config": _as_array(self.config)}
+        return self._state.to_arrays() | self.stopping.to_arrays() | {"position": position, "config": _as_array(self.config)}
 
     def checkpoint(self):
         """The state and all histories, for np.savez."""
@@ -264,9 +242,8 @@ class Trainer:
         self._compile()
         self._state.load(state)
         self._state.guard(self.step)
-        if self._stopping:
-            self._stopping.load(state)
-        self._find_epoch_end()
+        self.stopping.load(state)
+        self.stopping.plan(self.batches, self.step)
         if "samples" in state:
             self.telemetry.load_arrays(state, passing=None if self.step == self._next_frame else self.step)
         else:

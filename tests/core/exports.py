@@ -18,7 +18,7 @@ def _layers(*layers):
 def _cases():
     for name in ACTIVATIONS:
         layers = _layers((5, name), (4, name), (1, "sigmoid"))
-        yield f"hidden {name}", {"data": SMALL, "layers": layers, "optimizer": {"learning_rate": 0.003}}
+        yield f"hidden {name}", {"data": SMALL, "layers": layers, "init": {"scale": 0.2}, "optimizer": {"learning_rate": 0.003}}
     for loss in LOSSES:
         for output in ACTIVATIONS:
             yield (
@@ -67,6 +67,31 @@ def _cases():
     yield "balanced signs", {"data": SMALL, "class_weight": "balanced", "layers": _layers((1, "tanh")), "loss": "mse"}
     yield "balanced classes", {"data": {"source": "wine", "scaling": "standard"}, "class_weight": "balanced", "batch_size": 7}
     yield "deep", {"data": SMALL, "layers": _layers(*[(3, "tanh")] * 15, (1, "sigmoid"))}
+
+
+def _options(*options, output=None, **settings):
+    """A run whose layers have more than units and activation."""
+    layers = [{"units": 5, "activation": "tanh", **entry} for entry in options]
+    output = {"units": 3, "activation": "softmax", **(output or {})}
+    data = {"source": "wine", "scaling": "standard", "samples": 60}
+    return {"data": data, "layers": [*layers, output], "batch_size": 7, **settings}
+
+
+BATCH, LAYER, DROP = {"normalization": "batch"}, {"normalization": "layer"}, {"dropout": 0.3}
+LAYERED = {
+    "batch normalization": _options(BATCH, BATCH, penalty={"l1": 1e-3}),
+    "layer normalization": _options(LAYER, {**LAYER, "activation": "gelu"}),
+    "normalized output": _options({}, output=BATCH, loss="mse"),
+    "dropout": _options(DROP, {"dropout": 0.6}, class_weight="balanced"),
+    "dropout of all samples": _options(DROP, {}, batch_size=None),
+    "everything": _options({**BATCH, **DROP, "bias": False}, {**LAYER, "dropout": 0.5, "activation": "softmax"}),
+    "everything in float32": _options({**BATCH, **DROP, "bias": False}, LAYER, dtype="float32"),
+    "everything, stopped early": _options({**BATCH, **DROP}, LAYER, stop={"patience": 2, "min_delta": 0.05}),
+    "no biases": _options({"bias": False}, output={"bias": False}),
+    "one without biases": _options({"bias": False}, {}),
+    "first weights of its own": _options({"init": {"weights": "orthogonal"}}, {}, {"init": {"weights": "zeros", "bias": "normal"}}),
+    "nothing random": _options({}, init={"weights": "constant", "scale": 0.1}, shuffle=False),
+}
 
 
 def _mixed(rng):

@@ -13,10 +13,11 @@ from onnx.reference import ReferenceEvaluator
 from core.config import RunConfig
 from core.export import exported
 from core.export.imported import read
+from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
 from core.nn.network import with_ones
 from core.training.trainer import Trainer
-from tests.core.exports import CASES, FLOAT32
+from tests.core.exports import CASES, FLOAT32, LAYERED
 
 ALL = CASES | FLOAT32
 
@@ -31,7 +32,7 @@ def outputs(trainer, inputs):
 
 def of(activation, dtype="float64", units=5):
     """A network with this activation in every layer; with large weights, so that it is used from end to end."""
-    scale = 0.2 if activation == "exponential" else 1.0  # three of them, one upon another
+    scale = 0.05 if activation == "exponential" else 1.0  # three of them, one upon another
     layers = [{"units": count, "activation": activation} for count in (units, units, 3)]
     return {"data": {"source": "blobs"}, "layers": layers, "dtype": dtype, "init": {"weights": "normal", "bias": "normal", "scale": scale}}
 
@@ -43,9 +44,9 @@ def test_the_model_gives_what_the_network_gives(activation, dtype):
     same_outputs(trainer, 1e-6 if dtype == "float64" else 3e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("mixed")][::4] + list(FLOAT32))
+@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("mixed")][::4] + list(FLOAT32) + list(LAYERED))
 def test_the_model_of_a_trained_network_gives_what_it_gives(name):
-    same_outputs(trained(ALL[name]), 1e-6)
+    same_outputs(trained((ALL | LAYERED)[name]), 1e-6)
 
 
 def same_outputs(trainer, tolerance):
@@ -68,6 +69,12 @@ def test_what_was_written_is_read_again(name, format):
     assert imported.fitted(trainer.config, trainer.dataset.inputs) == trainer.config
     ours, theirs = imported.parameters, trainer.parameters()
     assert list(ours) == list(theirs) and all(np.array_equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_weights_of_normalized_layers_are_not_taken_for_others():
+    with pytest.raises(ConfigError, match="without normalization; has 'scale1', 'shift1', 'mean1' and 5 more"):
+        read(exported("weights", Trainer(RunConfig.from_dict(LAYERED["batch normalization"]))))
+    assert not read(exported("weights", Trainer(RunConfig.from_dict(LAYERED["no biases"])))).biases[0].any()
 
 
 def test_weights_of_numpy_come_either_way_round_and_with_other_arrays():

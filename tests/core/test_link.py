@@ -1,15 +1,16 @@
 """A link holds the whole configuration, says only what differs, and cannot do harm."""
 
+import dataclasses
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from core.config import LayerConfig, RunConfig, suggested_output
+from core.config import InitConfig, LayerConfig, RunConfig, suggested_output
 from core.data.sources import FEATURES, SOURCES
 from core.limits import ConfigError
-from core.link import SETTINGS, flat, from_query, nested, to_query
+from core.link import LAYER_SETTINGS, SETTINGS, flat, from_query, nested, to_query
 from core.nn.activations import ACTIVATIONS
 
 
@@ -31,10 +32,11 @@ def values_of(spec):
 
 
 hidden_layer = st.fixed_dictionaries(
-    {
-        "units": st.integers(1, 64),
-        "activation": st.sampled_from(list(ACTIVATIONS)),
-    }
+    {"units": st.integers(1, 64), "activation": st.sampled_from(list(ACTIVATIONS))},
+    optional={
+        **{name: values_of(spec) for name, spec in LAYER_SETTINGS.items() if "." not in name},
+        "init": st.none() | st.fixed_dictionaries({}, optional={field.name: values_of(field) for field in dataclasses.fields(InitConfig)}),
+    },
 )
 column = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 
@@ -75,6 +77,20 @@ def test_any_query_gives_a_configuration_or_a_clear_refusal(query):
         assert from_query(to_query(config)) == config
 
 
+def test_what_else_a_layer_has_stands_behind_it():
+    init = {"weights": "uniform_0_1", "scale": 0.5}
+    layers = [{"units": 8, "activation": "tanh", "dropout": 0.3, "bias": False, "init": init}, {"units": 1, "activation": "sigmoid"}]
+    config = RunConfig.from_dict({"layers": layers})
+    assert to_query(config)["layers"] == "8-tanh~dropout.0.3~bias.false~init.weights.uniform_0_1~init.scale.0.5_1-sigmoid"
+
+
+def test_a_part_that_a_run_is_without_is_not_in_the_link():
+    stopping = RunConfig.from_dict({"stop": {"patience": 5}})
+    assert to_query(stopping)["stop.patience"] == "5" and "stop.min_delta" not in to_query(stopping)
+    assert from_query({"stop.min_delta": "0.5"}).stop.patience == 10 and from_query({"stop.patience": "none"}).stop is None
+    assert nested(flat(stopping) | {"stop.patience": None})["stop"] is None
+
+
 def test_a_link_says_only_what_differs():
     assert to_query(RunConfig()) == {"data.source": "spiral"}
     config = RunConfig().patched({"data": {"source": "circle"}, "optimizer": {"learning_rate": 0.1}})
@@ -109,6 +125,11 @@ def test_thirty_two_layers_fit_in_a_link():
         ({"seed": "9" * 5000}, "seed"),
         ({"layers": "8-tanh_1"}, "layers"),
         ({"layers": "8-tanh_" * 40}, "layers"),
+        ({"layers": "8-tanh~dropout.much_1-sigmoid"}, "layers"),
+        ({"layers": "8-tanh~dropouts.0.1_1-sigmoid"}, "layers"),
+        ({"layers": "8-tanh~dropout.1.5_1-sigmoid"}, "layers[0].dropout"),
+        ({"layers": "8-tanh~bias.no_1-sigmoid"}, "layers[0].bias"),
+        ({"layers": "8-tanh~init.weights.tiny_1-sigmoid"}, "layers[0].init.weights"),
         ({"layers": "8-tanh_1-softmaxx"}, "layers[1].activation"),
         ({"data.features": ""}, "data.features"),
         ({"data.features": "x1~x1"}, "data.features"),

@@ -88,7 +88,7 @@ def test_a_run_stops_early_with_its_best_weights():
     """On few and noisy samples the test loss has its minimum before the training loss has."""
     values = {"data": {"source": "moons", "samples": 60, "noise": 2.0}, "optimizer": {"name": "adam", "learning_rate": 0.05}}
     run = trainer(**values, stop={"patience": 5}).run(5000)
-    assert run.stopped and run.over and run.step < 5000 and run.step % len(run.batches) == 0
+    assert run.stopping.stopped and run.step < 5000 and run.step % len(run.batches) == 0
     epoch, losses, other = len(run.batches), [], trainer(**values)
     for _ in range(run.step // epoch):
         losses.append(other.advance(epoch).loss("test"))
@@ -99,9 +99,9 @@ def test_a_run_stops_early_with_its_best_weights():
     assert run.run(50).step == (best + 6) * epoch and np.array_equal(stopped, run.network.vector)
     resumed = trainer(**values, stop={"patience": 5})
     resumed.restore(run.checkpoint())
-    assert resumed.stopped and same_bits(resumed, run)
+    assert resumed.stopping.stopped and same_bits(resumed, run)
     run.reset()
-    assert not run.over and same_bits(run.run(5000), resumed)
+    assert not run.stopping.stopped and same_bits(run.run(5000), resumed)
 
 
 def test_a_gain_below_the_smallest_counts_for_nothing():
