@@ -39,10 +39,14 @@ SETTINGS = dict(_settings(RunConfig))
 # The same of a layer, but for what stands before them in a link
 LAYER_SETTINGS = {name: spec for name, spec in _settings(LayerConfig) if name not in ("units", "activation")}
 
-# Parts that a run may be without, and the first setting of each: they are there where that is
-OPTIONAL_PARTS = {
-    spec.name: dataclasses.fields(inner)[0].name for spec in dataclasses.fields(RunConfig) if (inner := spec.metadata.get("optional_part"))
-}
+
+def _optional_parts(cls):
+    """{part: its first setting, which says whether it is there} of what a dataclass may be without."""
+    parts = {spec.name: spec.metadata.get("optional_part") for spec in dataclasses.fields(cls)}
+    return {name: dataclasses.fields(part)[0].name for name, part in parts.items() if part}
+
+
+OPTIONAL_PARTS, OPTIONAL_LAYER_PARTS = _optional_parts(RunConfig), _optional_parts(LayerConfig)
 
 
 def flat(config):
@@ -53,15 +57,20 @@ def flat(config):
 
 def nested(values):
     """The configuration's shape from {dotted path: value}: the inverse of `flat`."""
-    tree = _tree(values)
-    for part, first in OPTIONAL_PARTS.items():
-        if part in tree:
-            there = {name: value for name, value in tree[part].items() if value is not None}
-            tree[part] = there if first in there or first not in tree[part] else None
-    return tree
+    return _tree(values, OPTIONAL_PARTS)
 
 
-def _tree(values):
+def flat_layer(layer):
+    """{dotted path: plain value} of everything that a layer's dict has."""
+    return {name: layer[name] for name in ("units", "activation")} | {name: reached(layer, name) for name in LAYER_SETTINGS}
+
+
+def nested_layer(values):
+    """A layer's dict from {dotted path: value}: the inverse of `flat_layer`."""
+    return _tree(values, OPTIONAL_LAYER_PARTS)
+
+
+def _tree(values, optional):
     tree = {}
     for name, value in values.items():
         *parents, last = name.split(".")
@@ -69,6 +78,10 @@ def _tree(values):
         for parent in parents:
             branch = branch.setdefault(parent, {})
         branch[last] = value
+    for part, first in optional.items():
+        if part in tree:
+            there = {name: value for name, value in tree[part].items() if value is not None}
+            tree[part] = there if first in there or first not in tree[part] else None
     return tree
 
 
@@ -171,7 +184,7 @@ def _layer(text):
         if name is None:
             raise ConfigError("layers", f"must have {', '.join(LAYER_SETTINGS)} behind a layer in a link; had {shown(option)}")
         values[name] = _ruled("layers", LAYER_SETTINGS[name].metadata, option.removeprefix(f"{name}."))
-    return {"units": int(match[1]), "activation": match[2], **_tree(values)}
+    return {"units": int(match[1]), "activation": match[2], **nested_layer(values)}
 
 
 def _layer_text(layer):

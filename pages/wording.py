@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 from core.data.sources import SOURCES
 from core.link import flat
@@ -28,6 +29,7 @@ LABELS = {
     "init.scale": "Weight scale",
     "init.bias": "First biases",
     "optimizer.name": "Optimizer",
+    "bias": "Biases",
     "optimizer.schedule.name": "Learning rate schedule",
     "optimizer.schedule.steps": "Schedule length",
     "optimizer.schedule.factor": "Schedule factor",
@@ -84,8 +86,12 @@ def settings(values):
 def _layer_changes(old, new):
     if [layer.units for layer in old] != [layer.units for layer in new]:
         yield f"units {', '.join(str(layer.units) for layer in old)} → {', '.join(str(layer.units) for layer in new)}"
-    elif old[:-1] != new[:-1]:
+    elif [layer.activation for layer in old[:-1]] != [layer.activation for layer in new[:-1]]:
         yield f"hidden layers {_activations(old[:-1])} → {_activations(new[:-1])}"
+    options = [[replace(layer, units=1, activation="linear") for layer in layers] for layers in (old, new)]
+    if len(old) == len(new) and options[0] != options[1]:
+        numbers = [str(number) for number, (one, other) in enumerate(zip(*options), 1) if one != other]
+        yield f"settings of layer {' and '.join(numbers)}"
     if old[-1].activation != new[-1].activation:
         yield f"output {phrase(old[-1].activation)} → {phrase(new[-1].activation)}"
 

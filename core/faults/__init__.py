@@ -10,17 +10,30 @@ from functools import partial
 
 import numpy as np
 
-from core.faults import deltas, gradients, numerics, set_up, state
+from core.faults import deltas, gradients, modes, numerics, set_up, state
 from core.faults.fault import KINDS, Fault
 from core.limits import ConfigError, shown
 from core.nn.formulas import Plan
 from core.nn.initializers import initial_parameters
 from core.nn.plain_program import PlainProgram
 
-__all__ = ["FAULTS", "KINDS", "Fault", "batch_size", "broken_program", "check_names", "edit", "first_parameters", "placed", "with_inputs"]
+__all__ = [
+    "FAULTS",
+    "KINDS",
+    "Fault",
+    "batch_size",
+    "break_network",
+    "broken_program",
+    "check_names",
+    "edit",
+    "first_parameters",
+    "placed",
+    "shuffles",
+    "with_inputs",
+]
 
 # The commonest first: it is also the order of plausibility, and the order in which several are put in
-FAULTS = {fault.name: fault for theme in (gradients, deltas, numerics, state, set_up) for fault in theme.FAULTS}
+FAULTS = {fault.name: fault for theme in (gradients, deltas, numerics, state, modes, set_up) for fault in theme.FAULTS}
 
 
 def check_names(entries):
@@ -78,6 +91,11 @@ def broken_program(network, updater, config, kept=None):
     return edit(program, "program", placements)
 
 
+def break_network(config, network):
+    """Put the configuration's faults into what the network is outside training."""
+    edit(network, "network", placed(config.faults, Plan.of(config, network.sizes[0])))
+
+
 def first_parameters(config, inputs):
     """`initial_parameters`, with the faults that concern them."""
     parameters = initial_parameters(config, inputs)
@@ -88,13 +106,22 @@ def first_parameters(config, inputs):
 
 
 def with_inputs(config, dataset):
-    """The Dataset with the faults that concern its inputs."""
+    """The Dataset with the faults that concern its inputs, or the order of its training samples."""
     for fault, _ in placed(config.faults, Plan.of(config, dataset.inputs)):
         if fault.edits == "inputs":
             train, test = (replace(part, inputs=fault.edit(part.inputs)) for part in (dataset.train, dataset.test))
             encode = dataset.encode and partial(_in_turn, dataset.encode, fault.edit)
             dataset = replace(dataset, train=train, test=test, encode=encode)
+        elif fault.edits == "order":
+            part, order = dataset.train, fault.edit(dataset.train.targets)
+            points = None if part.points is None else part.points[order]
+            dataset = replace(dataset, train=replace(part, inputs=part.inputs[order], targets=part.targets[order], points=points))
     return dataset
+
+
+def shuffles(config):
+    """Whether the run really visits its batches in a new order each epoch."""
+    return config.shuffle and not any(FAULTS[entry.partition(":")[0]].edits == "order" for entry in config.faults)
 
 
 def _in_turn(first, second, value):

@@ -18,7 +18,8 @@ class Fault:
     `applies(plan, layer)` says whether it can be made there, `needs` what that takes (as in "needs ..."). A fault that is `whole`
     concerns the run and no single layer. `edit(subject, layer)` works in place on what `edits` names: the `formulas` of a step or the
     `program` that replays them; `edit(parameters, layer, rng)` on the first `parameters`; for `inputs` and `batch_size` it takes the
-    right ones and returns the wrong ones.
+    right ones and returns the wrong ones, and for `order` the training targets, to return the order of the samples. `edit(network, layer)`
+    works on what the `network` is outside training.
 
     The pattern it leaves in a gradient check: `tensors` of its own layer are wrong, by the factor `ratio(m, k)` where it is always
     the same (m samples, k outputs); if it `spreads`, the layers before are wrong as well. `of` names the fault of which this is another

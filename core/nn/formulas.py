@@ -210,6 +210,12 @@ def loss_gradient(loss, a, y):
     return d * loss.factor
 
 
+def scales_given(scales):
+    """The same of (scale, shift) pairs (2, units), None for a layer without: {("scale", 1): (units, 1), ("shift", 1): ..., ...}."""
+    there = [(layer, pair) for layer, pair in enumerate(scales, 1) if pair is not None]
+    return {(name, layer): values[:, None] for layer, pair in there for name, values in zip(("scale", "shift"), pair)}
+
+
 def parameters_given(matrices):
     """What Values begins with of (units, inputs + 1) matrices, as views: {("W", 1): ..., ("b", 1): ..., ...}."""
     pairs = ((("W", layer), matrix[:, :-1]) for layer, matrix in enumerate(matrices, 1))

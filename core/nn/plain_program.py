@@ -9,7 +9,7 @@ import numpy as np
 from core.nn.activations import replay
 from core.nn.buffers import aligned_like
 from core.nn.dropout import Masks
-from core.nn.formulas import Formulas, Plan, Values, parameters_given
+from core.nn.formulas import Formulas, Plan, Values, parameters_given, scales_given
 from core.nn.normalization import MOMENTUM
 
 # What the telemetry calls a tensor where the formulas have several steps on the way to it
@@ -42,10 +42,7 @@ class PlainProgram:
         self.gradient = updater.gather()
         self.gradients = network.matrices_of(self.gradient)
         self._scale_gradients, self._masks = network.scales_of(self.gradient), {}
-        self._given = parameters_given(network.matrices)
-        for layer, pair in enumerate(network.scales, 1):
-            if pair is not None:
-                self._given |= {("scale", layer): pair[0][:, None], ("shift", layer): pair[1][:, None]}
+        self._given = parameters_given(network.matrices) | scales_given(network.scales)
         self._values = None
         self._layers = range(len(network.matrices), 0, -1)
         ends = np.cumsum([0, *(matrix.size for matrix in network.matrices)])

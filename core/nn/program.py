@@ -62,7 +62,7 @@ class Workspace:
     the outputs that go on, with their row of ones.
     """
 
-    def __init__(self, network, batch, seed):
+    def __init__(self, network, batch, seed=0):
         sizes, dtype = network.sizes, network.dtype
         self.batch = batch
         self.ends = np.cumsum([0, *(size + 1 for size in sizes[1:-1]), sizes[-1]])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 
-from core.nn.network import Network, with_ones
+from core.nn.network import with_ones
 
 UNIT_MAP, PLANE_MAP = 24, 60  # sides of a unit's map and of the decision boundary, in cells
 SMALLEST_MAP = 12
@@ -26,7 +25,7 @@ class PlaneMaps:
         self.side, self.fine_side = min(UNIT_MAP, finest), min(PLANE_MAP, finest)
         points = np.concatenate([plane_points(data.extent, side) for side in (self.side, self.fine_side)])
         self._x = with_ones(data.encode(points), np.float32)
-        self._network = Network(dataclasses.replace(trainer.config, dtype="float32"), data.inputs)
+        self._network = trainer.network.copy(np.float32)
         self.inputs = self._x[:-1, : self.side**2]
 
     def passed(self, network):

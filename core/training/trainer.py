@@ -46,6 +46,7 @@ class Trainer:
         self.network = Network(config, self.dataset.inputs)
         if config.faults:
             self.network.load(faults.first_parameters(config, self.dataset.inputs))
+            faults.break_network(config, self.network)
         self.evaluator = Evaluator(self.network, self.dataset, config)
         if config.class_weight and self.dataset.labels:
             self.network.weigh = sample_weights(self.evaluator.targets, self.network.dtype)
@@ -62,7 +63,7 @@ class Trainer:
 
     def _cut_batches(self, epochs_before=0.0):
         data, config = (self.dataset.train.inputs, self.evaluator.targets), self.config
-        seed = config.seed if config.shuffle else None
+        seed = config.seed if faults.shuffles(config) else None
         self.batches = Batches(*data, faults.batch_size(config), config.dtype, seed, self.step, epochs_before)
         self.stopping.plan(self.batches, self.step)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.config import LayerConfig
+from core.config import InitConfig, LayerConfig
+from core.link import LAYER_SETTINGS, flat_layer, nested_layer
 from core.nn.activations import ACTIVATIONS
 from pages import wording
-from pages.shell.controls import number_field, read, show, stale
+from pages.shell.controls import folded, number_field, read, show, stale
 from pages.shell.tab import handler
 from pages.training.session import session
-from pages.training.setting_controls import complaint
+from pages.training.setting_controls import KINDS, NONE, NUMBERS, complaint
 
 MOST_HIDDEN = 8  # that the page adds; a link may bring more
 ROW = [4, 7, 2]
@@ -26,6 +27,7 @@ def layers():
         help=f"One more hidden layer before the output, up to {MOST_HIDDEN}.",
     )  # fmt: skip
     _output_row(len(hidden), output)
+    folded("More about a layer", _options, "layers folded")
     complaint("layers")
 
 
@@ -60,6 +62,58 @@ def _output_row(index, layer):
         help="Follows the task; any other trains as well, and is diagnosed.", on_change=_output_changed, args=(index, key),
         **show(key, layer["activation"]),
     )  # fmt: skip
+
+
+def _options():
+    """What else one layer has; which one is chosen first."""
+    count = len(session().draft.values["layers"])
+    index = min(st.session_state.get("layers.chosen", 0), count - 1)
+    st.selectbox(
+        "Layer", range(count), format_func=lambda at: "Output layer" if at == count - 1 else f"Layer {at + 1}",
+        help="The layer that the settings below belong to.", **show("layers.chosen", index),
+    )  # fmt: skip
+    values = flat_layer(session().draft.values["layers"][index])
+    for name, spec in LAYER_SETTINGS.items():
+        if _applies(name, values, index == count - 1):
+            _option(index, name, values[name], spec.metadata)
+
+
+def _applies(name, values, is_output):
+    """Whether a setting does anything in this layer."""
+    if name == "dropout":
+        return not is_output
+    if name.startswith("init.") and name != "init.weights" and values["init.weights"] is None:
+        return False
+    return name != "init.bias_scale" or values["init.bias"] != "zeros"
+
+
+def _option(index, name, value, rule):
+    key, place = f"layers.{index}.{name}", f"layers[{index}].{name}"
+    common = {"label": wording.label(name), "help": rule["help"], "on_change": _option_changed, "args": (index, name, key)}
+    if name == "init.weights":
+        st.selectbox(**common, options=[NONE, *rule["options"]], format_func=_init_word, **show(key, value or NONE))
+    else:
+        KINDS[rule["kind"]](key, value, rule, common)
+    complaint(place, value if rule["kind"] in NUMBERS else None, rule["kind"] == "whole")
+
+
+def _init_word(name):
+    return "As in the other layers" if name == NONE else wording.option(name)
+
+
+@handler
+def _option_changed(index, name, key):
+    value, rule, layers = st.session_state[key], LAYER_SETTINGS[name].metadata, _copy()
+    if stale(key) or value is None:
+        return
+    if rule["kind"] in NUMBERS:
+        value = read(value, rule["kind"] == "whole")
+    values = flat_layer(layers[index]) | {name: None if value == NONE else value}
+    if name == "init.weights":  # the run's first weights, or its own: these begin as usual
+        usual = {f"init.{part}": entry for part, entry in vars(InitConfig()).items()}
+        values = usual | {key: kept for key, kept in values.items() if kept is not None} | {name: values[name]}
+    layers[index] = nested_layer(values)
+    session().draft.edit("layers", layers)
 
 
 @handler

@@ -48,6 +48,22 @@ def test_every_setting_of_the_table_has_a_control(page):
     assert missing == {"data.path", "data.task"}  # of an uploaded file only
 
 
+def test_what_else_a_layer_has_is_set_layer_by_layer(page):
+    page.set("selectbox", "layers.chosen", 0).set("text_input", "layers.0.dropout", 0.25)
+    page.set("selectbox", "layers.0.normalization", "batch").set("toggle", "layers.0.bias", False)
+    first = page.live_run.config.layers[0]
+    assert (first.dropout, first.normalization, first.bias, first.init) == (0.25, "batch", False, None)
+    page.set("selectbox", "layers.0.init.weights", "uniform_0_1").set("text_input", "layers.0.init.scale", 0.5)
+    assert (page.live_run.config.layers[0].init.weights, page.live_run.config.layers[0].init.scale) == ("uniform_0_1", 0.5)
+    assert page.query["layers"].startswith("8-tanh~dropout.0.25~normalization.batch~bias.false~init.weights.uniform_0_1~init.scale.0.5_")
+    page.set("selectbox", "layers.0.init.weights", "none")
+    assert page.live_run.config.layers[0].init is None
+    page.set("text_input", "layers.0.dropout", 2)
+    assert "Layer 1: Dropout must be a number from 0 to 0.95; was 2" in page.words
+    page.set("text_input", "layers.0.dropout", 0).set("selectbox", "layers.chosen", 2)
+    assert not any(element.key == "layers.2.dropout" for element in page.text_input)
+
+
 def test_a_learning_rate_changes_the_living_run_and_the_address(page):
     page.press("step").set("text_input", "optimizer.learning_rate", 0.25)
     assert page.live_run.config.optimizer.learning_rate == 0.25

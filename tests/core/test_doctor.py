@@ -226,7 +226,8 @@ class TestMistakes:
             assert mistake.wrong in answer.explanation and mistake.title in answer.explanation
 
     def test_every_formula_fault_of_the_catalogue_is_among_them(self):
-        families = {fault.family for fault in FAULTS.values() if fault.tensors}
+        elsewhere = {"batch_norm_constant_statistics", "softmax_twice"}  # normalization, and another forward pass than the file's
+        families = {fault.family for fault in FAULTS.values() if fault.tensors} - elsewhere
         assert families == {bug.partition("/")[0] for bug in NAMED} | {"sum_over_outputs", "half_of_the_square"}  # both may be conventions
 
     def test_the_pattern_of_a_missing_mean(self):

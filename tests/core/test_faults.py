@@ -1,12 +1,14 @@
 """The catalogue of faults: without one the plain step is the compiled one; with one it differs as the entry says."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from core.config import ConfigError, RunConfig
 from core.faults import FAULTS, KINDS, placed
 from core.nn.activations import ACTIVATIONS
-from core.nn.formulas import Formulas, Plan, Values, parameters_given
+from core.nn.formulas import Formulas, Plan, Values, parameters_given, scales_given
 from core.nn.losses import LOSSES
 from core.nn.network import Network
 from core.nn.optimizers import OPTIMIZERS
@@ -31,6 +33,7 @@ NETWORKS = [
     network("sigmoid", "binary_cross_entropy"),
     network("softmax", "mse"),
     network("tanh", "mse", last=1),
+    network().patched({"layers": [{"units": 3, "activation": name, "normalization": "batch"} for name in ("tanh", "sigmoid", "linear")]}),
 ]
 
 
@@ -40,7 +43,8 @@ def gradients(config, faults=(), inputs=3):
     formulas = Formulas(plan)
     for fault, layer in placed(faults, plan):
         fault.edit(formulas, layer)
-    given = parameters_given(Network(config, inputs).matrices)
+    network = Network(config, inputs)
+    given = parameters_given(network.matrices) | scales_given(network.scales)
     given["activation", 0] = rng.normal(size=(inputs, SAMPLES))
     given["labels", plan.last] = rng.uniform(size=(plan.sizes[-1], SAMPLES))
     values = Values(formulas, given)
@@ -109,7 +113,8 @@ class TestEntries:
             no_output_derivative extra_output_derivative derivative_before_weights wrong_layer_derivative untransposed_weights
             wrong_layer_input bias_not_averaged bias_gradient_missing softmax_derivative_elementwise sum_over_outputs
             reinitialized_weights stale_gradients update_before_backprop frozen_bias batches_along_features
-            naive_sigmoid naive_log_loss naive_softmax"""
+            naive_sigmoid naive_log_loss naive_softmax softmax_twice dropout_in_testing batch_statistics_in_testing
+            batch_norm_constant_statistics unshuffled_classes"""
         assert set(named.split()) <= set(FAULTS)
 
     def test_lines_are_written_for_a_layer(self):
@@ -190,7 +195,10 @@ class TestRuns:
             resumed.advance(updates)
         assert whole.network.vector.tobytes() == resumed.network.vector.tobytes()
         fresh = Trainer(broken.config).advance(3)
-        assert relative_error(fresh.network.vector, right.network.vector) > 1e-5
+        if FAULTS[name].edits == "network":
+            assert fresh.loss() != pytest.approx(right.loss(), rel=1e-3)
+        else:
+            assert relative_error(fresh.network.vector, right.network.vector) > 1e-5
 
     @staticmethod
     def fitting_run(name):
@@ -200,8 +208,9 @@ class TestRuns:
             ("categorical_cross_entropy", {"units": 3, "activation": "softmax"}),
             ("mse", {"units": 3, "activation": "softmax"}),
         ]
-        for loss, output in outputs:
-            config = {**values, "layers": [*layers, output], "loss": loss}
+        optional = [{**layer, "normalization": "batch", "dropout": 0.3} for layer in layers]
+        for (loss, output), hidden in itertools.product(outputs, (layers, optional)):
+            config = {**values, "layers": [*hidden, output], "loss": loss}
             try:
                 RunConfig.from_dict({**config, "faults": [name]})
             except ConfigError:
@@ -269,6 +278,35 @@ class TestRuns:
         assert broken.advance(5).network.vector.tobytes() == full.advance(5).network.vector.tobytes()
         with pytest.raises(ConfigError, match="shape error"):
             RunConfig.from_dict({"data": {"source": "digits"}, "faults": ["batches_along_features"], "batch_size": 10})
+
+    def test_faults_of_testing_leave_training_alone(self):
+        layers = [{"units": 6, "activation": "tanh", "normalization": "batch", "dropout": 0.5}, {"units": 1, "activation": "sigmoid"}]
+        right = Trainer(RunConfig.from_dict({"layers": layers, "seed": 1})).advance(300)
+        x = right.batches[0][0]
+        for name in ("dropout_in_testing", "batch_statistics_in_testing"):
+            broken = Trainer(right.config.patched({"faults": [name]})).advance(300)
+            np.testing.assert_allclose(broken.network.vector, right.network.vector, rtol=1e-6, atol=1e-12)
+            ours, theirs = (run.network.forward(x)[0][1] for run in (right, broken))
+            if name == "dropout_in_testing":
+                assert 0.3 < (theirs == 0).mean() < 0.7 and np.array_equal(theirs, broken.network.forward(x)[0][1])
+            else:
+                z = np.arctanh(theirs) - right.network.scales[0][1][:, None]
+                assert np.abs(z.mean(axis=1)).max() < 1e-9 < np.abs(np.arctanh(ours).mean(axis=1)).max()
+            assert broken.loss() != right.loss()
+
+    def test_softmax_twice_keeps_the_training_loss_up(self):
+        """Its gradient is that of the loss which such a program computes; that cannot fall below the one of shares 0 and 1."""
+        values = {"data": {"source": "blobs"}, "optimizer": {"name": "adam", "learning_rate": 0.05}}
+        twice = Trainer(RunConfig.from_dict({**values, "faults": ["softmax_twice"]})).advance(1500)
+        assert twice.telemetry.loss[-20:].min() > np.log(1 + 2 / np.e) - 1e-3 and twice.evaluator.metric() > 0.9
+
+    def test_sorted_classes_come_one_after_the_other(self):
+        run = Trainer(RunConfig.from_dict({"data": {"source": "blobs"}, "faults": ["unshuffled_classes"]}))
+        assert (np.diff(run.dataset.train.targets) >= 0).all() and run.batches.order(0, 3) == [0, 1, 2]
+        inputs = Trainer(run.config.patched({"faults": []})).dataset.train.inputs
+        np.testing.assert_array_equal(np.sort(inputs, axis=0), np.sort(run.dataset.train.inputs, axis=0))
+        with pytest.raises(ConfigError, match="needs a batch size"):
+            run.config.patched({"batch_size": None})
 
     def test_set_up_faults(self):
         def start(*faults, **values):

@@ -72,9 +72,9 @@ def test_limits_as_published():
     assert limits["adam"] == pytest.approx(38)
 
 
-@pytest.mark.parametrize("optimizer", ADAPTIVE)
+@pytest.mark.parametrize("optimizer", [name for name in ADAPTIVE if name != "adadelta"])  # which divides by what it was before
 def test_the_preconditioner_is_what_the_update_divides_by(optimizer):
-    trainer = trainer_for(optimizer, 0.01, rule={"epsilon": 1e-4})
+    trainer = trainer_for(optimizer, 0.01, rule={"epsilon": 1e-4, "weight_decay": 0.0})
     before = trainer.network.vector.copy()
     trainer.advance(1)
     preconditioner = OPTIMIZERS[optimizer].preconditioner(trainer.updater.slots, trainer.config.optimizer, 1)
