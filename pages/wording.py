@@ -38,7 +38,7 @@ LABELS = {
     "clip_norm": "Gradient clipping",
     "stop.patience": "Early stopping patience",
     "stop.min_delta": "Smallest gain",
-    "shuffle": "Shuffle batches",
+    "shuffle": "Shuffle",
     "class_weight": "Class weights",
     "dtype": "Precision",
     "seed": "Weight seed",

@@ -346,13 +346,13 @@ def usual_rate(config):
 def steadier_activation(evidence):
     """Elu with orthogonal weights in all hidden layers: of relu, leaky relu, elu, selu, silu and tanh with what initialisation suits
     them, the one pair that made every one of 50 deep networks learn whose gradients had vanished, at an unchanged learning rate."""
-    *hidden, output = evidence.config.layers
-    layers = [{"units": layer.units, "activation": "elu"} for layer in hidden]
+    *hidden, output = evidence.config.to_dict()["layers"]
+    layers = [{**layer, "activation": "elu", "init": None} for layer in hidden]
     return {
         "cause": "activation",
         "advice": "Each layer of this activation shrinks the gradient: use elu, and begin with orthogonal weights.",
         "fix": {
-            "layers": [*layers, {"units": output.units, "activation": output.activation}],
+            "layers": [*layers, output],
             "init": {"weights": "orthogonal", "scale": 1.0, "bias": "zeros"},
         },
     }
