@@ -1,5 +1,7 @@
 """Dropout, normalization, layers without biases and with first weights of their own: the step, and what the network is outside training."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,11 @@ from core.config import ConfigError, RunConfig
 from core.nn import program
 from core.nn.curvature import Curvature, largest_eigenvalue
 from core.nn.normalization import EPSILON, MOMENTUM
+from core.store import archive
+from core.store.store import Store
+from core.store.validation import InvalidRun, validated
 from core.training.trainer import Trainer
+from tests.core.stored_runs import restored, saved
 
 STEP = 1e-5
 SOUND = "zero_weights"  # a fault that leaves the step alone: its run makes the plain step
@@ -187,3 +193,18 @@ def test_sharpness_is_that_of_the_numerical_hessian(name):
     largest = np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1]
     found = largest_eigenvalue(Curvature(network, x, y, 0.1).product, here.size, here.dtype, 64, 1e-8)
     assert found.value == pytest.approx(largest, rel=1e-4)
+
+
+def test_a_run_with_all_of_it_is_stored_and_comes_back(tmp_path):
+    """Also as a file, with its best weights where it stopped early; moments without these are refused."""
+    store = Store(tmp_path)
+    run = trainer(CASES["everything"], stop={"patience": 3, "min_delta": 0.01}, batch_size=7).run(2000)
+    stored = store.load(saved(store, run))
+    again = store.load(archive.import_run(store, archive.read(archive.export(stored))))
+    for found in map(restored, (stored, again)):
+        assert found.stopping.stopped and found.network.vector.tobytes() == run.network.vector.tobytes()
+    moment = stored.moments[-1]
+    for lost in ("best", "stopping"):
+        broken = moment._replace(state={name: array for name, array in moment.state.items() if name != lost})
+        with pytest.raises(InvalidRun, match="best weights"):
+            validated(dataclasses.replace(stored, moments=[broken]))
