@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from core.limits import LIMITS
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 
@@ -30,7 +32,8 @@ class Dataset:
 
     `encode(points)` turns raw (m, 2) coordinates into network inputs (features, then scaling): the decision boundary's grid
     goes through it; None unless the source is planar. `labels` says that targets are class labels to be encoded;
-    (m, k) targets of a classification file are used as they are. `image` and `target_image` are (height, width, 3) when a row is a picture.
+    (m, k) targets of a classification file that are not one-hot are used as they are. `image` and `target_image` are (height, width, 3)
+    when a row is a picture.
     `target_offset` and `target_factor` undo the target scaling: value = scaled * factor + offset.
     """
 
@@ -62,6 +65,27 @@ class Dataset:
         """Number of classes, or of target columns."""
         return len(self.target_names)
 
+    @cached_property
+    def whole_numbers(self):
+        """The values (k,) of a classification's single target column where these are a few whole numbers, which may well be classes; else
+        none."""
+        targets = np.concatenate([self.train.targets, self.test.targets])
+        if self.labels or self.task != "classification" or targets.shape[1] > 1:
+            return targets[:0]
+        values = np.unique(targets)
+        return values if 2 <= len(values) <= LIMITS["classes"] and (values % 1 == 0).all() else values[:0]
+
+    def for_outputs(self, units):
+        """This Dataset as a network of so many outputs takes it: whole numbers as class labels if there is an output for each."""
+        values = self.whole_numbers
+        if units == 1 or units != len(values):
+            return self
+        parts = {
+            name: replace(part, targets=np.searchsorted(values, part.targets[:, 0]))
+            for name, part in (("train", self.train), ("test", self.test))
+        }
+        return replace(self, **parts, labels=True, target_names=tuple(f"{value:g}" for value in values))
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -78,6 +102,14 @@ class Samples:
     image: tuple[int, int, int] | None = None
     target_image: tuple[int, int, int] | None = None
     held_back: np.ndarray | None = None
+
+
+def with_labels(samples):
+    """The Samples with one-hot targets (m, k) as class labels (m,): a 1 in each row and 0 otherwise says which of k classes it is."""
+    targets = samples.targets
+    if targets.shape[1] > 1 and np.isin(targets, (0, 1)).all() and (targets.sum(axis=1) == 1).all():
+        return replace(samples, targets=targets.argmax(axis=1))
+    return samples
 
 
 def spread(rows, share, rng, labels=None):

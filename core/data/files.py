@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.data import csv_file, npz_file
+from core.data.dataset import with_labels
 from core.limits import LIMITS, ConfigError, listed, shown
 
 LARGEST = 1e100  # sums of squares of 100,000 such values still fit into float64
@@ -21,6 +22,7 @@ PIXELS = 64  # from this many columns on (8x8 pixels) rows may be pictures, whos
 CLASS_SHARE = 0.7  # more classes than this share of the rows: the target is a measure or a name of the row, not a class
 FRACTIONS = 10  # more distinct values than this, some of them not whole: the target is a measure, not a class
 NAME_LENGTH = 200  # of a class
+OTHER = "other"  # the class that a file with one class has no row of
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,7 @@ def read(data, rng):
         if samples.targets.ndim == 1:
             return _with_classes(field, samples)
         _check_numbers(field, samples.targets, samples.target_names)
-        _check_targets_vary(field, samples.targets, samples.target_names)
-        return samples
+        return with_labels(samples) if data.task == "classification" else samples
 
 
 @contextmanager
@@ -127,12 +128,6 @@ def _check_inputs_vary(values, names):
         raise ConfigError("data.path", f"must have no constant input columns; the same value fills {_columns(names, constant)}")
 
 
-def _check_targets_vary(field, values, names):
-    """Refuse targets (m, k) that are all constant. One column of several may be: a label that is never set."""
-    if (values.min(axis=0) == values.max(axis=0)).all():
-        raise ConfigError(field, f"must not be constant; the same value fills {_columns(names)}")
-
-
 def _columns(names, chosen=None):
     names = [name for index, name in enumerate(names) if chosen is None or chosen[index]]
     return f"column{'s' if len(names) > 1 else ''} {listed(names)}"
@@ -145,14 +140,13 @@ def _with_classes(field, samples):
         _check_numbers(field, labels[:, None], name)
     classes, codes = np.unique(labels, return_inverse=True)
     held = f"{_columns(name)} has {len(classes):,} values in {len(labels):,} rows"
-    if len(classes) < 2:
-        raise ConfigError(field, f"must have at least two classes; {_columns(name)} has only one, {shown(classes.tolist()[0])}")
     fractions = labels.dtype.kind == "f" and len(classes) > FRACTIONS and (classes % 1).any()
     if fractions or len(classes) > max(2, CLASS_SHARE * len(labels)):
         raise ConfigError(field, f"must be classes that recur, or the task regression; {held}")
     if len(classes) > LIMITS["classes"]:
         raise ConfigError(field, f"must have at most {LIMITS['classes']} classes, or the task regression; {held}")
-    return replace(samples, targets=codes, target_names=tuple(_class_name(field, value) for value in classes.tolist()))
+    names = tuple(_class_name(field, value) for value in classes.tolist())
+    return replace(samples, targets=codes, target_names=names if len(names) > 1 else (*names, OTHER))  # one class trains, and is diagnosed
 
 
 def _class_name(field, value):

@@ -13,7 +13,7 @@ MEMBERS = 64  # entries that are listed at all; two are wanted
 
 
 def read(raw, data):
-    """The Samples of an NPZ's bytes: X (m, n) and y, where y (m,) is raw labels or values and (m, k) is used as it is.
+    """The Samples of an NPZ's bytes: X (m, n) and y, where y (m,) is raw labels or values and (m, k) columns of targets.
     Raises ConfigError."""
     with _archive(raw) as archive:
         headers = _headers(archive)

@@ -41,10 +41,11 @@ class Source:
     samples: int  # the source's own number: what a configuration without `samples` gets
     about: str
     make: Callable
+    test_fraction: float = 0.5  # what the page holds back when the source is chosen
 
 
-def _planar(title, make, about, outputs=2, task="classification", samples=500):
-    return Source(title, "planar", task, None, outputs, samples, about, partial(planar.planar, make, outputs, task))
+def _planar(title, make, about, outputs=2, task="classification", samples=500, **settings):
+    return Source(title, "planar", task, None, outputs, samples, about, partial(planar.planar, make, outputs, task), **settings)
 
 
 def _surface(title, make, about):
@@ -58,7 +59,7 @@ def _table(title, loader, task, inputs, outputs, samples, about):
 SOURCES = {
     "circle": _planar("Circle", planar.circle, "A disc inside a ring."),
     "xor": _planar("Exclusive or", planar.xor, "Opposite quadrants share a class."),
-    "truth_table": _planar("Truth table", planar.truth_table, "Exclusive or of 0 and 1: its four lines.", samples=4),
+    "truth_table": _planar("Truth table", planar.truth_table, "Exclusive or of 0 and 1: its four lines.", samples=4, test_fraction=0.0),
     "gaussian": _planar("Two clouds", planar.gaussian, "Two round clouds; a straight line will do."),
     "spiral": _planar("Spiral", planar.spiral, "Two arms wound into each other: the hard one."),
     "moons": _planar("Moons", planar.moons, "Two half-moons, interlocked."),

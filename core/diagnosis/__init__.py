@@ -8,28 +8,29 @@ import numpy as np
 from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.evidence import Evidence
 from core.diagnosis.evidence.memory import memoize_per_run
+from core.diagnosis.evidence.progress import PATIENCE
 from core.diagnosis.failures import attempt
 from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ranked
-from core.diagnosis.remedies import with_stable_rate
-from core.training.live_changes import LIVE_CHANGES
+from core.diagnosis.tried_fix import COST, MOST, tried_fix
 
 __all__ = ["Finding", "diagnose", "first_forecast"]
 
 
-def diagnose(trainer, foresee=None, failures=None) -> list[Finding]:
+def diagnose(trainer, foresee=None, failures=None, cost=COST) -> list[Finding]:
     """All findings on a Trainer as it stands, worst first: the root, then what follows from it.
 
-    `foresee(trainer)` gives the Forecast for the run's beginning, or None where there is none yet; by default it is made, once. What a
-    detector raises is raised here; or, with a list of `failures`, is logged, and the list gets a sentence about it.
+    The root's fix is tried first, unless that takes more than `cost` microseconds, as estimated. `foresee(trainer)` gives the Forecast for
+    the run's beginning, or None where there is none yet; by default it is made, once. What a detector raises is raised here; or, with a
+    list of `failures`, is logged, and the list gets a sentence about it.
     """
     evidence = Evidence(trainer, foresee or first_forecast)
     with np.errstate(all="ignore"):
         if failures is None:
-            return _fix_completed(evidence, ranked([finding for find in _finds() for finding in find(evidence)]))
+            return _fix_completed(evidence, cost, ranked([finding for find in _finds() for finding in find(evidence)]))
         found = [finding for find in _finds() for finding in attempt("Some findings", failures, (), _asked, find, evidence)]
         findings = attempt("The order of the findings", failures, found, ranked, found)
-        return attempt("The learning rate of a fix", failures, findings, _fix_completed, evidence, findings)
+        return attempt("The learning rate of a fix", failures, findings, _fix_completed, evidence, cost, findings)
 
 
 def _finds():
@@ -41,12 +42,18 @@ def _asked(find, evidence):
     return list(find(evidence))
 
 
-def _fix_completed(evidence, findings):
-    """The findings, the root's fix with a learning rate that suits what it changes."""
-    if findings and findings[0].root and findings[0].fix and set(findings[0].fix) - set(LIVE_CHANGES):
-        fix = memoize_per_run(evidence.trainer, with_stable_rate, evidence, findings[0].fix, key=json.dumps(findings[0].fix))
-        return [replace(finding, fix=fix) if finding.fix == findings[0].fix else finding for finding in findings]
-    return findings
+def _fix_completed(evidence, cost, findings):
+    """The findings, with the root's fix as it was tried."""
+    if not findings or not findings[0].root or not findings[0].fix:
+        return findings
+    untried = findings[0].fix
+    fix = memoize_per_run(evidence.trainer, tried_fix, evidence, untried, cost, key=(json.dumps(untried), cost, _patience(evidence)))
+    return [replace(finding, fix=fix) if finding.fix == untried else finding for finding in findings]
+
+
+def _patience(evidence):
+    """What decides how long a fix is tried for, in few steps: the trial is not made anew for each look."""
+    return bool(evidence.nonfinite), min(evidence.step // PATIENCE, MOST // PATIENCE).bit_length()
 
 
 def first_forecast(trainer):

@@ -35,6 +35,9 @@ def ranked(findings):
         root = replace(root, fix=_together(root, others))
         remedy = {"cause": root.cause, "advice": root.advice, "fix": root.fix}
         others = [finding if finding.mistake and DETECTORS[finding.code].together else replace(finding, **remedy) for finding in others]
+    blow_ups = [finding.step for finding in serious if DETECTORS[finding.code].broken]
+    if blow_ups and not DETECTORS[root.code].broken:
+        root = replace(root, title=f"Training exploded at step {min(blow_ups)}: {root.title[0].lower()}{root.title[1:]}")
     order = list(SEVERITIES)
     worst = min((finding.severity for finding in serious), key=order.index)
     others.sort(key=lambda finding: (order.index(finding.severity), finding.step))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from core.config import merged
-from core.diagnosis.evidence.memory import memoize_per_run
 from core.faults import FAULTS
-from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES, suited_output
 from core.nn.optimizers import OPTIMIZERS
@@ -144,23 +143,9 @@ def fresh_init(evidence, name=None):
     planted = _without_planted(evidence, "parameters") or {}
     return {
         "cause": "init",
-        "advice": f"Begin with weights of the right size, each its own: {name.replace('_', ' ')} suits this network.",
+        "advice": "Begin with weights of the size that keeps signals as they are, each its own.",
         "fix": {**planted, "init": {"weights": name, "scale": 1.0, "bias": "zeros"}, **usual_learning_rate(evidence)},
     }
-
-
-def with_stable_rate(evidence, fix):
-    """The fix with a learning rate that its own configuration can bear: what was stable may not be with other weights or scales."""
-    from core.diagnosis.forecast import LIVE, forecast  # which looks at evidence itself
-
-    try:
-        patched = type(evidence.trainer)(evidence.config.patched(fix))
-    except ConfigError:
-        return fix
-    seen = forecast(patched, LIVE)
-    if seen.verdict != "unstable" or not 0 < seen.largest_stable_rate < patched.config.optimizer.learning_rate:
-        return fix
-    return merged(fix, {"optimizer": {"learning_rate": rounded(seen.largest_stable_rate)}})
 
 
 def _without_planted(evidence, what):
@@ -230,18 +215,23 @@ def _output(evidence, activation):
 
 
 def reachable_output(evidence):
-    """An output that goes where the targets are; unscaled targets are scaled as well."""
-    activation, loss = matching_output(evidence)
-    fix = _output(evidence, activation)
-    if evidence.dataset.task == "classification":
-        fix["loss"] = loss
-    elif evidence.data.baseline.target_size > UNSCALED:
+    """An output that goes where the targets are: one for each class where these are whole numbers; unscaled targets are scaled as well."""
+    *hidden, output = evidence.config.to_dict()["layers"]
+    values, data, advice = evidence.dataset.whole_numbers, evidence.dataset, "Use {activation} outputs, which can reach every target."
+    if len(values):
+        output, loss = output | {"units": len(values), "activation": "softmax"}, "categorical_cross_entropy"
+        advice = "The targets are classes: give each an output of its own, softmax."
+        if len(values) == 2:
+            advice = "Code the two classes as 0 and 1, or give each an output of its own, softmax."
+    else:
+        within = data.task == "classification" and evidence.data.targets.min() >= 0 and evidence.data.targets.max() <= 1
+        value_loss = "mse" if LOSSES[evidence.config.loss].classes else evidence.config.loss
+        activation, loss = matching_output(evidence) if within else ("linear", value_loss)
+        output, advice = output | {"activation": activation}, advice.format(activation=activation)
+    fix = {"layers": [*hidden, output], "loss": loss}
+    if data.task == "regression" and evidence.data.baseline.target_size > UNSCALED:
         fix["data"] = {"target_scaling": "standard"}
-    return {
-        "cause": "output_activation",
-        "advice": f"Use {activation} outputs, which can reach every target.",
-        "fix": {**fix, **usual_learning_rate(evidence)},
-    }
+    return {"cause": "output_activation", "advice": advice, "fix": {**fix, **usual_learning_rate(evidence)}}
 
 
 # The learning rate, and the rest
@@ -264,22 +254,28 @@ def smaller_learning_rate(evidence):
     smaller = rounded(optimizer.learning_rate * min(0.1, AIMED_UPDATE_RATIO / first if first > 0 else 0.1))
     return {
         "cause": "learning_rate",
-        "advice": f"Take smaller steps: try a learning rate of {smaller:g}.",
+        "advice": "Take smaller steps.",
         "fix": {"optimizer": {"learning_rate": smaller}},
     }
 
 
 def stable_learning_rate(evidence):
     """The largest learning rate that the forecast expects to be stable, within custom."""
-    usual = usual_learning_rate(evidence).get("optimizer", {}).get("learning_rate", np.inf)
-    rate = rounded(min(evidence.forecast.largest_stable_rate, usual))
-    if not 0 < rate < evidence.config.optimizer.learning_rate:
+    rate = recommended_rate(evidence.config, evidence.forecast)
+    if rate is None:
         return smaller_learning_rate(evidence)
     fix = {"optimizer": {"learning_rate": rate}}
     if (evidence.config.batch_size or USUAL_BATCH) <= FEW_SAMPLES:  # each is steeper than the mean of all, which the limit is about
         fix = {"batch_size": USUAL_BATCH, "optimizer": {"learning_rate": usual_rate(evidence.config)}}
-        fix = memoize_per_run(evidence.trainer, with_stable_rate, evidence, fix, key=str(fix))
-    return {"cause": "learning_rate", "advice": f"Take smaller steps: a learning rate of {rate:g} is expected to be stable.", "fix": fix}
+    return {"cause": "learning_rate", "advice": "Take smaller steps: up to the limit they are expected to be stable.", "fix": fix}
+
+
+def recommended_rate(config, forecast):
+    """The learning rate below the configuration's that a Forecast expects to be stable and that is in use, one digit of it; or None."""
+    rate = min(forecast.largest_stable_rate, usual_rate(config))
+    if not 0 < rate < config.optimizer.learning_rate:
+        return None
+    return rounded_down(rate)
 
 
 def larger_learning_rate(evidence, update_ratio):
@@ -290,7 +286,7 @@ def larger_learning_rate(evidence, update_ratio):
     wanted = rounded(max(min(rate * AIMED_UPDATE_RATIO / max(update_ratio, 1e-12), usual, stable), 3 * rate))
     return {
         "cause": "learning_rate",
-        "advice": f"Take larger steps: try a learning rate of {wanted:g}.",
+        "advice": "Take larger steps.",
         "fix": {"optimizer": {"learning_rate": wanted}},
     }
 
@@ -299,7 +295,7 @@ def larger_batch(evidence):
     """More samples an update, and a rate within custom."""
     return {
         "cause": "batch_size",
-        "advice": f"Each update follows too few samples, and what one asks for undoes what another did: take {USUAL_BATCH}.",
+        "advice": "Each update follows too few samples, and what one asks for undoes what another did: take more.",
         "fix": {"batch_size": USUAL_BATCH, **usual_learning_rate(evidence)},
     }
 
@@ -322,7 +318,7 @@ def stronger_hold(evidence):
     """Against learning by heart: a penalty on the weights."""
     return {
         "cause": "penalty" if not (evidence.config.penalty.l1 or evidence.config.penalty.l2) else "capacity",
-        "advice": "It learns the training samples by heart: stop earlier, use fewer units, or penalise large weights.",
+        "advice": "It learns the training samples by heart: get more data, penalise large weights, use fewer units, or stop earlier.",
         "fix": {"penalty": {"l2": max(HOLD, 10 * evidence.config.penalty.l2)}},
     }
 
@@ -361,3 +357,9 @@ def steadier_activation(evidence):
 def rounded(rate):
     """A learning rate as a person would write it: one digit."""
     return float(f"{rate:.0e}")
+
+
+def rounded_down(rate):
+    """The same, and no larger: what is stated as a limit must hold."""
+    unit = 10.0 ** math.floor(math.log10(rate))
+    return float(f"{math.floor(rate / unit + 1e-9) * unit:.0e}")

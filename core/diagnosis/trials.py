@@ -14,7 +14,7 @@ from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.evidence import Evidence
 from core.diagnosis.finding import status
 from core.diagnosis.forecast import forecast as foresee
-from core.diagnosis.remedies import CLIP_NORM, USUAL_BATCH, rounded
+from core.diagnosis.remedies import CLIP_NORM, USUAL_BATCH, recommended_rate, rounded
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import suited_output
@@ -108,8 +108,8 @@ def foreseen_candidates(config, findings, first=(), start=None):
 def _general(config, findings, forecast):
     """Patches, most often helpful first, whether they fit or not."""
     rate = config.optimizer.learning_rate
-    if forecast is not None and forecast.largest_stable_rate < rate:
-        yield _learning_rate(forecast.largest_stable_rate)
+    if forecast is not None and (stable := recommended_rate(config, forecast)):
+        yield _learning_rate(stable)
     if any(DETECTORS[finding.code].slow for finding in findings):
         yield _learning_rate(10 * rate)
     yield _learning_rate(rate / 10)

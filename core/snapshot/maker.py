@@ -23,6 +23,7 @@ CURVE_VALUES = 24_000  # numbers in all curves of a snapshot together
 CURVE_POINTS = 500
 UNIT_WEIGHTS = 64
 SAMPLES = 256  # that activation histograms and means are taken from
+PLAYING, STANDING = 60_000, 500_000  # microseconds that the trial of a fix may take, as estimated, while the run plays or stands
 DRAWN = {field.name for field in fields(Curves)}  # metrics that have a chart
 
 
@@ -70,7 +71,8 @@ class SnapshotMaker:
         trainer.frame()
         telemetry = trainer.telemetry
         is_past = trainer is not self._live
-        findings = tuple(self._optional("The findings", (), diagnose, trainer, self._foresee, self._failures))
+        cost = PLAYING if status == "running" else STANDING
+        findings = tuple(self._optional("The findings", (), diagnose, trainer, self._foresee, self._failures, cost))
         broken = status != "running" and any(finding.severity == "critical" for finding in findings)
         last = {name: float(telemetry.frames(name)[-1]) for name in ("train_loss", "test_loss", "train_metric", "test_metric")}
         tested = len(trainer.dataset.test) > 0

@@ -39,7 +39,7 @@ class Trainer:
     def __init__(self, config: RunConfig, dataset: Dataset | None = None):
         """Load the data, unless it is given, and initialise the network; raises ConfigError when they do not fit together."""
         self.config = config
-        self.dataset = dataset or load(config.data)
+        self.dataset = (dataset or load(config.data)).for_outputs(config.layers[-1].units)
         check_fit(config, self.dataset.inputs, self.dataset.outputs, self.dataset.task, not self.dataset.labels, self.dataset.rows)
         if dataset is None:
             self.dataset = faults.with_inputs(config, self.dataset)

@@ -35,7 +35,10 @@ class Draft:
         """One control was changed: use all that the controls show, or nothing of it and say why (`problem`)."""
         self.values[name] = value
         if name == "data.source":
-            self.values |= {"data.samples": SOURCES[value].samples, "data.path": None, "data.task": "classification", "data.target": None}
+            source, before = SOURCES[value], SOURCES[self.config.data.source]
+            self.values |= {"data.samples": source.samples, "data.path": None, "data.task": "classification", "data.target": None}
+            if self.values["data.test_fraction"] == before.test_fraction:  # nobody chose another one
+                self.values["data.test_fraction"] = source.test_fraction
         try:
             self._use(self.values, reshaped=name in DATA_SHAPE)
         except ConfigError as error:

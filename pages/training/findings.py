@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from core.diagnosis.evidence.progress import PATIENCE
 from core.diagnosis.finding import SEVERITIES
 from core.limits import ConfigError
 from core.link import STOP_AT, to_query
@@ -22,14 +23,15 @@ PAUSED = "The run paused itself. Apply a fix, look back with the bar at the foot
 
 def findings(snapshot):
     """A card for the root, and what follows from it in smaller print; without any, one quiet line in the same place."""
-    roots = [finding for finding in snapshot.findings if finding.root]
-    others = [finding for finding in snapshot.findings if not finding.root]
+    roots = [finding for finding in snapshot.findings if finding.root] or [finding for finding in snapshot.findings if finding.fix][:1]
+    others = [finding for finding in snapshot.findings if finding not in roots]
     with st.container(key="findings held" if _held(snapshot) else "findings", gap="xsmall"):
         for number, finding in enumerate(roots):
             _card(snapshot, finding, first=number == 0)
         if others:
             lines = "".join(_line(finding) for finding in others)
-            st.html(f'<div class="consequences">{"<h5>What follows from it</h5>" if roots else ""}<ul>{lines}</ul></div>')
+            heading = "<h5>What follows from it</h5>" if any(finding.root for finding in roots) else ""
+            st.html(f'<div class="consequences">{heading}<ul>{lines}</ul></div>')
         if line := _quiet_line(snapshot):
             st.html(f'<div class="quiet">{line}</div>')
 
@@ -39,7 +41,9 @@ def _quiet_line(snapshot):
         return "" if snapshot.findings else "✓ Nothing wrong yet at this step."
     if snapshot.nonfinite:
         return PAUSED
-    return "" if snapshot.findings else "✓ Nothing wrong so far." if snapshot.step else EMPTY
+    if snapshot.findings or not snapshot.step:
+        return "" if snapshot.findings else EMPTY
+    return "✓ Nothing wrong so far." if snapshot.step >= PATIENCE else f"Too early to tell: the first {PATIENCE} updates say little."
 
 
 def _held(snapshot):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from core.diagnosis.remedies import recommended_rate
 from pages import wording
 
 VERDICTS = {"stable": "stable", "edge": "! edge", "unstable": "✕ unstable"}  # a mark goes with the colour
@@ -34,12 +35,8 @@ def _cell(verdict, value, share, title):
 
 
 def stable_rate(session, snapshot):
-    """The largest learning rate expected to be stable, two digits of it, rounded down; None where there is nothing to mend, or no more."""
+    """The largest usual learning rate that is expected to be stable now; None where there is nothing to mend, or no more."""
     told = snapshot.forecast
     if told is None or told.verdict == "stable" or snapshot.nonfinite is not None or session.run.death:
         return None
-    rate = told.largest_stable_rate
-    if not 0 < rate < session.config.optimizer.learning_rate:
-        return None
-    unit = 10.0 ** (math.floor(math.log10(rate)) - 1)
-    return float(f"{math.floor(rate / unit + 1e-9) * unit:.2g}")
+    return recommended_rate(session.config, told)

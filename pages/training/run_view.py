@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.diagnosis.evidence.progress import PATIENCE
 from core.limits import ConfigError, shown
 from core.link import RUN
 from pages import wording
@@ -90,4 +91,4 @@ class RunView:
             (finding.code, finding.severity, finding.root, not playing and (finding.title, finding.step)) for finding in seen.findings
         ]
         told = seen.store_error, seen.failures, seen.healthy_step, seen.nonfinite is None, len(seen.events), seen.unit is None
-        return playing or seen.status, seen.step > 0, seen.moment, findings, told
+        return playing or seen.status, seen.step > 0, seen.step >= PATIENCE, seen.moment, findings, told

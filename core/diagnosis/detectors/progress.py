@@ -74,7 +74,7 @@ def plateau(evidence):
 def underfitting(evidence):
     """It has learned something, far less than there is to learn, and gets no better."""
     data, losses = evidence.data, evidence.losses
-    if evidence.progress.poor and not evidence.progress.stuck and data.prize:
+    if (evidence.progress.poor or evidence.progress.too_slow) and not evidence.progress.stuck and data.prize:
         yield Finding(
             code="underfitting",
             severity="warning",
@@ -119,8 +119,9 @@ def slow_progress(evidence):
     """It is learning, and not finished."""
     progress = evidence.progress
     if evidence.step >= LONG_PATIENCE and not (
-        evidence.nonfinite or progress.well or progress.poor or progress.stuck or progress.unforeseen
+        evidence.nonfinite or progress.well or progress.poor or progress.too_slow or progress.stuck or progress.unforeseen
     ):
+        short = progress.falling and evidence.config.optimizer.learning_rate < remedies.usual_rate(evidence.config)
         yield Finding(
             code="slow_progress",
             severity="info",
@@ -128,6 +129,6 @@ def slow_progress(evidence):
             layer=None,
             cause="epochs",
             title="Not finished: it has learned a part of what there is to learn.",
-            advice="Train on, or take somewhat larger steps.",
+            advice="Train on, or take larger steps." if short else "Train on.",
             evidence=figures(loss=evidence.losses.now, metric=evidence.losses.metric),
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.diagnosis import remedies
+from core.diagnosis.detectors import stability
 from core.diagnosis.evidence.progress import LONG_PATIENCE, PATIENCE
 from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import LARGE_INIT, SMALL_INIT, UNSCALED
@@ -30,12 +31,16 @@ def unless_well(function):
     return lambda evidence: () if evidence.progress.well else function(evidence)
 
 
+def certain(evidence):
+    """The severity of what is wrong whatever the run does: a note where that learns all the same."""
+    return "info" if evidence.progress.well else "warning"
+
+
 def mistake(code, title, remedy, layer=None, severity="warning", **evidence):
     """The Finding of a wrong setting, which holds from the start."""
     return Finding(code, severity, 0, layer, title=title, evidence=figures(**evidence), mistake=True, **remedy)
 
 
-@unless_well
 def constant_labels(evidence):
     """All targets are the same: there is nothing to learn."""
     if evidence.data.constant:
@@ -43,6 +48,7 @@ def constant_labels(evidence):
             "constant_labels",
             "All training targets are the same: there is nothing to learn.",
             {"cause": "labels", "advice": "Look at how the targets were made or split: every sample has the same one.", "fix": None},
+            severity=certain(evidence),
             distinct_targets=1,
         )
 
@@ -70,7 +76,8 @@ def imbalanced_labels(evidence):
     if evidence.dataset.task != "classification" or evidence.data.constant:
         return
     most = evidence.data.baseline.metric
-    if most > IMBALANCED and (not progress.judged or abs(evidence.losses.metric - most) <= (1 - most) / 10):
+    always_named = not progress.learned and abs(evidence.losses.metric - most) <= (1 - most) / 10
+    if most > IMBALANCED and (not progress.judged or always_named):
         yield mistake(
             "imbalanced_labels",
             f"{most:.0%} of the samples are of one class: always naming it looks good, and nothing is learned of the others.",
@@ -104,7 +111,9 @@ def unreachable_target(evidence):
         yield mistake(
             "unreachable_target",
             f"{outside:.0%} of the targets cannot be reached: {output} gives {_interval(low, high)}, targets go from {targets.min():.3g} "
-            f"to {targets.max():.3g}.",
+            f"to {targets.max():.3g}."
+            if not low <= targets.min() <= targets.max() <= high
+            else f"{outside:.0%} of the targets cannot be reached: {output} outputs add up to 1, and these targets do not.",
             remedies.reachable_output(evidence),
             len(evidence.config.layers),
             outside=outside,
@@ -120,7 +129,6 @@ def _interval(low, high):
     return f"{low:.3g} and more" if np.isfinite(low) else "any number"
 
 
-@unless_well
 def symmetric_init(evidence):
     """All units of a hidden layer are the same, and so are their gradients: they stay one unit."""
     layer = evidence.signals.symmetric
@@ -131,6 +139,7 @@ def symmetric_init(evidence):
             f"All {units} units of layer {layer} are the same, and will stay so: they get the same gradient.",
             remedies.fresh_init(evidence),
             layer,
+            severity=certain(evidence),
             distinct_units=1,
         )
 
@@ -175,12 +184,15 @@ def penalty_too_strong(evidence):
 
 @unless_well
 def unscaled_inputs(evidence):
-    """Inputs far from size one."""
+    """Inputs far from size one: the first layer's gradient grows and shrinks with them."""
     size, deviations = evidence.data.baseline.input_size, evidence.data.column_deviations
-    if size > UNSCALED:
+    tiny = evidence.data.tiny_inputs
+    if size > UNSCALED or tiny:
         yield mistake(
             "unscaled_inputs",
-            f"Inputs are {size:.3g} in size, and the gradient of the first layer with them.",
+            f"Inputs are too small: they vary by {deviations.max(initial=0.0):.2g}, and the first layer's gradient with them."
+            if tiny
+            else f"Inputs are too large, {size:.3g} in size, and the first layer's gradient with them.",
             remedies.scaled_inputs(evidence),
             input_size=size,
             column_scales=deviations.max() / deviations.min() if len(deviations) else 1.0,
@@ -206,9 +218,10 @@ def bad_init_scale(evidence):
     signals = evidence.signals
     large, small = signals.first_weights / signals.he_norms, signals.first_weights / signals.glorot_norms
     grown, shrunk = np.prod(large), np.prod(small)
+    blown_up = evidence.nonfinite or next(stability.diverged(evidence), None)
     if large.max() > LARGE_INIT or (large.max() > 1.2 and grown > GROWN):
         layer, ratio, word = int(large.argmax()), large.max(), "large"
-    elif np.median(small) < SMALL_INIT or shrunk < 1 / GROWN**2:
+    elif len(small) > 1 and not blown_up and (np.median(small) < SMALL_INIT or shrunk < 1 / GROWN**2):
         layer, ratio, word = int(small.argmin()), small.min(), "small"
     else:
         return
@@ -235,9 +248,10 @@ def unstable_learning_rate(evidence):
         return
     yield mistake(
         "unstable_learning_rate",
-        f"The learning rate, {forecast.learning_rate:.3g}, is {forecast.ratio:.3g} times the stability limit."
+        f"The learning rate {forecast.learning_rate:.3g} is {forecast.ratio:.3g} times its stability limit at the start, "
+        f"{forecast.stability_limit:.3g}."
         if forecast.ratio > 1
-        else f"The learning rate, {forecast.learning_rate:.3g}, blows up the next updates.",
+        else f"The learning rate {forecast.learning_rate:.3g} blows up the first updates.",
         remedies.stable_learning_rate(evidence),
         severity="warning",
         learning_rate=forecast.learning_rate,

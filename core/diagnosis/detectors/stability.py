@@ -36,7 +36,7 @@ def nonfinite(evidence):
         severity="critical",
         step=found.step,
         layer=found.layer or None,
-        title=f"Numbers overflowed at step {found.step}: the {place} is no longer finite.",
+        title=f"Training exploded at step {found.step}: the {place} is no longer a finite number.",
         evidence=figures(initial_loss=evidence.losses.initial, last_loss=evidence.telemetry.frames("train_loss")[-1]),
         **remedies.against_too_large(evidence),
     )

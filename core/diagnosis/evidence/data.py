@@ -11,9 +11,11 @@ from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.reference_models import attainable
 from core.nn.activations import ACTIVATIONS
 
-# Where others win less than this over the best constant output, or no more than two standard errors (of a share, at most 1/2 each), there
-# is nothing to be won that they could see
+# Where others win less than this share of what a constant output leaves to win, or no more than two standard errors, there is nothing to be
+# won that they could see
 WORTH_WINNING = 0.05
+# Inputs none of which deviates more than this should have been scaled
+TINY = 0.1
 # Targets may lie so far outside of what an output can give, by rounding
 SLACK = 1e-6
 
@@ -23,7 +25,8 @@ def _constant(targets):
 
 
 def _outside(targets, activation):
-    return np.mean((targets < activation.low - SLACK) | (targets > activation.high + SLACK))
+    outside = np.mean((targets < activation.low - SLACK) | (targets > activation.high + SLACK))
+    return max(outside, np.mean(np.abs(targets.sum(axis=1) - 1) > SLACK)) if activation.shares else outside
 
 
 class Data:
@@ -63,6 +66,16 @@ class Data:
         deviations = memoize_per_run(self._trainer, np.std, self._dataset.train.inputs, 0)
         return deviations[deviations > 0]
 
+    @property
+    def tiny_inputs(self):
+        """Whether all inputs vary far less than scaled ones do."""
+        return len(self.column_deviations) > 0 and bool((self.column_deviations < TINY).all())
+
+    def standard_error(self, samples):
+        """Of the metric that a constant output has on so many samples: of a share p, sqrt(p (1 - p) / n), and no larger for R^2."""
+        p = self.baseline.metric if self._dataset.task == "classification" else 0.5
+        return np.sqrt(p * (1 - p) / max(samples, 1))
+
     @cached_property
     def prize(self):
         """What others win over the best constant output in the metric; all there is where there are too few samples to ask them, and 0
@@ -70,4 +83,4 @@ class Data:
         chance, best, samples = self.baseline.metric, self.attainable.best, self.attainable.samples
         if np.isnan(best):
             return 1 - chance
-        return best - chance if best - chance > max(WORTH_WINNING, 1 / np.sqrt(samples)) else 0.0
+        return best - chance if best - chance > max(WORTH_WINNING * (1 - chance), 2 * self.standard_error(samples)) else 0.0

@@ -66,6 +66,12 @@ class Losses:
         return np.inf if np.isnan(loss) else loss
 
     @cached_property
+    def test(self):
+        """The test loss now; NaN without a test part."""
+        recent = self._telemetry.frames("test_loss")[self._first_recent_frame :]
+        return np.median(recent) if len(recent) else np.nan
+
+    @cached_property
     def earlier_best(self):
         """The lowest training loss before "now", of full evaluations or of judged losses; to these, standard errors are added, since
         the lowest of many is low by luck."""

@@ -6,15 +6,17 @@ from functools import cached_property
 
 import numpy as np
 
-from core.diagnosis.evidence.losses import CERTAIN, KNOWN, LATER_PARTS
+from core.diagnosis.evidence.losses import CERTAIN, KNOWN, LATELY, LATER_PARTS
 from core.nn.losses import LOSSES
 
 # What must be won over the best constant output before a run counts as learning, as a share of all there is to win
 LEARNED = 0.05
 # A run does well when it has won this share of what others win on the same data (reference_models.py), and poorly below that one
 WELL, POORLY = 0.85, 0.65
-# No verdict on the data from fewer samples, and so many standard errors (of a share, at most 1/2 each) may be luck
-FEW, BY_LUCK = 100, 1.5
+# No verdict on the data from fewer samples, and so many standard errors may be luck
+FEW, BY_LUCK = 100, 3
+# Left-out samples of which others explain this share of the variance can be foretold: of chance, hardly any is explained
+EXPLAINED = 0.02
 # By what share the loss must have fallen over the later part of the run to be still falling
 FALLING = 0.02
 # A loss that falls by less, but as surely, creeps
@@ -24,6 +26,12 @@ PATIENCE = 200
 # Nor, of a run that is well-behaved in all else, that it stands still, or will get no further: many learn nothing for a while, and then all
 # at once
 LONG_PATIENCE, LONGEST_PATIENCE = 500, 1000
+# Nor, of one that gets better still, that it is too slow
+SLOW_PATIENCE = 2500
+# The share of a run between the middles of the two parts that are compared
+BETWEEN = (1 + LATELY - LATER_PARTS[0] - LATER_PARTS[1]) / 2
+# A run that needs so many times the updates so far does not get there
+TOO_LONG = 6
 
 
 class Progress:
@@ -67,8 +75,10 @@ class Progress:
         """Whether inputs say nothing about the targets, as far as others see, nor the network on samples that it has not learned from."""
         if self._data.prize or not self.judged or self._data.attainable.samples < FEW or self._data.constant:
             return False
+        if self._data.attainable.explained > EXPLAINED or (self.matched and self._losses.test < (1 - LEARNED) * self._data.baseline.loss):
+            return False  # a majority hides it from the metric
         unseen = self._losses.test_metric if np.isfinite(self._losses.test_metric) else self._losses.metric
-        return not unseen > self._data.baseline.metric + BY_LUCK / np.sqrt(max(len(self._dataset.test), 1))
+        return not unseen > self._data.baseline.metric + BY_LUCK * self._data.standard_error(len(self._dataset.test))
 
     @cached_property
     def well(self):
@@ -85,6 +95,12 @@ class Progress:
     def poor(self):
         """The same of a run that has had all the time it needs."""
         return self.underperforms and self._step >= LONGEST_PATIENCE
+
+    @cached_property
+    def too_slow(self):
+        """Whether a run that had all the time it needs is not there, and at its pace will not be for long."""
+        slow = not self._nonfinite and self._step >= SLOW_PATIENCE and not self.well
+        return slow and self.time_left > TOO_LONG
 
     @cached_property
     def falling(self):
@@ -111,6 +127,21 @@ class Progress:
         """Whether the loss is lower of late than in the middle of the run, if only a little; True where too few are known."""
         before, after = self._losses.middle_and_last("train_loss")
         return len(before) < KNOWN or bool(np.median(after) < (1 - CREEPING) * np.median(before))
+
+    @cached_property
+    def time_left(self):
+        """How many times the updates so far the run needs to do well if it goes on as it did of late, by its metric or its loss, whichever
+        is nearer; 0 where too few are known to tell."""
+        chance, win = self._data.baseline, WELL * self._data.prize
+        by_metric = self._time_left("train_metric", 1, chance.metric + win)
+        return min(by_metric, self._time_left("train_loss", -1, chance.loss * (1 - win / max(1 - chance.metric, win))))
+
+    def _time_left(self, column, up, goal):
+        before, after = self._losses.middle_and_last(column)
+        if min(len(before), len(after)) < KNOWN:
+            return 0.0
+        gone, way = up * (np.median(after) - np.median(before)), up * (goal - np.median(after))
+        return BETWEEN * way / gone if gone > 0 < way else np.inf if way > 0 else 0.0
 
     @cached_property
     def stuck(self):
