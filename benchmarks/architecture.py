@@ -22,7 +22,7 @@ FLOORS = (
     ("pages.run_list", "pages.training", "pages.case_view"),
     ("pages.charts", "pages.shell"),
     ("pages.wording", "core.live", "core.__main__"),
-    ("core.store", "core.export", "core.cases"),
+    ("core.store", "core.export", "core.cases", "core.watch"),
     ("core.snapshot", "core.report", "core.doctor", "core"),
     ("core.diagnosis",),
     ("core.presets", "core.training"),

@@ -85,6 +85,20 @@ def add_check(commands):
     parser.set_defaults(run=check)
 
 
+def add_watch(commands):
+    """`watch RUN.probe`: what a probe wrote of somebody's own program."""
+    parser = commands.add_parser(
+        "watch",
+        help="say what goes wrong in a training loop of your own, which a probe watched",
+        description="Reads what descent_probe.py wrote of a program: how its loss went, what is wrong in which tensor, and, where it is a "
+        "perceptron, the first step and tensor at which it parts from a right copy.",
+        epilog="Exit status: 0 whatever is found, or 2 when the file cannot be used.",
+    )
+    parser.add_argument("file", metavar="RUN.probe", help="written by Probe(name, file=...), or where no server answered")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=watch)
+
+
 def add_cases(commands):
     """`cases`: the programs that people posted."""
     parser = commands.add_parser(
@@ -110,7 +124,7 @@ def add_export(commands):
     parser.set_defaults(run=export)
 
 
-COMMANDS = (add_train, add_export, add_check, add_cases, add_bench)
+COMMANDS = (add_train, add_export, add_check, add_watch, add_cases, add_bench)
 
 
 def export(arguments):
@@ -162,6 +176,27 @@ def check(arguments):
         _print(answer.to_dict())
     else:
         print(answer)
+    return 0
+
+
+def watch(arguments):
+    """Print what a probe's file tells; the exit status."""
+    from core import watch as watching
+    from core.config import ConfigError
+    from core.data.files import read_bytes
+
+    try:
+        run = watching.read(read_bytes(arguments.file, "probe"))
+    except ConfigError as error:
+        if arguments.json:
+            _print(_refusal(error))
+        print(f"{error.field}: {error.message}", file=sys.stderr)
+        return INVALID
+    examined = watching.examine(run)
+    if arguments.json:
+        _print(watching.report(run, examined))
+    else:
+        print(watching.told(run, examined))
     return 0
 
 

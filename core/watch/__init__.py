@@ -1,0 +1,19 @@
+"""Programs of other people, watched from outside: what a probe sends, validated; what goes wrong in it; and a right copy that trains along.
+
+What comes from a probe is hostile until `read_batch` has validated it.
+"""
+
+from core.watch.history import WatchedRun
+from core.watch.probe_format import FILE_BYTES, Header, Record, read_batch
+from core.watch.report import Examined, examine, report, told
+
+__all__ = ["FILE_BYTES", "Examined", "Header", "Record", "WatchedRun", "examine", "read", "read_batch", "report", "told"]
+
+
+def read(raw: bytes) -> WatchedRun:
+    """The run in the bytes of a RUN.probe. Raises ConfigError("probe", message) where they are not one."""
+    header, records = read_batch(raw, FILE_BYTES)
+    run = WatchedRun(header)
+    for record in records:
+        run.add(record)
+    return run
