@@ -6,5 +6,6 @@ from starlette.middleware import Middleware
 from pages.shell.components import Preload, routes
 from pages.shell.identity import Identity
 from pages.training import thumbnails
+from pages.watching import door
 
-app = st.App("pages/frame.py", routes=[*routes(), thumbnails.ROUTE], middleware=[Middleware(Identity), Middleware(Preload)])
+app = st.App("pages/frame.py", routes=[*routes(), thumbnails.ROUTE, *door.routes()], middleware=[Middleware(Identity), Middleware(Preload)])

@@ -18,8 +18,8 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 FLOORS = (
     ("app",),
     ("pages.frame",),
-    ("pages.runs", "pages.playground", "pages.doctor", "pages.cases"),
-    ("pages.run_list", "pages.training", "pages.case_view"),
+    ("pages.runs", "pages.playground", "pages.doctor", "pages.cases", "pages.watch"),
+    ("pages.run_list", "pages.training", "pages.case_view", "pages.watching"),
     ("pages.charts", "pages.shell"),
     ("pages.wording", "core.live", "core.__main__"),
     ("core.store", "core.export", "core.cases", "core.watch"),

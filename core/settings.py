@@ -26,6 +26,7 @@ class Settings:
     data_folder: Path = field(default_factory=lambda: _data_home() / "descent")  # where runs are kept
     run_bytes: int = 32 << 20  # moments kept of one run, for its time slider
     store_bytes: int = 2 << 30  # all runs together: beyond, the oldest healthy ones are thinned
+    probe_key: str = ""  # opens the probe's door to programs on other machines; they have it in their url, as ?key=...
     shared: bool = False  # open to others: each person sees their own runs only
 
     @classmethod
@@ -48,6 +49,8 @@ def _data_home():
 def _value(variable, text, kind):
     if issubclass(kind, Path):
         return kind(text).absolute()
+    if kind is str:
+        return text
     if kind is bool:
         if text.lower() not in SWITCH:
             raise ValueError(f"{variable} must be one of {', '.join(SWITCH)}; was {text!r}")

@@ -129,7 +129,7 @@ class Probe:
             self._settle(_ending())
             self._wake.set()
             if self._thread is not None:
-                self._thread.join(5.0)
+                self._thread.join(12.0)
         except Exception as error:
             self._complain(f"could not send the last steps ({type(error).__name__}: {error})")
         if _open.get(self.name) is self:
@@ -416,19 +416,22 @@ class _Sink:
         if self._file is not None:
             self._file.close()
 
-    def _post(self, records):
+    def _post(self, records, tries=3):
         request = urllib.request.Request(self._door, self._head + b"".join(records), method="POST")
         request.add_header(HEADER, str(VERSION))
         request.add_header("Content-Type", "application/octet-stream")
         try:
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(request, timeout=5.0) as answer:
+            with opener.open(request, timeout=10.0) as answer:
                 return answer.status < 300
         except urllib.error.HTTPError as error:
-            told = error.read(500).decode("utf-8", "replace") if error.code != 404 else "there is no Descent at this address"
-            self._probe._complain(f"was refused by the server: {told.strip() or error.code}")
+            told = error.read(500).decode("utf-8", "replace").strip().rstrip(".") if error.code != 404 else "there is no Descent there"
+            self._probe._complain(f"was refused by the server: {told or error.code}")
             return False
-        except OSError:
+        except OSError as error:
+            slow = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
+            if slow and tries > 1 and not self._probe._closed:
+                return self._post(records, tries - 1)
             return False
 
     def _open(self, path):

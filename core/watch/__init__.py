@@ -6,8 +6,9 @@ What comes from a probe is hostile until `read_batch` has validated it.
 from core.watch.history import WatchedRun
 from core.watch.probe_format import FILE_BYTES, Header, Record, read_batch
 from core.watch.report import Examined, examine, report, told
+from core.watch.watched_runs import WatchedRuns
 
-__all__ = ["FILE_BYTES", "Examined", "Header", "Record", "WatchedRun", "examine", "read", "read_batch", "report", "told"]
+__all__ = ["FILE_BYTES", "Examined", "Header", "Record", "WatchedRun", "WatchedRuns", "examine", "read", "read_batch", "report", "told"]
 
 
 def read(raw: bytes) -> WatchedRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,6 +61,14 @@ class WatchedRun:
         self.version += 1
 
     # Looking
+
+    def frozen(self):
+        """A copy that stays as it is while this run goes on; the arrays are shared, since none is ever written to."""
+        with_same = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, (list, dict)):
+                setattr(with_same, name, copy.copy(value))
+        return with_same
 
     @property
     def scalars(self):

@@ -1,0 +1,153 @@
+"""Watch a training loop of your own: three lines in your script, and this page shows what happens in it and what goes wrong."""
+
+import html
+
+import streamlit as st
+
+from core.diagnosis.finding import SEVERITIES
+from core.limits import LIMITS, ConfigError
+from pages import wording
+from pages.shell.components import listener, live, served
+from pages.shell.identity import owner
+from pages.shell.page_head import head
+from pages.shell.tab import handler, tab
+from pages.watching.door import SCRIPT, runs, url
+from pages.watching.view import WatchView
+
+HELP = "Looks back: the parameters as they were at that step. Your program is left alone."
+BUTTONS = [{"name": "now", "label": "Now", "help": "Back to the program as it stands."}]
+LINES = """\
+from descent_probe import Probe
+probe = Probe("my network"{url})                                  # before the loop
+probe.step(loss=loss, params=params, grads=grads, X=X, Y=Y, outputs=outputs, learning_rate=rate)   # in the loop, once an iteration
+"""
+TORCH = """\
+from descent_probe import Probe
+probe = Probe("my network"{url})
+probe.watch(model, optimizer)                                     # before the loop; a loss that is no module: probe.step(loss=loss)
+"""
+KERAS = """\
+from descent_probe import Probe
+probe = Probe("my network"{url})
+model.fit(X, Y, callbacks=[probe.keras()])
+"""
+CHECK = "probe.check(lambda: my_loss(), params, grads)   # your gradients beside numerical ones, printed as a table"
+
+
+def view():
+    """This tab's view."""
+    mine = tab()
+    if not isinstance(mine.view, WatchView):
+        mine.view = WatchView(owner())
+    return mine.view
+
+
+def lines():
+    """The lines to paste, and where the probe is to be had."""
+    address = url(owner())
+    given = f', url="{address}"' if address else ""
+    for part, code in zip(st.tabs(["NumPy and others", "PyTorch", "Keras"]), (LINES, TORCH, KERAS)):
+        part.code(code.format(url=given), language="python")
+    st.markdown(
+        f"Put [descent_probe.py]({served(SCRIPT)}) beside your script, or `pip install ./probe`. All but the loss may be left out; dicts, "
+        "lists, pairs and layer objects are taken as they are. To check your gradients without this page:"
+    )
+    st.code(CHECK, language="python")
+
+
+def bring_in():
+    """A file that a probe wrote."""
+    st.file_uploader(
+        "RUN.probe: what a probe wrote where no server answered", ["probe"], key="probe upload", max_upload_size=LIMITS["file_bytes"] >> 20,
+        on_change=_uploaded,
+    )  # fmt: skip
+    if problem := st.session_state.pop("probe problem", None):
+        st.error(f"{wording.literal(problem)}.", icon=":material/error:")
+
+
+@handler
+def _uploaded():
+    file = st.session_state["probe upload"]
+    if file is None:
+        return
+    try:
+        entry = runs.take(file.getvalue(), owner(), file=True)
+        entry.heard = 0.0
+        view().run_id = entry.run.run_id
+    except ConfigError as error:
+        st.session_state["probe problem"] = wording.complaint(error)
+
+
+@handler
+def _chosen():
+    view().run_id, view().moment = st.session_state["watched run"], None
+
+
+def choose():
+    """Which of several runs is shown."""
+    entries = {entry.run.run_id: entry for entry in runs.of(owner())}
+    if len(entries) > 1:
+        shown = view().entry.run.run_id
+        names = {run: f"{entry.run.name}{' · running' if entry.live else ''}" for run, entry in entries.items()}
+        st.session_state["watched run"] = shown
+        st.selectbox("Run", list(entries), format_func=names.get, key="watched run", on_change=_chosen, label_visibility="collapsed")
+
+
+def findings(examined):
+    """A card for what is wrong, worst first."""
+    for finding in examined.findings[:6]:
+        mark, word = SEVERITIES[finding.severity]
+        place = "whole program" if finding.tensor is None else finding.tensor
+        st.html(
+            f'<article class="finding {finding.severity}"><div class="mark" title="{word}">{mark}</div><div class="words">'
+            f'<h4>{html.escape(finding.title)}</h4><p class="figures"><span>{word}</span><span>since step '
+            f"<b>{wording.count(finding.step)}</b></span><span>{html.escape(place)}</span></p><p>{html.escape(finding.advice)}</p></div></article>"
+        )
+    if examined.twin is not None:
+        with st.expander("The twin: a right copy on the same batches", expanded=bool(examined.twin.fault)):
+            st.html(f"<p>{html.escape(examined.twin.text)}</p>")
+    if not examined.findings:
+        st.html('<div class="quiet">✓ Nothing wrong so far.</div>')
+
+
+@st.fragment
+def cards():
+    """What changes with the run beside its charts: drawn again when the live line says so."""
+    tab().begin()
+    with tab().lock:
+        entry, outline = view().entry, view().outline
+    if (entry is None) != st.session_state["watch empty"]:
+        st.rerun()
+    if entry is not None:
+        choose()
+        findings(entry.examined)
+    listener("watch cards", outline)
+
+
+def page():
+    """The first visit shows the lines and waits; then what moves comes over the live line."""
+    tab().begin()
+    with tab().lock:
+        empty = view().entry is None
+    st.session_state["watch empty"] = empty
+    if empty:
+        st.html('<p class="quiet" role="status">Waiting for the first step of your program ...</p>')
+        lines()
+        bring_in()
+        cards()
+        return
+    live("text", "watch readings", name="readings")
+    cards()
+    live("board", "watch figures")
+    with st.container(key="time", horizontal=True, vertical_alignment="center", gap="small"):
+        live("slider", "watch slider", name="look", label="Time", help=HELP)
+        live("buttons", "watch buttons", buttons=BUTTONS)
+    live("text", "watch time", name="time")
+    with st.expander("Watch another program"):
+        lines()
+        bring_in()
+    tab().await_connection()
+
+
+head("Watch", "Three lines in your own training loop, and this page shows what happens in it, what goes wrong, and in which tensor.")
+page()

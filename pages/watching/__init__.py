@@ -1,0 +1,1 @@
+"""The parts of the page that watches other people's programs: the door for what probes send, and the view of a watched run."""
