@@ -42,7 +42,7 @@ KEY = "key"  # of the url's query: who the sender is, where a server asks
 
 # Of the loop's time, and seconds a step where that is more. Less than the 5% and 20 microseconds that are promised: caches that are
 # disturbed, and what others on a busy machine take, are not in the count
-SHARE, LEAST = 0.035, 15e-6
+SHARE, LEAST = 0.03, 15e-6
 CREDIT = 20e-3  # seconds that the first steps may take in advance
 MARGIN = 1.3  # times what something took the last time, before it is done again
 MEMORY = 64 << 20  # bytes of all that is kept; a third for the first whole steps, a third for what waits to be sent
