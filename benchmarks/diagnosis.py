@@ -34,6 +34,7 @@ HEALTHY, FAULTY_EACH = 130, 6  # of each part
 QUICK = 4  # times fewer
 TRIES = 30  # draws for each faulty run wanted: some causes seldom do harm, or fit few networks
 STEPS = 1500
+EVERY = 50  # updates from one look at a healthy run to the next: an alarm at any of them counts as transient, if it does not stay
 NEAR = 0.85  # of what the healthy run won over the best constant output
 MENDED = 0.8
 PROCESSES = 2
@@ -210,6 +211,21 @@ def inputs_in_the_hundreds(config, rng, folder):
 
 
 @cause("data_scaling")
+def inputs_in_the_thousandths(config, rng, folder):
+    factor = 10 ** -rng.uniform(2, 4)
+    return _file(config, rng, folder, inputs=lambda x: factor * x)
+
+
+@cause("output_activation", "loss", "labels")
+def classes_as_amounts(config, rng, folder):
+    """Two classes as -1 and 1, or several as 0, 1, 2, ... of a single sigmoid."""
+    if _task(config) == "regression":
+        return None
+    patch = _file(config, rng, folder, targets=lambda y: (y if y.max() > 1 else 2 * y - 1)[:, None].astype(float))
+    return {**patch, **_output(config, "sigmoid", "binary_cross_entropy", units=1)}
+
+
+@cause("data_scaling")
 def tables_as_they_are(config, rng, folder):
     return {"data": {"scaling": "none"}} if config.data.source in ("wine", "breast_cancer") else None
 
@@ -282,14 +298,20 @@ def reached(trainer):
 
 
 def healthy(seed):
-    """A healthy run: (configuration, its share, findings); None when what was drawn does not reach its result."""
+    """A healthy run: (configuration, findings, codes that were alarms at any moment); None when what was drawn misses its result."""
     config = draw(np.random.default_rng(seed))
-    trainer = Trainer(config).run(STEPS)
-    return (config, share(trainer, chance_of(config)), diagnose(trainer)) if reached(trainer) else None
+    if not reached(Trainer(config).run(STEPS)):
+        return None
+    trainer, alarms = Trainer(config), set()
+    for _ in range(0, STEPS, EVERY):
+        findings = diagnose(trainer.run(EVERY), cost=0)
+        alarms |= {finding.code for finding in findings if finding.severity != "info"}
+    return config, findings, alarms
 
 
 def faulty(job):
-    """A run with a cause put in: (cause, configuration, findings, mended, shares before, with it and mended); None if it does no harm."""
+    """A run with a cause put in: (cause, configuration, findings, mended, shares before, with it and mended, whether two other seeds have
+    the same cause); None if it does no harm."""
     name, seed, folder = job
     rng = np.random.default_rng([*seed, zlib.crc32(name.encode())])
     config = draw(rng)
@@ -314,7 +336,9 @@ def faulty(job):
     if fixes:
         after = share(Trainer(broken.patched(fixes[0])).run(STEPS), chance)
     mended = None if name.startswith("labels") or not findings else bool(fixes and after > MENDED * won)
-    return name, broken, findings, mended, (won, left, after)
+    others = [diagnose(Trainer(broken.patched({"seed": broken.seed + more})).run(STEPS), cost=0) for more in (1, 2)]
+    agree = all(bool(findings) and bool(other) and other[0].cause == findings[0].cause for other in others)
+    return name, broken, findings, mended, (won, left, after), agree
 
 
 def measure(part, quick, verbose):
@@ -333,18 +357,19 @@ def measure(part, quick, verbose):
                 found += [run for run in pool.map(faulty, jobs, 1) if run]
                 tries += len(jobs)
             runs += found[:wanted]
-    false = [(config, findings) for config, _, findings in good if status(findings) != "healthy"]
+    false = [(config, findings) for config, findings, _ in good if status(findings) != "healthy"]
+    transient = [(config, alarms) for config, findings, alarms in good if alarms and status(findings) == "healthy"]
     print(f"\n{part}: {len(good)} healthy runs, {len(runs)} faulty ones of {STEPS} updates")
     print(f"{'cause':<34}{'runs':>5}{'found':>7}{'root':>7}{'mended':>8}   blamed instead")
     tallies = []
     for name, (blamed, _) in CAUSES.items():
         mine = [run for run in runs if run[0] == name]
-        seen = [status(findings) != "healthy" for _, _, findings, _, _ in mine]
-        right = [bool(findings) and findings[0].severity != "info" and findings[0].cause in blamed for _, _, findings, _, _ in mine]
+        seen = [status(findings) != "healthy" for _, _, findings, *_ in mine]
+        right = [bool(findings) and findings[0].severity != "info" and findings[0].cause in blamed for _, _, findings, *_ in mine]
         mended = [run[3] for run in mine if run[3] is not None]
         others = collections.Counter(
             f"{findings[0].cause} ({findings[0].code})" if findings else "nothing"
-            for (_, _, findings, _, _), ok in zip(mine, right)
+            for (_, _, findings, *_), ok in zip(mine, right)
             if not ok
         )
         tallies.append((seen, right, mended))
@@ -352,11 +377,15 @@ def measure(part, quick, verbose):
         print(f"{name:<34}{len(mine):>5}{_percent(seen):>7}{_percent(right):>7}{_percent(mended):>8}   {instead}")
     seen, right, mended = (list(itertools.chain(*column)) for column in zip(*tallies))
     print(f"{'all':<34}{len(runs):>5}{_percent(seen):>7}{_percent(right):>7}{_percent(mended):>8}")
+    print(f"the same root with two other seeds: {_percent([run[5] for run in runs])}")
     print(f"false alarms: {len(false)} of {len(good)} ({len(false) / len(good):.1%})")
+    print(f"alarms at some moment that went: {len(transient)} of {len(good)} ({len(transient) / len(good):.1%})")
     if verbose:
+        for config, alarms in transient:
+            print("TRANSIENT", *alarms, _short(config))
         for config, findings in false:
             print("FALSE", findings[0].code, findings[0].title, findings[0].evidence, _short(config))
-        for (name, config, findings, mended, shares), ok in zip(runs, right):
+        for (name, config, findings, mended, shares, _), ok in zip(runs, right):
             if not ok or mended is False:
                 print(
                     name, "ROOT" if not ok else "", "MEND" if mended is False else "", [round(s, 2) if s is not None else s for s in shares]
