@@ -332,9 +332,7 @@ def faulty(job):
         return None
     findings = diagnose(trainer)
     fixes = [finding.fix for finding in findings[:1] if finding.fix]
-    after = None
-    if fixes:
-        after = share(Trainer(broken.patched(fixes[0])).run(STEPS), chance)
+    after = share(Trainer(broken.patched(fixes[0])).run(STEPS), chance) if fixes else None
     mended = None if name.startswith("labels") or not findings else bool(fixes and after > MENDED * won)
     others = [diagnose(Trainer(broken.patched({"seed": broken.seed + more})).run(STEPS), cost=0) for more in (1, 2)]
     agree = all(bool(findings) and bool(other) and other[0].cause == findings[0].cause for other in others)
@@ -387,9 +385,8 @@ def measure(part, quick, verbose):
             print("FALSE", findings[0].code, findings[0].title, findings[0].evidence, _short(config))
         for (name, config, findings, mended, shares, _), ok in zip(runs, right):
             if not ok or mended is False:
-                print(
-                    name, "ROOT" if not ok else "", "MEND" if mended is False else "", [round(s, 2) if s is not None else s for s in shares]
-                )
+                wrong = "ROOT" if not ok else "", "MEND" if mended is False else ""
+                print(name, *wrong, [round(s, 2) if s is not None else s for s in shares])
                 print("   ", _short(config))
                 for finding in findings[:3]:
                     print("   ", finding.code, finding.severity, finding.cause, finding.title, finding.fix)

@@ -124,7 +124,40 @@ def add_export(commands):
     parser.set_defaults(run=export)
 
 
-COMMANDS = (add_train, add_export, add_check, add_watch, add_cases, add_bench)
+def add_table(commands):
+    """`table FILE`: how a table is read."""
+    parser = commands.add_parser(
+        "table",
+        help="say how a table is read, and what is proposed to be trained on it",
+        description="Reads a table (CSV and its kin, Excel, JSON, Parquet, NumPy arrays) and says what each column is taken for, what is "
+        "missing, and which target and task are proposed. A configuration with nothing but this data.path trains just that.",
+        epilog="Exit status: 0, or 2 when the file cannot be read.",
+    )
+    parser.add_argument("file", metavar="FILE", help="a table")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=table)
+
+
+def add_predict(commands):
+    """`predict RUN FILE`: what a trained network says of new rows."""
+    parser = commands.add_parser(
+        "predict",
+        help="say what a trained network gives for new rows",
+        description="Prints one JSON object: names of the outputs, outputs of each row of FILE (values in the target's units, or "
+        "probabilities), and the classes that are said. New rows go through the same preparation as those that were trained on.",
+        epilog="Exit status: 0, or 2 when the run or the file cannot be used.",
+    )
+    parser.add_argument(
+        "from_run", metavar="RUN", help="a run file, as the Runs page exports it, or a configuration (JSON), which is trained first"
+    )
+    parser.add_argument("file", metavar="FILE", help="a table with the columns of the inputs")
+    parser.add_argument(
+        "--steps", type=_steps, metavar="N", default=STEPS, help=f"updates that a configuration is trained for (default {STEPS})"
+    )
+    parser.set_defaults(run=predict)
+
+
+COMMANDS = (add_train, add_export, add_check, add_watch, add_cases, add_table, add_predict, add_bench)
 
 
 def export(arguments):
@@ -200,6 +233,52 @@ def watch(arguments):
     return 0
 
 
+def table(arguments):
+    """Print how the table is read; the exit status."""
+    from core.config import ConfigError, DataConfig
+    from core.proposal import describe
+
+    try:
+        described = describe(DataConfig(source="file", path=arguments.file), {"source", "path"})
+    except ConfigError as error:
+        if arguments.json:
+            _print(_refusal(error))
+        print(f"{error.field}: {error.message}", file=sys.stderr)
+        return INVALID
+    if arguments.json:
+        _print(described.to_dict())
+    else:
+        print(described)
+    return 0
+
+
+def predict(arguments):
+    """Print the outputs for new rows; the exit status."""
+    from core.config import ConfigError
+    from core.data.files import read_bytes
+    from core.prediction import predict, rows_in
+    from core.report import strict
+
+    try:
+        trainer = _trained(read_bytes(arguments.from_run, "run"), arguments.steps)
+        outcome = strict(predict(trainer, rows_in(read_bytes(arguments.file, "file"), trainer)).to_dict())
+    except ConfigError as error:
+        outcome = _refusal(error)
+        print(f"{error.field}: {error.message}", file=sys.stderr)
+    _print(outcome)
+    return INVALID if "error" in outcome else 0
+
+
+def _trained(raw, steps):
+    """The Trainer of a run file, as it stands, or of a configuration, trained for so many steps. Raises ConfigError."""
+    from core.store import archive
+    from core.training.trainer import Trainer
+
+    if not raw.startswith(b"PK"):
+        return Trainer(_configuration(raw)).advance(steps)
+    return archive.trainer_of(archive.read(raw))
+
+
 def bench(arguments):
     """Print the speed table; the exit status."""
     runpy.run_module("benchmarks.engine", run_name="__main__")
@@ -253,12 +332,13 @@ def _outcome(wanted, try_fixes):
 
 def _configuration(text):
     """The RunConfig in these bytes; ConfigError says what is wrong with them."""
-    from core.config import ConfigError, RunConfig
+    from core.config import ConfigError
+    from core.proposal import configured
 
     if len(text) > MAX_BYTES:
         raise ConfigError("configuration", f"must be at most {MAX_BYTES:,} bytes of JSON; was longer")
     try:
-        return RunConfig.from_dict(json.loads(text.decode("utf-8-sig")))
+        return configured(json.loads(text.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise ConfigError("configuration", f"must be UTF-8 text; byte {error.start + 1} is not") from None
     except json.JSONDecodeError as error:

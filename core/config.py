@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass, field, fields
 
 from core import faults
-from core.data.sources import FEATURES, SCALINGS, SOURCES
+from core.data.sources import FEATURES, SCALINGS, SOURCES, SPLITS
+from core.data.table import settings
+from core.fit import check_fit
 from core.limits import LIMITS, TEXT_LENGTH, ConfigError, legible, plain_text, shown
 from core.nn.activations import ACTIVATIONS
-from core.nn.formulas import Plan
 from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.losses import LOSSES, suited_output
-from core.nn.network import vector_size
 from core.nn.normalization import NORMALIZATIONS
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
@@ -53,6 +53,11 @@ def text(help):
 def names(default, options, help):
     """A tuple of distinct names out of `options`, at least one."""
     return field(default=default, metadata={"kind": "names", "options": options, "help": help})
+
+
+def own(default, check, help):
+    """A field of a shape of its own: `check(name, value)` gives what is kept, or raises ConfigError."""
+    return field(default=default, metadata={"check": check, "help": help})
 
 
 def _checked_choice(name, value, rule):
@@ -120,6 +125,8 @@ class Checked:
             if "kind" in rule:
                 value = _CHECKS[rule["kind"]](spec.name, getattr(self, spec.name), rule)
                 object.__setattr__(self, spec.name, value)
+            elif "check" in rule:
+                object.__setattr__(self, spec.name, rule["check"](spec.name, getattr(self, spec.name)))
 
     @classmethod
     def from_dict(cls, values, path=""):
@@ -171,6 +178,15 @@ class DataConfig(Checked):
     task: str = choice("classification", ("classification", "regression"), "What a file's targets are.")
     target: str | tuple[str, ...] | None = field(
         default=None, metadata={"help": "Target column, or columns, of a CSV file; the last column when left out."}
+    )
+    drop: tuple[str, ...] = own((), settings.column_names, "Columns of a file that are left out.")
+    missing: str = choice("fill", ("fill", "drop"), "Missing values: filled (median, or a level of their own), or their rows left out.")
+    test_path: str | None = text("A file of its own for the test part.")
+    split: str = choice("stratified", SPLITS, "How the test part is chosen: an equal share of each class, at random, or the last rows.")
+    header: bool | None = own(None, settings.header, "Whether the first row of a text names the columns; null finds out.")
+    delimiter: str | None = own(None, settings.delimiter, "What separates the columns of a text; null finds out.")
+    columns: tuple[tuple[str, settings.ColumnSetting], ...] = own(
+        settings.Named(), settings.column_settings, "What columns of a file are, and what they are used for."
     )
     seed: int = whole(0, 0, 2**31 - 1, "Seed of the samples, their noise and their split.")
 
@@ -339,6 +355,8 @@ def _last(layers):
 def _plain(value):
     if dataclasses.is_dataclass(value):
         return {spec.name: _plain(getattr(value, spec.name)) for spec in fields(value)}
+    if isinstance(value, settings.Named):
+        return {name: _plain(entry) for name, entry in value}
     return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
@@ -369,50 +387,3 @@ def suggested_output(data, outputs=None, task=None):
     outputs = outputs or source.outputs or (2 if task == "classification" else 1)
     activation, loss = suited_output(task, exclusive=outputs != 2)
     return LayerConfig(1 if task == "classification" and outputs == 2 else outputs, activation), loss
-
-
-def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
-    """Raise ConfigError unless the network fits data of `inputs` columns and `outputs` classes or target columns.
-
-    `matrix` says that the targets are columns used as they are (an (m, k) array), not class labels; `rows` is how many rows
-    were loaded, where that is known: a file mostly has fewer than `data.samples` allows.
-    """
-    units = config.layers[-1].units
-    where = f"layers[{len(config.layers) - 1}].units"
-    if task == "classification" and not matrix:
-        allowed = {outputs, 1} if outputs == 2 else {outputs}
-        if units not in allowed:
-            wanted = "1 or 2 (the data has 2 classes)" if outputs == 2 else f"{outputs} (one per class)"
-            raise ConfigError(where, f"must be {wanted} in the output layer; was {units}")
-    elif units != outputs:
-        raise ConfigError(where, f"must be {outputs} (one per target column) in the output layer; was {units}")
-    if inputs > LIMITS["inputs"]:
-        raise ConfigError("data", f"must have at most {LIMITS['inputs']:,} input columns; had {inputs:,}")
-    if config.faults:
-        faults.placed(config.faults, Plan.of(config, inputs))
-    parameters = parameter_count(config, inputs)
-    if parameters > LIMITS["parameters"]:
-        raise ConfigError("layers", f"must have at most {LIMITS['parameters']:,} parameters in all; had {parameters:,}")
-    needed = memory_estimate(config, inputs, rows or config.data.samples)
-    if needed > LIMITS["memory_bytes"]:
-        limit = LIMITS["memory_bytes"]
-        raise ConfigError("data.samples", f"must keep the run under {limit >> 20:,} MiB of memory; would take about {needed >> 20:,} MiB")
-
-
-def parameter_count(config, inputs):
-    """All numbers of the network: weights, biases, and what normalization keeps."""
-    return vector_size(config.layers, inputs)
-
-
-def memory_estimate(config, inputs, rows):
-    """Bytes a run will take, from above: parameters in all their copies, the data as loaded, as batches and for
-    evaluation, and one batch's buffers."""
-    width = 4 if config.dtype == "float32" else 8
-    units = sum(layer.units for layer in config.layers)
-    batch_size = faults.batch_size(config) if config.faults else config.batch_size
-    batch = min(batch_size or rows, rows)
-    several = any(layer.dropout or layer.normalization != "none" for layer in config.layers)
-    buffers = 12 if config.faults else 10 if several else 4  # the plain step makes a new array for each formula
-    copies = 5 + 2 * OPTIMIZERS[config.optimizer.name].slots
-    data = rows * (inputs + config.layers[-1].units) * (8 + 2 * width)
-    return data + width * (copies * parameter_count(config, inputs) + buffers * batch * (units + inputs))

@@ -142,6 +142,13 @@ def _text(name, value):
         return "_".join(map(_layer_text, value))
     if name == "data.target":
         return json.dumps(value) if isinstance(value, list) or value.startswith(("[", '"')) else value
+    if "check" in SETTINGS[name].metadata:
+        return json.dumps(value)
+    return _written(value)
+
+
+def _written(value):
+    """The text of a setting that needs no form of its own."""
     if isinstance(value, list):
         return "~".join(value)
     if value is None:
@@ -157,6 +164,8 @@ def _value(name, text):
         return [_layer(part) for part in NEXT_LAYER.split(text)]
     if name == "data.target":
         return _target(text)
+    if "check" in SETTINGS[name].metadata:
+        return _json(name, text)
     return _ruled(name, SETTINGS[name].metadata, text)
 
 
@@ -189,7 +198,7 @@ def _layer(text):
 
 def _layer_text(layer):
     told = [
-        f"~{name}.{_text(name, value)}"
+        f"~{name}.{_written(value)}"
         for name, spec in LAYER_SETTINGS.items()
         if (value := reached(layer, name)) is not None and value != spec.default
     ]
@@ -199,10 +208,14 @@ def _layer_text(layer):
 def _target(text):
     if not text.startswith(("[", '"')):
         return text
+    return _json("data.target", text)
+
+
+def _json(name, text):
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ConfigError("data.target", f"must be a column name or a list of them; was {shown(text)}") from None
+        raise ConfigError(name, f"must be JSON in a link; was {shown(text)}") from None
 
 
 def _number(name, text, whole):

@@ -8,6 +8,7 @@ from pages.training import notices
 from pages.training.export_menu import export_menu
 from pages.training.findings import findings
 from pages.training.fixes import fixes
+from pages.training.predict_menu import predict_menu
 from pages.training.run_view import RunView
 from pages.training.session import session
 from pages.training.sidebar import sidebar
@@ -35,6 +36,7 @@ def page():
                 buttons()
                 view_menu()
                 export_menu()
+                predict_menu()
                 notices.not_applied()
             with st.container(key="status", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
                 status()

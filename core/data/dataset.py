@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from core.data.table.preparation import Preparation
 from core.limits import LIMITS
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
@@ -33,8 +34,8 @@ class Dataset:
     `encode(points)` turns raw (m, 2) coordinates into network inputs (features, then scaling): the decision boundary's grid
     goes through it; None unless the source is planar. `labels` says that targets are class labels to be encoded;
     (m, k) targets of a classification file that are not one-hot are used as they are. `image` and `target_image` are (height, width, 3)
-    when a row is a picture.
-    `target_offset` and `target_factor` undo the target scaling: value = scaled * factor + offset.
+    when a row is a picture. `target_offset` and `target_factor` undo the target scaling: value = scaled * factor + offset. Of a file,
+    `preparation` makes inputs of new rows, and `remarks` say what is odd about its columns.
     """
 
     task: str
@@ -49,6 +50,8 @@ class Dataset:
     target_image: tuple[int, int, int] | None = None
     target_offset: np.ndarray | float = 0.0
     target_factor: np.ndarray | float = 1.0
+    preparation: Preparation | None = None
+    remarks: tuple = ()
 
     @property
     def rows(self):
@@ -92,7 +95,8 @@ class Samples:
     """What the maker of a source gives: all its rows as they are, before features, split and scaling.
 
     `inputs` (m, n), the coordinates of a planar source; `targets` (m,) int class labels or (m, k) values; `held_back` (m,) bool,
-    the rows for testing where they cannot be chosen freely. The other fields are the Dataset's.
+    the rows for testing where they cannot be chosen freely. With a `preparation` that is not fitted yet, `inputs` are a DataFrame of typed
+    columns. The other fields are the Dataset's.
     """
 
     inputs: np.ndarray
@@ -102,6 +106,8 @@ class Samples:
     image: tuple[int, int, int] | None = None
     target_image: tuple[int, int, int] | None = None
     held_back: np.ndarray | None = None
+    preparation: Preparation | None = None
+    remarks: tuple = ()
 
 
 def with_labels(samples):

@@ -33,17 +33,22 @@ def load(data):
     target_scale = _fitted(data.target_scaling, targets[train])
     is_planar = source.kind == "planar"
     features = data.features if is_planar else None
-    encode = Encoder(features, *_fitted(data.scaling, Encoder(features)(samples.inputs[train])))
+    preparation = samples.preparation and samples.preparation.fit(samples.inputs, train)
+    if preparation:
+        _check_width(len(preparation.names))
+    encode = None if preparation else Encoder(features, *_fitted(data.scaling, Encoder(features)(samples.inputs[train])))
 
     def part(rows):
         scaled = targets[rows] if data.target_scaling == "none" else (targets[rows] - target_scale[0]) / target_scale[1]
+        if preparation:
+            return Part(preparation.inputs(samples.inputs.iloc[rows]), scaled)
         return Part(encode(samples.inputs[rows]), scaled, samples.inputs[rows] if is_planar else None)
 
     return Dataset(
         task=task,
         train=part(train),
         test=part(test),
-        input_names=features or samples.input_names,
+        input_names=preparation.names if preparation else features or samples.input_names,
         target_names=samples.target_names,
         labels=samples.targets.ndim == 1,
         encode=encode if is_planar else None,
@@ -52,6 +57,8 @@ def load(data):
         target_image=samples.target_image,
         target_offset=target_scale[0],
         target_factor=target_scale[1],
+        preparation=preparation,
+        remarks=samples.remarks,
     )
 
 
@@ -84,16 +91,29 @@ def _check_memory(source, samples):
         raise ConfigError("data.samples", f"must be at most {most:,} for {source.title.lower()}, to fit into memory; was {samples:,}")
 
 
+def _check_width(width):
+    """Refuse more inputs than a run may have, which levels of categories can become."""
+    if width > LIMITS["inputs"]:
+        most = f"must become at most {LIMITS['inputs']:,} inputs, levels of categories counted"
+        raise ConfigError("data.columns", f"{most}; were {width:,}: leave some out")
+
+
 def _split(samples, data, rng):
-    """Indices of the training rows and of the test rows, shuffled; of a table with too many rows only `data.samples`."""
-    labels = samples.targets if samples.targets.ndim == 1 else None
+    """Indices of the training rows and of the test rows, shuffled; of a table with too many rows only `data.samples`, the first ones where
+    they are split in order."""
+    labels = samples.targets if samples.targets.ndim == 1 and data.split == "stratified" else None
     rows = np.arange(len(samples.inputs))
+    ordered = data.split == "ordered"
     if len(rows) > data.samples:
-        rows = spread(len(rows), data.samples / len(rows), rng, labels)
-    if samples.held_back is None:
-        test = rows[spread(len(rows), data.test_fraction, rng, None if labels is None else labels[rows])]
-    else:
+        rows = rows[: data.samples] if ordered else spread(len(rows), data.samples / len(rows), rng, labels)
+    if samples.held_back is not None:
         test = rows[samples.held_back[rows]]
+        if len(test) == len(rows):
+            raise ConfigError("data.test_path", "must leave at least one row for training; there is none")
+    elif ordered:
+        test = rows[len(rows) - min(round(len(rows) * data.test_fraction), len(rows) - 1) :]
+    else:
+        test = rows[spread(len(rows), data.test_fraction, rng, None if labels is None else labels[rows])]
     return rng.permutation(np.setdiff1d(rows, test)), rng.permutation(test)
 
 

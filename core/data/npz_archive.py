@@ -74,32 +74,12 @@ class Archive:
 
     def header(self, name, kinds=NUMBERS):
         """The Header of an array of these NumPy kinds, once it is sure that what it declares may be read."""
-        file = io.BytesIO(self._unpacked(name, HEADER))
-        try:
-            version = np.lib.format.read_magic(file)
-            reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-            shape, fortran_order, dtype = reader(file, max_header_size=HEADER)
-        except Exception as error:  # the header is parsed as a Python literal, which fails in many ways
-            raise self._error(f"{self._wanted}; {name} is not an array") from error
-        if dtype.kind not in kinds or not dtype.itemsize:
-            plain = "plain text" if kinds == TEXT else "plain numbers"
-            raise ConfigError(self._field, f"must hold {plain} in {name}; its type is {shown(str(dtype))}")
-        if any(size < 0 for size in shape):
-            raise ConfigError(self._field, f"must have no negative sizes in {name}; its shape is {shown(shape)}")
-        header, most = Header(shape, fortran_order, dtype, file.tell()), LIMITS["file_cells"]
-        if header.cells > most or header.cells * dtype.itemsize > 8 * most:
-            raise ConfigError(self._field, f"must have at most {most:,} numbers in {name}; its shape is {shown(shape)}, of {dtype}")
-        return header
+        return _header(self._unpacked(name, HEADER), name, kinds, self._field, self._wanted)
 
     def array(self, name, header):
         """The array, read to exactly the length that its header declares."""
         length = header.offset + header.cells * header.dtype.itemsize
-        content = self._unpacked(name, length + 1)
-        if len(content) != length:
-            differs = "shorter" if len(content) < length else "longer"
-            raise ConfigError(self._field, f"must be a complete NPZ; {name} is {differs} than it says")
-        values = np.frombuffer(content, header.dtype, header.cells, header.offset)
-        return values.reshape(header.shape, order="F" if header.fortran_order else "C")
+        return _values(self._unpacked(name, length + 1), header, name, self._field)
 
     def _unpacked(self, name, size):
         """The first `size` bytes of an array's member, or all if it has fewer."""
@@ -108,3 +88,39 @@ class Archive:
                 return member.read(size)
         except (*DAMAGE, KeyError) as error:
             raise ConfigError(self._field, f"must be a complete NPZ; {name} is damaged or cut short") from error
+
+
+def read_npy(raw, field):
+    """The array in the bytes of an NPY. Raises ConfigError."""
+    header = _header(raw[:HEADER], "the array", NUMBERS, field, "a table")
+    return _values(raw, header, "the array", field)
+
+
+def _header(content, name, kinds, field, wanted):
+    """The Header in an array's first bytes, once it is sure that what it declares may be read."""
+    file = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(file)
+        reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, fortran_order, dtype = reader(file, max_header_size=HEADER)
+    except Exception as error:  # the header is parsed as a Python literal, which fails in many ways
+        raise ConfigError(field, f"must be an NPZ with {wanted}; {name} is not an array") from error
+    if dtype.kind not in kinds or not dtype.itemsize:
+        plain = "plain text" if kinds == TEXT else "plain numbers"
+        raise ConfigError(field, f"must hold {plain} in {name}; its type is {shown(str(dtype))}")
+    if any(size < 0 for size in shape):
+        raise ConfigError(field, f"must have no negative sizes in {name}; its shape is {shown(shape)}")
+    header, most = Header(shape, fortran_order, dtype, file.tell()), LIMITS["file_cells"]
+    if header.cells > most or header.cells * dtype.itemsize > 8 * most:
+        raise ConfigError(field, f"must have at most {most:,} numbers in {name}; its shape is {shown(shape)}, of {dtype}")
+    return header
+
+
+def _values(content, header, name, field):
+    """The array of this Header in bytes that are exactly as long as it declares."""
+    length = header.offset + header.cells * header.dtype.itemsize
+    if len(content) != length:
+        differs = "shorter" if len(content) < length else "longer"
+        raise ConfigError(field, f"must be a complete array file; {name} is {differs} than it says")
+    values = np.frombuffer(content, header.dtype, header.cells, header.offset)
+    return values.reshape(header.shape, order="F" if header.fortran_order else "C")

@@ -23,6 +23,7 @@ FEATURES = {
 }
 
 SCALINGS = ("none", "standard", "minmax")
+SPLITS = ("stratified", "random", "ordered")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,6 @@ SOURCES = {
         "Ten photo patches", "image", "classification", 12288, 2, 10, "Ten 64x64 colour patches of two photographs.", photos.ten
     ),
     "file": Source(
-        "Your own file", "file", None, None, None, LIMITS["samples"], "A CSV with a header, or an NPZ with X and y.", files.read
+        "Your own file", "file", None, None, None, LIMITS["samples"], "Your own table: CSV, Excel, JSON, Parquet or NumPy.", files.read
     ),
 }  # fmt: skip

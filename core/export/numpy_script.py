@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
+
 from core.export import layer_options, pieces
 from core.export.pieces import Run
 from core.nn.activations import ACTIVATIONS
@@ -16,7 +20,7 @@ def make(config, dataset, parameters, steps):
         run,
         "A neural network from scratch, in NumPy: a run of Descent.",
         "descent_run.py",
-        "import numpy as np",
+        _imports(run),
         *_activations(run),
         *layer_options.functions(run),
         _forward(run),
@@ -28,8 +32,14 @@ def make(config, dataset, parameters, steps):
         pieces.schedule(run),
         _update(run),
         pieces.batches(run),
+        _new_rows(run),
         _main(run),
     )
+
+
+def _imports(run):
+    dates = run.dataset.preparation is not None and run.dataset.preparation.parts
+    return "from datetime import datetime\n\nimport numpy as np" if dates else "import numpy as np"
 
 
 def _activations(run):
@@ -190,6 +200,74 @@ def update({_update_arguments(run)}):
 def _update_arguments(run):
     code = OPTIMIZERS[run.config.optimizer.name].code
     return ", ".join(["p", "g", *code.memory, *["step"] * bool(code.before), *["rate"] * run.scheduled])
+
+
+def _new_rows(run):
+    """Of a file: how its columns become inputs, so that new rows can be given. Names and levels get into the text as literals, escaped."""
+    if run.dataset.preparation is None:
+        return ""
+    recipe = run.dataset.preparation.recipe()
+    numbers = "".join(
+        f"    ({_literal(name)}, {part!r}, {fill!r}, {low!r}, {size!r}),\n" for name, part, fill, low, size in recipe["numbers"]
+    )
+    categories = "".join(
+        f"    ({_literal(name)}, [{', '.join(map(_literal, levels))}], {other is not None}),\n"
+        for name, levels, other in recipe["categories"]
+    )
+    parts = any(part for _, part, *_ in recipe["numbers"])
+    targets = ", ".join(map(_literal, run.dataset.target_names))
+    scaled = run.dataset.task == "regression"
+    scale = run.dataset.target_offset, run.dataset.target_factor
+    offset, factor = (np.broadcast_to(value, len(run.dataset.target_names)).tolist() for value in scale)
+    return f'''
+# Column, part of a date (or None), what fills a missing value, offset, factor: each becomes (value - offset) / factor
+NUMBERS = [
+{numbers}]
+# Column, levels, whether all others share one more input: each level becomes an input, 0 or 1
+CATEGORIES = [
+{categories}]
+TARGETS = [{targets}]  # {"target columns" if scaled else "classes"}
+{f"TARGET_OFFSET, TARGET_FACTOR = {offset!r}, {factor!r}{chr(10)}" if scaled else ""}
+
+def prepare(rows):
+    """Inputs X (rows, {run.sizes[0]}) of new rows, each {{column: number or text}}, made as those that were trained on."""
+    columns = []
+    for name, part, fill, offset, factor in NUMBERS:
+        values = [row.get(name) for row in rows]
+{f"        if part:{chr(10)}            values = [date_part(value, part) for value in values]{chr(10)}" if parts else ""}\
+        values = np.array([fill if value in (None, "") else float(value) for value in values])
+        columns.append((values - offset) / factor)
+    for name, levels, others in CATEGORIES:
+        values = ["missing" if row.get(name) in (None, "") else str(row[name]) for row in rows]
+        columns += [np.array([float(value == level) for value in values]) for level in levels]
+        if others:
+            columns.append(np.array([float(value not in levels) for value in values]))
+    return np.column_stack(columns)
+
+{_DATE_PART if parts else ""}
+def predict(p, rows):
+    """Outputs (rows, {run.sizes[-1]}) for new rows{", in the units of the targets" if scaled else ""}."""
+    _, a = forward(p, prepare(rows))
+    return a[{run.last}]{" * TARGET_FACTOR + TARGET_OFFSET" if scaled else ""}
+'''
+
+
+def _literal(text):
+    """A text of a person's file as Python: as it is where it is a plain name, else as codes that nobody can take for code."""
+    if re.fullmatch(r"[A-Za-z0-9_ .,%/+=<>-]{0,60}", text):
+        return f'"{text}"'
+    return '"' + "".join(f"\\U{ord(letter):08x}" for letter in text) + '"'
+
+
+_DATE_PART = '''
+def date_part(value, part):
+    """A part of a date like 2024-03-12 or 2024-03-12 14:30, as a number; None where there is none."""
+    if value in (None, ""):
+        return None
+    date = datetime.fromisoformat(str(value))
+    return date.weekday() if part == "weekday" else getattr(date, part)
+
+'''
 
 
 def _main(run):

@@ -1,7 +1,7 @@
 """What the scripts have in common: sections of Python text, each a function of the run.
 
 A script must read as if somebody had written it by hand for this one run, so a section only holds what the run uses, and the data come
-last. Nothing of a person's file but numbers gets into the text: column names could be made to hold code.
+last. Of a person's file numbers get into the text, and names only where they cannot be taken for code.
 """
 
 from __future__ import annotations

@@ -114,6 +114,14 @@ class LiveRun:
         """The bytes of this run as it stands in a format of core.export.EXPORTS; ConfigError for what that cannot hold."""
         return self._ask("export", name)
 
+    def examples(self):
+        """Of a run on a file: ((column, its most typical value, values over its range), ...) of its inputs, as texts."""
+        return self._ask("examples")
+
+    def predict(self, rows):
+        """The Prediction (core.prediction) for a table's bytes, or for rows [{column: text}]; ConfigError when they do not fit the run."""
+        return self._ask("predict", rows)
+
     def set_speed(self, updates_per_second):
         """Updates a second while playing, evenly spread; None is as fast as it can."""
         if updates_per_second is not None and not 0 < updates_per_second < math.inf:

@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import math
 
+from core import prediction
 from core.export import STEPS, exported
 from core.limits import ConfigError
 from core.live import checkpoint
@@ -78,6 +79,16 @@ def export(run, name):
         raise ConfigError("", "This file needs more memory than one run may take here") from None
 
 
+def examples(run):
+    return prediction.examples(run.trainer)
+
+
+def predict(run, rows):
+    """`rows`: a table's bytes, or what was typed, [{column: text}]."""
+    frame = prediction.rows_in(rows, run.trainer) if isinstance(rows, bytes) else prediction.of_texts(rows)
+    return prediction.predict(run.trainer, frame)
+
+
 def set_speed(run, updates_per_second):
     run.pacing.speed = updates_per_second
     if run.running and run.pacing.until == math.inf:
@@ -132,5 +143,21 @@ def snapshot(run, unit, at=None, share=None):
 
 COMMANDS = {
     command.__name__: command
-    for command in (play, pause, step, epoch, reset, configure, change, edit, export, set_speed, fork, trial_task, snapshot)
+    for command in (
+        play,
+        pause,
+        step,
+        epoch,
+        reset,
+        configure,
+        change,
+        edit,
+        export,
+        examples,
+        predict,
+        set_speed,
+        fork,
+        trial_task,
+        snapshot,
+    )
 }

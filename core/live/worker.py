@@ -23,7 +23,7 @@ from core.live.run import Run
 
 NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
-READING = ("snapshot", "export", "trial_task")  # commands that leave the run as it is: when they fail, it goes on
+READING = ("snapshot", "export", "examples", "predict", "trial_task")  # commands that leave the run as it is: when they fail, it goes on
 
 
 class _Asked(BaseException):

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.config import RunConfig, parameter_count
+from core.config import RunConfig
 from core.data.sources import SOURCES
 from core.diagnosis.finding import SEVERITIES
+from core.fit import parameter_count
 from core.limits import TEXT_LENGTH, ConfigError, plain_text, shown
 from core.nn.optimizers import OPTIMIZERS
 from core.store.record import FIGURES, FINDING_FIELDS
@@ -35,6 +36,7 @@ def validated(run):
         config = RunConfig.from_dict(run.config)
     except ConfigError as error:
         raise InvalidRun(f"its configuration is not valid: {error}") from None
+    _ensure(config.data.test_path is None, "its test part must be of its own file")  # a path from outside is never opened
     _ensure(_is_step(run.step), f"its step must be a whole number from 0; was {shown(run.step)}")
     _ensure(run.status in STATUSES, f"its status must be one of {', '.join(STATUSES)}; was {shown(run.status)}")
     for name in ("epoch", "seconds"):

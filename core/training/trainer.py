@@ -15,9 +15,10 @@ from functools import lru_cache
 import numpy as np
 
 from core import faults
-from core.config import ConfigError, RunConfig, check_fit, differences
+from core.config import ConfigError, RunConfig, differences
 from core.data import load
 from core.data.dataset import Dataset
+from core.fit import check_fit
 from core.nn.network import Network
 from core.nn.updater import Updater
 from core.training.batches import Batches

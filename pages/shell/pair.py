@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import streamlit as st
 
-from core.config import parameter_count
 from core.data.sources import SOURCES
+from core.fit import parameter_count
 from core.limits import ConfigError
 from core.live.client import LiveRun, WorkerDied
 from core.live.process import TooManyRuns

@@ -11,11 +11,13 @@ from core.settings import Settings
 from pages import wording
 from pages.shell.controls import folded, show
 from pages.shell.tab import handler
-from pages.training.draft import NO_FILE
+from pages.training.draft import NO_FILE, TABLE
 from pages.training.session import session
-from pages.training.setting_controls import changed, complaint, control, grid
+from pages.training.setting_controls import changed, complaint, grid
+from pages.training.table_preview import preview
 
-PLAIN = ("data.source", "data.path", "data.task", "data.target")  # settings with controls of their own
+PLAIN = ("data.source", "data.path", "data.test_path", *TABLE)  # settings with controls of their own, or none
+KINDS = ["csv", "tsv", "txt", "dat", "data", "xlsx", "json", "jsonl", "parquet", "npz", "npy", "gz", "zip"]
 FATE = {  # of an uploaded file, whether the server is shared or not
     True: "Kept on this server with the runs that train on it. A link to a run shows others its charts, never the file.",
     False: "Kept with the runs that train on it. Whoever can open this server can open and export these runs, the file with them.",
@@ -47,10 +49,10 @@ def source():
 
 
 def own_file():
-    """Upload, and what of the file is the target."""
+    """Upload, and how the file is read."""
     st.file_uploader(
-        "CSV with a header, or NPZ with X and y", ["csv", "npz"], key="file", max_upload_size=LIMITS["file_bytes"] >> 20,
-        help=FATE[Settings.from_environment().shared], on_change=_upload,
+        "Your table", KINDS, key="file", max_upload_size=LIMITS["file_bytes"] >> 20,
+        help=f"CSV and its kin, Excel, JSON, Parquet, NumPy. {FATE[Settings.from_environment().shared]}", on_change=_upload,
     )  # fmt: skip
     token = session().draft.values["data.path"]
     if session().draft.problem is NO_FILE:
@@ -61,31 +63,8 @@ def own_file():
         return
     used = "In use" if token == session().config.data.path else "Not in use yet"
     st.caption(f"{used}: {wording.literal(session().draft.uploads[token].path.name)}")
-    control("data.task")
-    contents = session().draft.uploads[token].contents
-    if contents.format == "csv":
-        _target(list(contents.columns))
-
-
-def _target(columns):
-    """Which columns are to be predicted: one of classes, or one or more of values."""
-    name = "data.target"
-    value = session().draft.values[name] or columns[-1]
-    common = {"help": SETTINGS[name].metadata["help"], "on_change": _choose_target, "args": (columns,), "options": columns}
-    if session().draft.values["data.task"] == "classification":
-        st.selectbox("Target column", **common, **show(name, value if isinstance(value, str) else value[0]))
-    else:
-        st.multiselect("Target columns", **common, **show(name, [value] if isinstance(value, str) else list(value)))
-    complaint(name)
-
-
-@handler
-def _choose_target(columns):
-    """A column of another file was shown before: the browser has yet to hear of this one. Nor is it a choice to say again what is shown."""
-    target, shown = st.session_state["data.target"] or None, session().draft.values["data.target"] or columns[-1]
-    of_this_file = {None, *columns}.issuperset(target if isinstance(target, list) else [target])
-    if of_this_file and target not in (shown, [shown]):
-        session().draft.edit("data.target", target)
+    if table := session().draft.described():
+        preview(table)
 
 
 @handler

@@ -6,39 +6,47 @@ from core.config import LayerConfig, RunConfig, suggested_output
 from core.data.sources import SOURCES
 from core.limits import ConfigError
 from core.link import flat, nested
-from pages.training.launch import with_suited_output
+from pages.training.launch import OWN, with_suited_output
 from pages.training.uploads import Uploads
 
-DATA_SHAPE = ("data.source", "data.path", "data.task", "data.target")  # what decides how many outputs there are, and of which kind
+TABLE = ("data.task", "data.target", "data.drop", "data.columns", "data.missing", "data.header", "data.delimiter")  # how a file is read
+DATA_SHAPE = ("data.source", "data.path", *TABLE)  # what decides how many outputs there are, and of which kind
+PLAIN = flat(RunConfig())
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 
 
 class Draft:
     """`values` {dotted path: value} is what the controls show, valid or not; `config` is what the run uses, with an upload's token for its
     path; `problem` (ConfigError) says why they differ, `explained` that it is told beside its control. `follow`, a weak
-    reference, is called with a configuration for the run to follow, or raises ConfigError.
+    reference, is called with a configuration for the run to follow, or raises ConfigError. `table` is the Description of the file that
+    the controls show, None while it is not known.
     """
 
     def __init__(self, follow):
         self.uploads = Uploads()
         self.problem = None
         self.explained = False
+        self.table = None
         self._follow = follow
+        self._before = []  # values of TABLE as they were before each change
 
     def adopt(self, config):
         """Show what the run uses."""
         self.config, self.problem = config, None
-        self.values = flat(config)
+        self.values, self.table, self._before = flat(config), None, []
         self._suggested = None if config.data.source == "file" else suggested_output(config.data)
 
     def edit(self, name, value):
         """One control was changed: use all that the controls show, or nothing of it and say why (`problem`)."""
+        if name in TABLE:
+            self._remember()
         self.values[name] = value
         if name == "data.source":
             source, before = SOURCES[value], SOURCES[self.config.data.source]
-            self.values |= {"data.samples": source.samples, "data.path": None, "data.task": "classification", "data.target": None}
+            self.values |= {"data.samples": source.samples, "data.path": None} | {other: PLAIN[other] for other in TABLE}
             if self.values["data.test_fraction"] == before.test_fraction:  # nobody chose another one
                 self.values["data.test_fraction"] = source.test_fraction
+            self.table, self._before = None, []
         try:
             self._use(self.values, reshaped=name in DATA_SHAPE)
         except ConfigError as error:
@@ -54,33 +62,89 @@ class Draft:
             self.problem = error
 
     def upload(self, name, raw):
-        """Use a file: as a classification if its last column can be that, else as a regression; else it waits for another target."""
+        """Use a file as its table proposes. One that cannot be read changes nothing; one that cannot be used so waits for a change."""
+        before = self.config.data.path  # which the run may still be reading
         try:
             token = self.uploads.add(name, raw)
+            self._propose(token, {})
         except ConfigError as error:
             self.problem = error
-            return
-        self.uploads.keep_only([token, self.config.data.path])
-        file = {"data.source": "file", "data.samples": SOURCES["file"].samples, "data.path": token, "data.target": None}
-        drafts = [self.values | file | {"data.task": task} for task in ("classification", "regression")]
-        problems = []
-        for draft in drafts:
-            try:
-                self._use(draft, reshaped=True)
-                return
-            except ConfigError as error:
-                problems.append(error)
-        self.values, self.problem = drafts[0], problems[0]
+        else:
+            self._before = []
+        self.uploads.keep_only([self.values["data.path"], self.config.data.path, before])
+
+    def read_as(self, name, value):
+        """Read the file with or without a header, or with another delimiter: other columns may come of it, so all is proposed anew."""
+        self._remember()
+        kept = {other: self.values[other] for other in ("data.header", "data.delimiter", "data.missing")} | {name: value}
+        try:
+            self._propose(self.values["data.path"], {key.removeprefix("data."): of for key, of in kept.items()})
+        except ConfigError as error:
+            self.problem = error
+
+    def _propose(self, token, given):
+        """Show, and use if that can be, what is proposed for the file with this token; `given` fields of the data are kept."""
+        table = self.uploads.describe(token, given)
+        proposed = {name: PLAIN[name] for name in TABLE} | {f"data.{name}": value for name, value in (table.data | given).items()}
+        output = {"units": table.output.units, "activation": table.output.activation}
+        changed = {"layers": [*self.values["layers"][:-1], output], "loss": table.loss}
+        rows = min(table.rows, SOURCES["file"].samples)
+        self.values |= {"data.source": "file", "data.path": token, "data.samples": rows} | proposed | changed
+        self.table, self._suggested = table, (table.output, table.loss)
+        if table.problem:
+            self.problem = table.problem
+        else:
+            self._use(self.values, reshaped=False)
+
+    def change_table(self, changes):
+        """Change how the columns of the file are used, {setting of TABLE: value}, with a way back."""
+        self._remember()
+        self.values |= changes
+        try:
+            self._use(self.values, reshaped=True)
+        except ConfigError as error:
+            self.problem = error
+
+    def _remember(self):
+        self._before.append({name: self.values[name] for name in TABLE})
+
+    @property
+    def can_undo(self):
+        """Whether the table was changed since it was proposed."""
+        return bool(self._before)
+
+    def undo_table(self):
+        """Take back the last change of the table."""
+        self.values |= self._before.pop()
+        try:
+            self._use(self.values, reshaped=True)
+        except ConfigError as error:
+            self.problem = error
 
     def _use(self, draft, reshaped):
         """Use a draft; where the data was `reshaped`, the output follows it. ConfigError leaves all as it was."""
         if draft["data.source"] == "file" and draft["data.path"] is None:
             raise NO_FILE
-        draft, suggested = with_suited_output(draft, self._suggested, self.uploads) if reshaped else (draft, self._suggested)
+        suggested = self._suggested
+        if reshaped:
+            draft, suggested, self.table = with_suited_output(draft, suggested, self.uploads)
+            if self.table and self.table.problem:
+                raise self.table.problem
         config = RunConfig.from_dict(nested(draft))
         self._follow()(config)
         self.config, self.problem = config, None
         self.values, self._suggested = flat(config), suggested
+
+    def described(self):
+        """The Description of the file that the controls show; of a run that was opened it is made now. None where there is none."""
+        token = self.values["data.path"]
+        if self.table is None and token is not None:
+            try:
+                values = nested(self.values)["data"]
+                self.table = self.uploads.describe(token, {name: value for name, value in values.items() if name not in OWN})
+            except ConfigError as error:
+                self.problem = self.problem or error
+        return self.table
 
     @property
     def pending(self):

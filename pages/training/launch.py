@@ -7,21 +7,20 @@ import threading
 import time
 from concurrent.futures import Future
 
-from core.config import DataConfig, LayerConfig, RunConfig, suggested_output
-from core.data import load
+from core.config import DataConfig, RunConfig, suggested_output
 from core.data.sources import SOURCES
-from core.limits import ConfigError
+from core.limits import LIMITS, ConfigError
 from core.link import from_query, nested, stop_at
 from core.live.client import LiveRun
 from core.live.process import TooManyRuns
 from core.live.registry import living, put_away
-from core.nn.losses import suited_output
 from core.presets import OPENING
 from core.store.store import StoreError
 from pages import wording
 from pages.shell.identity import store
 from pages.shell.tab import is_open
 
+OWN = ("source", "path", "samples")  # of a file's data, what is no matter of how it is read
 ENDING = 6.0  # seconds that such a process may take
 
 
@@ -122,27 +121,19 @@ def _free(stored):
 
 
 def with_suited_output(draft, before, uploads):
-    """(the draft {dotted path: value}, the output (layer, loss) that its data suggests): where that is another one than `before`, those of
-    the draft follow. Classes are not scaled. Raises ConfigError when the data cannot be loaded."""
-    draft = dict(draft)
+    """(the draft {dotted path: value}, the output (layer, loss) that its data suggests, of a file its Description): where that is another
+    output than `before`, those of the draft follow. Classes are not scaled. Raises ConfigError when the data cannot be read."""
+    draft, described = dict(draft), None
     if (SOURCES[draft["data.source"]].task or draft["data.task"]) == "classification":
         draft["data.target_scaling"] = "none"
     data = uploads.resolved(DataConfig.from_dict(nested(draft)["data"], "data"))
     if data.source == "file":
-        dataset = load(data)
-        draft["data.samples"] = len(dataset.train) + len(dataset.test)
-        suggested = _suited_to_file(data, dataset)
+        described = uploads.describe(draft["data.path"], {name: value for name, value in nested(draft)["data"].items() if name not in OWN})
+        draft["data.samples"] = min(described.rows, LIMITS["samples"])
+        suggested = described.output, described.loss
     else:
         suggested = suggested_output(data)
     if suggested != before:
         output, loss = suggested
         draft |= {"layers": [*draft["layers"][:-1], dataclasses.asdict(output)], "loss": loss}
-    return draft, suggested
-
-
-def _suited_to_file(data, dataset):
-    """(output layer, loss) for a file, now that it is loaded."""
-    if dataset.task == "regression" or dataset.labels:
-        return suggested_output(data, dataset.outputs, dataset.task)
-    activation, loss = suited_output("classification", exclusive=(dataset.train.targets.sum(axis=1) == 1).all())
-    return LayerConfig(dataset.outputs, activation), loss
+    return draft, suggested, described

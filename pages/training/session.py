@@ -21,6 +21,7 @@ from pages.training.launch import linked
 from pages.training.tab_run import TabRun
 
 KEY = "session"
+TAKING = ("export", "examples", "predict")  # what only the owner gets out of a run
 ELSEWHERE = "This run is only looked at here: it is driven in another tab, or it is somebody else's"
 
 
@@ -128,7 +129,7 @@ class Session:
 
     def act(self, action, *arguments):
         """Call this method of the run; a worker that died shows at the next look. Who only watches only looks; exports are the owner's."""
-        if action != "snapshot" and (not self.run.owned if action == "export" else self.run.watching):
+        if action != "snapshot" and (not self.run.owned if action in TAKING else self.run.watching):
             self.notice = ELSEWHERE
             return None
         self.playing = self.playing or action == "play"  # until it is looked at: a change that comes before that goes on playing

@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from core.data import FileColumns, columns
-from core.limits import LIMITS, ConfigError
+from core.config import DataConfig
+from core.limits import LIMITS, ConfigError, shown
+from core.live.table_reader import describe
 
 FOLDER = "descent-upload-"  # what the name of a session's folder begins with, before the server's process id
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One file: where it lies, and what it holds. A `lent` one is somebody else's, there to look at their run and for nothing else."""
+    """One file: where it lies. A `lent` one is somebody else's, there to look at their run and for nothing else."""
 
     path: Path
-    contents: FileColumns
     lent: bool = False
 
 
@@ -45,7 +45,7 @@ class Uploads:
         return self._files[token]
 
     def add(self, name, raw, lent=False):
-        """Keep a file's bytes and return its token. Raises ConfigError when it is too large or not to be read."""
+        """Keep a file's bytes and return its token. Raises ConfigError when it is too large."""
         if len(raw) > LIMITS["file_bytes"]:
             raise ConfigError("data.path", f"must be at most {LIMITS['file_bytes'] >> 20} MiB; was {len(raw) >> 20:,} MiB")
         name = re.sub(r"[^A-Za-z0-9._-]|^(?=[.]|$)", "_", name)[-80:]  # neither "" nor ".."
@@ -55,12 +55,14 @@ class Uploads:
             path = Path(self._folder.name) / token / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(raw)
-            try:
-                self._files[token] = Upload(path, columns(str(path)), lent)
-            except ConfigError:
-                shutil.rmtree(path.parent)
-                raise
+            self._files[token] = Upload(path, lent)
         return token
+
+    def describe(self, token, given):
+        """The Description of the file with this token: `given` {field of the data: value} are kept, all others are proposed. Raises
+        ConfigError."""
+        data = DataConfig.from_dict({**given, "source": "file", "path": str(self[token].path)}, "data")
+        return describe(data, {*given, "source", "path"})
 
     def keep_only(self, tokens):
         """Drop all files but these."""
@@ -72,6 +74,8 @@ class Uploads:
         session's, and for a lent file unless it is `to_look` at the run that it was lent for."""
         if hasattr(config, "data"):
             return dataclasses.replace(config, data=self.resolved(config.data, to_look))
+        if config.test_path is not None:
+            raise ConfigError("data.test_path", f"must be null on the page: its tests are rows of the table; was {shown(config.test_path)}")
         if config.source != "file":
             return dataclasses.replace(config, path=None)
         upload = self[config.path]

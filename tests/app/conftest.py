@@ -18,7 +18,16 @@ from tests.core.live_runs import until
 
 FRAME = Path(__file__).parents[2] / "pages" / "frame.py"
 CLIENT = TestClient(Starlette(routes=[WebSocketRoute(PATH, live_line)]))
-FOLDED = ("more", "layers folded", "faults folded", "data folded", "view", "export menu")  # open in these tests: what is folded is not made
+FOLDED = (
+    "more",
+    "layers folded",
+    "faults folded",
+    "data folded",
+    "table folded",
+    "view",
+    "export menu",
+    "predict menu",
+)  # open in these tests: what is folded is not made
 ORIGIN = {"origin": "http://testserver"}
 BROWSER = Mock()  # a connection that is there, and no more
 

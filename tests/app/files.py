@@ -9,6 +9,7 @@ import numpy as np
 ROWS = [f"{i / 7:.3f},{(i * 13) % 29},{'yes' if i % 3 else 'no'}" for i in range(40)]
 CSV = "\n".join(["width,height,ripe", *ROWS]).encode()
 NUMBERS = "\n".join(["a,b,c", *(f"{i},{i * i % 17},{i / 3:.4f}" for i in range(40))]).encode()
+PEOPLE = "\n".join(["id,age,size,kind", *(f"{i + 1},{(i * 7) % 50},{i / 9:.2f},{'ab'[i * 13 % 29 % 2]}" for i in range(60))]).encode()
 
 
 def npz(**arrays):
@@ -35,9 +36,8 @@ HOSTILE = {
     "bomb.npz": zip_bomb(),
     "noise.csv": bytes(range(256)) * 40,
     "header.csv": b"a,b,c\n",
-    "ragged.csv": b"a,b,c\n1,2\n3,4,5\n",
+    "ragged.csv": b"a,b,c\n1,2,3\n3,4,5,6\n",
     "script.csv": b"<script>alert(1)</script>,b\n1,x\n",
-    "missing.csv": b"a,b\n1,x\n,y\n3,x\n",
     "same.csv": b"a,b\n1,x\n1,y\n1,x\n",
     "wide.npz": npz(X=np.random.default_rng(0).random((4, 17_000)), y=np.array([0, 1, 0, 1])),
 }

@@ -45,7 +45,7 @@ def test_every_setting_of_the_table_has_a_control(page):
     page.set("segmented_control", "data.source", "hills")
     shown |= {element.key for element in page.selectbox}
     missing = {name for name, spec in SETTINGS.items() if "kind" in spec.metadata} - shown
-    assert missing == {"data.path", "data.task"}  # of an uploaded file only
+    assert missing == {"data.path", "data.task", "data.missing", "data.test_path"}  # of an uploaded file only
 
 
 def test_what_else_a_layer_has_is_set_layer_by_layer(page):

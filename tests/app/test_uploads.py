@@ -12,8 +12,9 @@ import pytest
 from core.limits import LIMITS, ConfigError
 from core.presets import OPENING
 from pages.training import uploads
+from pages.training.table_preview import changed_columns
 from pages.training.uploads import Uploads
-from tests.app.files import CSV, HOSTILE, NUMBERS, npz
+from tests.app.files import CSV, HOSTILE, NUMBERS, PEOPLE, npz
 
 
 @pytest.fixture
@@ -37,11 +38,47 @@ def test_a_table_of_classes_is_used_at_once(page):
 
 def test_the_target_column_can_be_another_one(page):
     page.upload("fruit.csv", CSV).set("segmented_control", "data.task", "regression").set("multiselect", "data.target", ["width"])
-    assert "must" in page.words  # a text column is left among the inputs
+    assert (page.live_run.config.data.target, page.live_run.config.loss) == ("width", "mse")  # the text is a category among the inputs
     page.upload("numbers.csv", NUMBERS).set("segmented_control", "data.task", "regression")
     page.set("multiselect", "data.target", ["a", "b"])
     config = page.live_run.config
     assert (config.data.target, config.layers[-1].units, config.loss) == (("a", "b"), 2, "mse")
+
+
+def test_a_table_is_shown_and_all_that_was_decided_can_be_changed_and_taken_back(page):
+    page.upload("people.csv", PEOPLE)
+    draft = page.session.draft
+    assert page.live_run.config.data.drop == ("id",) and {entry["name"]: entry["use"] for entry in draft.table.columns}["id"] == "left out"
+    assert "Classes" in page.words and "only numbers or names the rows" in page.words
+    edited = {"edited_rows": {0: {"use": "input"}, 1: {"type": "category"}, 2: {"use": "left out"}}}
+    draft.change_table(changed_columns(draft.values, tuple(entry["name"] for entry in draft.table.columns), edited["edited_rows"]))
+    page.run()
+    config = page.live_run.config.data
+    assert config.drop == ("size",) and dict(config.columns)["age"].type == "category"
+    page.press("undo table")
+    assert page.live_run.config.data.drop == ("id",) and not page.live_run.config.data.columns
+    page.set("selectbox", "data.header", False)
+    assert page.live_run.config.data.target == "column 4" and "must" not in page.words
+    page.press("undo table")
+    assert page.live_run.config.data.target == "kind"
+
+
+def test_a_table_without_a_use_waits_for_a_change_and_can_be_mended(page):
+    page.upload("odd.csv", b"a,b\n" + b"".join(b"%d,same\n" % (row * row % 7) for row in range(40)))
+    page.set("segmented_control", "data.task", "classification").set("selectbox", "data.target", "b")
+    assert "only one" in page.words and not page.can("play")
+    page.set("selectbox", "data.target", "a")
+    assert "must leave at least one column as input" in page.words
+    page.press("undo table").press("undo table")
+    page.upload("fruit.csv", CSV)
+    assert page.press("step").step == 1
+
+
+def test_new_rows_are_predicted(page):
+    page.upload("people.csv", PEOPLE).press("step")
+    assert "new row age" in {field.key for field in page.text_input} and "**" in page.words
+    page.set("text_input", "new row age", "not a number")
+    assert "must" in page.words
 
 
 def test_a_file_taken_out_of_the_list_stays_in_use(page):

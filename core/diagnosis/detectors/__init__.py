@@ -2,8 +2,8 @@
 Layers in findings count from 1.
 
 `settings` looks at what was chosen and can be known before the first step; `code` at planted faults of backprop; `stability`, `signal` and
-`progress` at what training shows. A wrong setting is a warning while it keeps the run from learning, or before anybody can tell; all but
-`nonfinite` are silent on runs that learn.
+`progress` at what training shows; `data` at what is odd in the data. A wrong setting is a warning while it keeps the run from learning, or
+before anybody can tell; all but `nonfinite` and the notes of `data` are silent on runs that learn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.diagnosis.detectors import code, progress, settings, signal, stability
+from core.diagnosis.detectors import code, data, progress, settings, signal, stability
 
 
 @dataclass(frozen=True)
@@ -60,4 +60,11 @@ DETECTORS = {
     "overfitting": Detector((progress.overfitting,)),
     "underfitting": Detector((progress.underfitting, settings.too_straight), not_learning=True, slow=True),
     "slow_progress": Detector((progress.slow_progress,), slow=True),
+    "class_in_one_part": Detector((data.class_in_one_part,)),
+    "id_input": Detector((data.id_input,)),
+    "sentinel_values": Detector((data.sentinel_values,)),
+    "single_row_class": Detector((data.single_row_class,)),
+    "leaking_input": Detector((data.leaking_input,)),
+    "repeated_rows": Detector((data.repeated_rows,)),
+    "tiny_test_part": Detector((data.tiny_test_part,)),
 }

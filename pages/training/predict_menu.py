@@ -1,0 +1,90 @@
+"""What the network says of new rows: typed, or a file of them; and how that changes with one value."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.limits import LIMITS, ConfigError
+from pages import wording
+from pages.charts.prediction import what_if
+from pages.shell.components import theme
+from pages.shell.controls import refusal
+from pages.shell.tab import tab
+from pages.training.session import session
+
+FIELDS = 24  # columns that can be typed; all others stay at their usual value
+SHOWN = 100  # rows of a file's predictions that are listed
+ROW = "new row"  # key of the fields
+
+
+@st.fragment
+def predict_menu():
+    """A menu for runs that train on a file, made when it is opened."""
+    if session().config.data.source != "file":
+        return
+    menu = st.popover("Predict", icon=":material/online_prediction:", key="predict menu", on_change="rerun")
+    if not menu.open or session().last_snapshot is None:
+        return
+    with menu, st.container(key="prediction", gap="xsmall", width=420):
+        if not session().run.owned:
+            st.caption("This run is somebody else's: only its owner can have it predict.")
+            return
+        try:
+            _typed()
+            _file()
+        except ConfigError as error:
+            refusal(wording.complaint(error))
+
+
+def _ask(action, *arguments):
+    with tab().lock:
+        return session().act(action, *arguments)
+
+
+def _typed():
+    examples = _ask("examples")
+    if examples is None:
+        return
+    st.caption("What the network says now of a new row. Empty fields count as missing.")
+    row = {name: usual for name, usual, _ in examples}
+    left, right = st.columns(2)
+    for index, (name, usual, values) in enumerate(examples[:FIELDS]):
+        with (left, right)[index % 2]:
+            hint = f"{values[0]} to {values[-1]}" if len(values) > 1 else ""
+            row[name] = st.text_input(wording.literal(name), usual, key=f"{ROW} {name}", placeholder=hint)
+    if len(examples) > FIELDS:
+        st.caption(f"{len(examples) - FIELDS:,} more columns stay at their usual values.")
+    said = _ask("predict", [row])
+    st.markdown(_sentence(said))
+    able = {name: values for name, _, values in examples if len(values) > 1}
+    name = st.selectbox("What if this changes", [None, *able], format_func=lambda name: name or "Nothing", key="what if")
+    if name in able:
+        answers = _ask("predict", [row | {name: value} for value in able[name]])
+        chart = what_if(name, able[name], answers, theme())
+        st.plotly_chart({"data": chart["data"], "layout": chart["layout"]}, key="what if chart", config={"displayModeBar": False})
+
+
+def _sentence(said):
+    """The outputs of one row in words."""
+    outputs = ", ".join(
+        f"{wording.literal(name)} {value:.0%}" if said.probable else f"{wording.literal(name)} {value:.4g}"
+        for name, value in sorted(zip(said.names, said.outputs[0]), key=lambda entry: -entry[1] if said.probable else 0)[:10]
+    )
+    return f"**{wording.literal(said.classes[0])}** ({outputs})" if said.classes else f"**{outputs}**"
+
+
+def _file():
+    import pandas as pd
+
+    file = st.file_uploader("Or a table of new rows", key="new rows", max_upload_size=LIMITS["file_bytes"] >> 20)
+    if file is None:
+        return
+    said = _ask("predict", file.getvalue())
+    table = pd.DataFrame(said.outputs, columns=list(said.names))
+    if said.classes is not None:
+        table.insert(0, "predicted", said.classes)
+    st.dataframe(table.head(SHOWN), hide_index=True)
+    st.download_button(
+        f"Predictions of {len(table):,} rows (CSV)", table.to_csv(index=False), "descent_predictions.csv", "text/csv", key="predictions",
+        on_click="ignore", icon=":material/download:", width="stretch",
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""New rows go through the very preparation that the training rows went through: in predictions, on the command line, in the script."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.__main__ import main
+from core.config import ConfigError
+from core.export import exported
+from core.prediction import of_texts, predict, rows_in
+from core.proposal import configured
+from core.training.trainer import Trainer
+
+TABLES = Path(__file__).parents[1] / "files" / "tables"
+
+
+def trained(path, steps=2000, **data):
+    return Trainer(configured({"data": {"path": str(path), **data}})).advance(steps)
+
+
+def test_new_rows_go_through_the_same_preparation():
+    trainer = trained(TABLES / "categories.csv", 500)
+    raw = (TABLES / "categories.csv").read_bytes()
+    said = predict(trainer, rows_in(raw, trainer))
+    right = np.array(said.classes) == pd.read_csv(io.BytesIO(raw)).bought.astype(str).to_numpy()
+    both = trainer.evaluator.metric("train") * len(trainer.dataset.train) + trainer.evaluator.metric("test") * len(trainer.dataset.test)
+    assert right.sum() == round(both) and said.names == ("0", "1") and np.allclose(said.outputs.sum(axis=1), 1)
+
+
+def test_values_come_in_the_units_of_the_target():
+    trainer = trained(TABLES / "unscaled_default.csv", 2000)
+    said = predict(trainer, of_texts([{"area": "100", "rooms": "3"}, {"area": "", "rooms": "3"}]))
+    assert said.names == ("price",) and said.outputs.min() > 100_000 and said.outputs.max() < 500_000 and said.classes is None
+
+
+def test_rows_that_do_not_fit_are_refused():
+    trainer = trained(TABLES / "unscaled_default.csv", 1)
+    for rows, words in (([{"area": "1"}], "no 'rooms'"), ([{"area": "big", "rooms": "1"}], "'area'"), ([], "1 to 100,000 rows")):
+        with pytest.raises(ConfigError, match=words):
+            predict(trainer, of_texts(rows))
+
+
+def test_the_command_takes_a_configuration_and_a_table(tmp_path, capsys):
+    config, new = tmp_path / "run.json", tmp_path / "new.csv"
+    config.write_text(json.dumps({"data": {"path": str(TABLES / "three_classes.csv")}}))
+    new.write_text("b,a\n0.13,0.26\n5,5\n")
+    assert main(["predict", str(config), str(new), "--steps", "300"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["names"] == ["p", "q", "r"] and len(told["outputs"]) == len(told["classes"]) == 2
+    new.write_text("b\n1\n")
+    assert main(["predict", str(config), str(new), "--steps", "1"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["field"] == "file"
+
+
+@pytest.mark.parametrize("name", ["categories.csv", "missing_numbers.csv", "unscaled_default.csv"])
+def test_the_numpy_script_prepares_new_rows_in_the_same_way(tmp_path, name):
+    trainer = trained(TABLES / name, 0)
+    frame = pd.read_csv(TABLES / name)
+    script = {}
+    exec(exported("numpy", trainer, 10).decode(), script)
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    mine = trainer.dataset.preparation
+    assert np.allclose(script["prepare"](rows), mine.inputs(mine.typed(frame)))
+    assert np.allclose(script["predict"](trainer.parameters(), rows)[:, -1], predict(trainer, frame).outputs[:, -1])
