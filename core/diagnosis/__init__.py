@@ -12,7 +12,7 @@ from core.diagnosis.evidence.progress import PATIENCE
 from core.diagnosis.failures import attempt
 from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ranked
-from core.diagnosis.tried_fix import COST, MOST, tried_fix
+from core.diagnosis.tried_fix import COST, FEWEST, MOST, tried_fix
 
 __all__ = ["Finding", "diagnose", "first_forecast"]
 
@@ -43,17 +43,21 @@ def _asked(find, evidence):
 
 
 def _fix_completed(evidence, cost, findings):
-    """The findings, with the root's fix as it was tried."""
-    if not findings or not findings[0].root or not findings[0].fix:
+    """The findings, with the fix of the root, or of the first note that has one, as it was tried."""
+    untried = next((finding.fix for finding in findings if finding.root or finding.fix), None)
+    if not untried:
         return findings
-    untried = findings[0].fix
-    fix = memoize_per_run(evidence.trainer, tried_fix, evidence, untried, cost, key=(json.dumps(untried), cost, _patience(evidence)))
+    updates = _updates(evidence)
+    fix = memoize_per_run(evidence.trainer, tried_fix, evidence, untried, updates, cost, key=(json.dumps(untried), updates, cost))
     return [replace(finding, fix=fix) if finding.fix == untried else finding for finding in findings]
 
 
-def _patience(evidence):
-    """What decides how long a fix is tried for, in few steps: the trial is not made anew for each look."""
-    return bool(evidence.nonfinite), min(evidence.step // PATIENCE, MOST // PATIENCE).bit_length()
+def _updates(evidence):
+    """How many updates a fix is tried for: about as many as the run has made, in powers of two, so that it is not tried anew at each look;
+    none while nobody can tell that the run fails."""
+    if evidence.step < PATIENCE and not evidence.nonfinite:
+        return 0
+    return min(max(1 << evidence.step.bit_length() - 1, FEWEST), MOST)
 
 
 def first_forecast(trainer):

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.config import merged
 from core.diagnosis.evidence import Evidence
-from core.diagnosis.evidence.progress import LEARNED, PATIENCE, WELL
+from core.diagnosis.evidence.progress import LEARNED, WELL
 from core.diagnosis.forecast import LIVE, forecast
 from core.diagnosis.remedies import rounded_down, usual_rate
 from core.limits import ConfigError
@@ -21,19 +21,22 @@ from core.training.trainer import Trainer
 STEADY, ROOMY = "elu", 32
 # What a learning rate was chosen for: where one of these changes, it has to be chosen anew
 ANEW = {"data", "layers", "init", "loss"}
-# Updates that a fix is tried for, as many as the run has made within these bounds
-FEWEST, MOST = 500, 6000
+# Updates that a fix is tried for: as many as the run has made within these bounds
+FEWEST, MOST = 512, 8192
 # Microseconds, as estimated, that all forms of a fix may take together; of what is larger, or in a run that people look at, fewer are tried
 COST = 2_000_000
 ADAM = {"name": "adam", "learning_rate": OPTIMIZERS["adam"].usual_rate}
 
 
-def tried_fix(evidence: Evidence, fix: dict, cost: float = COST) -> dict:
+def tried_fix(evidence: Evidence, fix: dict, updates: int, cost: float = COST) -> dict:
     """The first of several forms of a fix (a patch of the configuration) with which the run learns well, or the best of them.
 
     It may keep what suited the broken network alone; so it is tried with a learning rate that suits the mended one, upwards too, then with
-    Adam, then with safer first weights, activations and sizes. What would take more than `cost` microseconds is not tried.
+    Adam, then with safer first weights, activations and sizes, for so many `updates` each (0: it is only given a suitable rate). What would
+    take more than `cost` microseconds in all is not tried.
     """
+    if not updates:
+        return with_suited_rate(evidence, fix)
     best, most = None, -np.inf
     for form in _forms(evidence, fix):
         try:
@@ -41,7 +44,6 @@ def tried_fix(evidence: Evidence, fix: dict, cost: float = COST) -> dict:
         except ConfigError:
             continue
         best = form if best is None else best
-        updates = min(max(evidence.step, FEWEST), MOST)
         cost -= Rehearsal(trainer).update_cost * updates
         if cost < 0:
             break
@@ -55,8 +57,6 @@ def tried_fix(evidence: Evidence, fix: dict, cost: float = COST) -> dict:
 
 def _forms(evidence: Evidence, fix: dict) -> Iterator[dict]:
     yield with_suited_rate(evidence, fix)
-    if evidence.step < PATIENCE and not evidence.nonfinite:  # it has not failed yet
-        return
     yield fix
     if set(fix) == {"faults"}:
         return

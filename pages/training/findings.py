@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.evidence.progress import PATIENCE
 from core.diagnosis.finding import SEVERITIES
 from core.limits import ConfigError
@@ -23,7 +24,7 @@ PAUSED = "The run paused itself. Apply a fix, look back with the bar at the foot
 
 def findings(snapshot):
     """A card for the root, and what follows from it in smaller print; without any, one quiet line in the same place."""
-    roots = [finding for finding in snapshot.findings if finding.root] or [finding for finding in snapshot.findings if finding.fix][:1]
+    roots = [finding for finding in snapshot.findings if finding.root] or [finding for finding in snapshot.findings if _mends(finding)][:1]
     others = [finding for finding in snapshot.findings if finding not in roots]
     with st.container(key="findings held" if _held(snapshot) else "findings", gap="xsmall"):
         for number, finding in enumerate(roots):
@@ -34,6 +35,11 @@ def findings(snapshot):
             st.html(f'<div class="consequences">{heading}<ul>{lines}</ul></div>')
         if line := _quiet_line(snapshot):
             st.html(f'<div class="quiet">{line}</div>')
+
+
+def _mends(finding):
+    """Whether a note deserves a card: something can be done about it other than patience."""
+    return finding.fix and not DETECTORS[finding.code].slow
 
 
 def _quiet_line(snapshot):

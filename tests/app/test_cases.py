@@ -85,7 +85,7 @@ def test_the_pictures_are_measured_and_the_broken_run_stops(open_cases):
     assert (
         table.loc["bicubic", "As posted"] > table.loc["best the hidden units allow (5)", "As posted"] > table.loc["mean image", "As posted"]
     )
-    assert "overflowed" in cases.page.words
+    assert "exploded" in cases.page.words
 
 
 def test_a_variant_of_ones_own_choice_stands_on_either_side(open_cases):

@@ -207,7 +207,7 @@ def test_a_file_of_newlines_costs_less_than_a_second(tmp_path):
 @pytest.mark.parametrize("content", [
     gzip.compress(b"\0" * ((64 << 20) + 1)), gzip.compress(b"a,b\n1,2\n")[:-9], b"PAR1" + bytes(64) + b"PAR1", b"[" * 100_000, b'{"a": 1}',
     b"[1, 2]", b"\xd0\xcf\x11\xe0" + bytes(600), b"PK\3\4" + b"[Content_Types].xml" + bytes(50), b"\x93NUMPY\1\0\4\0{}  ",
-])  # fmt: skip
+], ids=range(9))  # fmt: skip
 def test_hostile_files_of_every_kind_get_one_sentence(tmp_path, content):
     path = tmp_path / "hostile"
     path.write_bytes(content)

@@ -62,8 +62,8 @@ def test_where_the_first_form_of_a_fix_does_not_learn_another_is_given():
     )
     trainer = Trainer(config).run(3000)
     untried = {"optimizer": {"learning_rate": 0.03}}
-    fix = tried_fix(Evidence(trainer), untried)
-    assert tried_fix(Evidence(trainer), untried, cost=0) == untried != fix
+    fix = tried_fix(Evidence(trainer), untried, 2048)
+    assert tried_fix(Evidence(trainer), untried, 2048, cost=0) == tried_fix(Evidence(trainer), untried, 0) == untried != fix
     plain, given = (Trainer(config.patched(patch)).run(3000) for patch in (untried, fix))
     assert accuracy(given) > accuracy(plain) + 0.2
 

@@ -74,7 +74,7 @@ def plateau(evidence):
 def underfitting(evidence):
     """It has learned something, far less than there is to learn, and gets no better."""
     data, losses = evidence.data, evidence.losses
-    if (evidence.progress.poor or evidence.progress.too_slow) and not evidence.progress.stuck and data.prize:
+    if evidence.progress.poor and not evidence.progress.stuck and data.prize:
         yield Finding(
             code="underfitting",
             severity="warning",
@@ -116,19 +116,23 @@ def overfitting(evidence):
 
 
 def slow_progress(evidence):
-    """It is learning, and not finished."""
-    progress = evidence.progress
-    if evidence.step >= LONG_PATIENCE and not (
-        evidence.nonfinite or progress.well or progress.poor or progress.too_slow or progress.stuck or progress.unforeseen
-    ):
-        short = progress.falling and evidence.config.optimizer.learning_rate < remedies.usual_rate(evidence.config)
-        yield Finding(
-            code="slow_progress",
-            severity="info",
-            step=evidence.step,
-            layer=None,
-            cause="epochs",
-            title="Not finished: it has learned a part of what there is to learn.",
-            advice="Train on, or take larger steps." if short else "Train on.",
-            evidence=figures(loss=evidence.losses.now, metric=evidence.losses.metric),
-        )
+    """It is learning, and not finished; at its pace it may not be for long, and then something else is to be changed."""
+    progress, rate = evidence.progress, evidence.config.optimizer.learning_rate
+    if evidence.step < LONG_PATIENCE or evidence.nonfinite or progress.well or progress.poor or progress.stuck or progress.unforeseen:
+        return
+    larger = progress.falling and rate < remedies.usual_rate(evidence.config)
+    remedy = {"cause": "epochs", "advice": "Train on, or take larger steps." if larger else "Train on.", "fix": None}
+    title = "Not finished: it has learned a part of what there is to learn."
+    if progress.too_slow:
+        remedy = remedies.against_underfitting(evidence)
+        many = f"{progress.time_left:.0f} times" if progress.time_left < 100 else "a hundred times"
+        title = f"Not finished: at its pace it needs {many} the updates so far, or more."
+    yield Finding(
+        code="slow_progress",
+        severity="info",
+        step=evidence.step,
+        layer=None,
+        title=title,
+        evidence=figures(loss=evidence.losses.now, metric=evidence.losses.metric),
+        **remedy,
+    )

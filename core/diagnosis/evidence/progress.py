@@ -26,12 +26,10 @@ PATIENCE = 200
 # Nor, of a run that is well-behaved in all else, that it stands still, or will get no further: many learn nothing for a while, and then all
 # at once
 LONG_PATIENCE, LONGEST_PATIENCE = 500, 1000
-# Nor, of one that gets better still, that it is too slow
-SLOW_PATIENCE = 2500
 # The share of a run between the middles of the two parts that are compared
 BETWEEN = (1 + LATELY - LATER_PARTS[0] - LATER_PARTS[1]) / 2
-# A run that needs so many times the updates so far does not get there
-TOO_LONG = 6
+# A run that needs so many times the updates so far is slow
+TOO_LONG = 2
 
 
 class Progress:
@@ -98,9 +96,9 @@ class Progress:
 
     @cached_property
     def too_slow(self):
-        """Whether a run that had all the time it needs is not there, and at its pace will not be for long."""
-        slow = not self._nonfinite and self._step >= SLOW_PATIENCE and not self.well
-        return slow and self.time_left > TOO_LONG
+        """Whether a run that had all the time it needs will not be there for long at its pace. That is no alarm: many learn little for a
+        while, and then all at once."""
+        return self._step >= LONGEST_PATIENCE and not self.well and self.time_left > TOO_LONG
 
     @cached_property
     def falling(self):
