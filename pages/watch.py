@@ -17,14 +17,17 @@ from pages.watching.view import WatchView
 HELP = "Looks back: the parameters as they were at that step. Your program is left alone."
 BUTTONS = [{"name": "now", "label": "Now", "help": "Back to the program as it stands."}]
 LINES = """\
+# before the loop
 from descent_probe import Probe
-probe = Probe("my network"{url})                                  # before the loop
-probe.step(loss=loss, params=params, grads=grads, X=X, Y=Y, outputs=outputs, learning_rate=rate)   # in the loop, once an iteration
+probe = Probe("my network"{url})
+# in the loop, once an iteration, before or after the update
+probe.step(loss=loss, params=params, grads=grads, X=X, Y=Y, outputs=outputs, learning_rate=rate)
 """
 TORCH = """\
 from descent_probe import Probe
 probe = Probe("my network"{url})
-probe.watch(model, optimizer)                                     # before the loop; a loss that is no module: probe.step(loss=loss)
+# before the loop; in the loop, if the loss is no module: probe.step(loss=loss)
+probe.watch(model, optimizer)
 """
 KERAS = """\
 from descent_probe import Probe
