@@ -198,7 +198,7 @@ def _matching(draft, step, y):
             return
         z = Values(Formulas(plan), given)["pre_activation", last]
         for output in [told[-1]] if told else list(ACTIVATIONS):
-            if ACTIVATIONS[output].output_only and sizes[-1] == 1 and not told:
+            if ACTIVATIONS[output].shares and sizes[-1] == 1 and not told:
                 continue
             a = value(ACTIVATIONS[output], z)
             off = None
@@ -289,7 +289,7 @@ def _hidden_candidates(told, last):
     """The hidden activations to try, the usual ones first."""
     if told:
         return [told[:-1]]
-    possible = [name for name, entry in ACTIVATIONS.items() if not entry.output_only]
+    possible = [name for name, entry in ACTIVATIONS.items() if not entry.shares]
     alike = [(name,) * (last - 1) for name in (*COMMON, *(name for name in possible if name not in COMMON))]
     if last == 1:
         return [()]

@@ -12,7 +12,7 @@ from pages.shell.controls import refusal
 from pages.shell.tab import tab
 from pages.training.session import session
 
-FIELDS = 24  # columns that can be typed; all others stay at their usual value
+FIELDS, MOST = 24, 200  # columns that can be typed, all others staying at their usual value; of wider tables only files are taken
 SHOWN = 100  # rows of a file's predictions that are listed
 ROW = "new row"  # key of the fields
 
@@ -45,6 +45,9 @@ def _typed():
     examples = _ask("examples")
     if examples is None:
         return
+    if len(examples) > MOST:
+        st.caption(f"What the network says now of new rows: a table with the {len(examples):,} columns of the inputs.")
+        return
     st.caption("What the network says now of a new row. Empty fields count as missing.")
     row = {name: usual for name, usual, _ in examples}
     left, right = st.columns(2)
@@ -55,11 +58,15 @@ def _typed():
     if len(examples) > FIELDS:
         st.caption(f"{len(examples) - FIELDS:,} more columns stay at their usual values.")
     said = _ask("predict", [row])
+    if said is None:  # the worker is gone, which the page tells
+        return
     st.markdown(_sentence(said))
     able = {name: values for name, _, values in examples if len(values) > 1}
     name = st.selectbox("What if this changes", [None, *able], format_func=lambda name: name or "Nothing", key="what if")
     if name in able:
         answers = _ask("predict", [row | {name: value} for value in able[name]])
+        if answers is None:
+            return
         chart = what_if(name, able[name], answers, theme())
         st.plotly_chart({"data": chart["data"], "layout": chart["layout"]}, key="what if chart", config={"displayModeBar": False})
 
@@ -80,6 +87,8 @@ def _file():
     if file is None:
         return
     said = _ask("predict", file.getvalue())
+    if said is None:
+        return
     table = pd.DataFrame(said.outputs, columns=list(said.names))
     if said.classes is not None:
         table.insert(0, "predicted", said.classes)
