@@ -43,8 +43,8 @@ def _asked(find, evidence):
 
 
 def _fix_completed(evidence, cost, findings):
-    """The findings, with the fix of the root, or of the first note that has one, as it was tried."""
-    untried = next((finding.fix for finding in findings if finding.root or finding.fix), None)
+    """The findings, with the fix of the root, or of a run that is only slow, as it was tried."""
+    untried = next((finding.fix for finding in findings if finding.root or DETECTORS[finding.code].slow), None)
     if not untried:
         return findings
     updates = _updates(evidence)
@@ -57,7 +57,7 @@ def _updates(evidence):
     none while nobody can tell that the run fails."""
     if evidence.step < PATIENCE and not evidence.nonfinite:
         return 0
-    return min(max(1 << evidence.step.bit_length() - 1, FEWEST), MOST)
+    return min(max(1 << evidence.step.bit_length() >> 1, FEWEST), MOST)
 
 
 def first_forecast(trainer):

@@ -83,7 +83,7 @@ def test_the_filter_finds_names_notes_findings_and_settings(store, open_runs):
     ids = [saved(store, adam), saved(store, broken, findings=diagnose(broken)), saved(store, trained(1, data={"source": "moons"}))]
     store.rename(ids[2], "The last one")
     store.star(ids[0], True)
-    for words, found in (("ADAM", [ids[0]]), ("learning rate,", [ids[1]]), ("last moons", [ids[2]]), ("[.*", [])):
+    for words, found in (("ADAM", [ids[0]]), ("learning rate 900", [ids[1]]), ("last moons", [ids[2]]), ("[.*", [])):
         page = open_runs(**{"runs.filter": words})
         assert ([len(page.dataframe), len(listed(page))] if found else [len(page.dataframe)]) == ([1, len(found)] if found else [0])
         assert found or "No run has all" in page.words
