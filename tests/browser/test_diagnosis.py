@@ -31,10 +31,10 @@ def test_the_gauge_warns_before_play_and_its_button_calms_it(open_tab):
     gauge = tab.locator(".reading.gauge b")
     expect(gauge).to_contain_text("unstable")
     bar = tab.locator(".st-key-transport").bounding_box()
-    tab.get_by_role("button", name="Use 0.13").click()
+    tab.get_by_role("button", name="Use 0.1").click()
     expect(gauge).to_contain_text("stable")
     expect(gauge).not_to_contain_text("unstable")
-    expect(tab.get_by_label("Any learning rate", exact=True)).to_have_value("0.13")
+    expect(tab.get_by_label("Any learning rate", exact=True)).to_have_value("0.1")
     assert tab.locator(".st-key-transport").bounding_box() == bar
     play(tab)
     expect_true(lambda: step(tab) > 1000)
