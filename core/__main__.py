@@ -195,60 +195,55 @@ def cases(arguments):
 def check(arguments):
     """Print the doctor's answer; the exit status."""
     from core import doctor
-    from core.config import ConfigError
     from core.data.files import read_bytes
 
-    try:
-        answer = doctor.check(read_bytes(arguments.file, "file"))
-    except ConfigError as error:
-        if arguments.json:
-            _print(_refusal(error))
-        print(f"{error.field}: {error.message}", file=sys.stderr)
-        return INVALID
-    if arguments.json:
-        _print(answer.to_dict())
-    else:
-        print(answer)
-    return 0
+    def answer():
+        found = doctor.check(read_bytes(arguments.file, "file"))
+        return found.to_dict(), found
+
+    return _answered(answer, arguments.json)
 
 
 def watch(arguments):
     """Print what a probe's file tells; the exit status."""
     from core import watch as watching
-    from core.config import ConfigError
     from core.data.files import read_bytes
 
-    try:
+    def answer():
         run = watching.read(read_bytes(arguments.file, "probe"))
-    except ConfigError as error:
-        if arguments.json:
-            _print(_refusal(error))
-        print(f"{error.field}: {error.message}", file=sys.stderr)
-        return INVALID
-    examined = watching.examine(run)
-    if arguments.json:
-        _print(watching.report(run, examined))
-    else:
-        print(watching.told(run, examined))
-    return 0
+        examined = watching.examine(run)
+        return watching.report(run, examined), watching.told(run, examined)
+
+    return _answered(answer, arguments.json)
 
 
 def table(arguments):
     """Print how the table is read; the exit status."""
-    from core.config import ConfigError, DataConfig
+    from core.config import DataConfig
     from core.proposal import describe
 
-    try:
+    def answer():
         described = describe(DataConfig(source="file", path=arguments.file), {"source", "path"})
+        return described.to_dict(), described
+
+    return _answered(answer, arguments.json)
+
+
+def _answered(answer, as_json):
+    """Print what `answer()` gives, (plain values, what reads well), as JSON or to be read; the exit status."""
+    from core.limits import ConfigError
+
+    try:
+        values, words = answer()
     except ConfigError as error:
-        if arguments.json:
+        if as_json:
             _print(_refusal(error))
         print(f"{error.field}: {error.message}", file=sys.stderr)
         return INVALID
-    if arguments.json:
-        _print(described.to_dict())
+    if as_json:
+        _print(values)
     else:
-        print(described)
+        print(words)
     return 0
 
 
@@ -276,7 +271,7 @@ def _trained(raw, steps):
 
     if not raw.startswith(b"PK"):
         return Trainer(_configuration(raw)).advance(steps)
-    return archive.trainer_of(archive.read(raw))
+    return archive.read(raw).trainer()
 
 
 def bench(arguments):

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from core.config import merged
+from core.data import load
 from core.diagnosis.evidence import Evidence
+from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.evidence.progress import LEARNED, WELL
 from core.diagnosis.forecast import LIVE, forecast
 from core.diagnosis.remedies import rounded_down, usual_rate
@@ -40,7 +42,7 @@ def tried_fix(evidence: Evidence, fix: dict, updates: int, cost: float = COST) -
     best, most = None, -np.inf
     for form in _forms(evidence, fix):
         try:
-            trainer = Trainer(evidence.config.patched(form), _dataset(evidence, form))
+            trainer = _trainer(evidence, evidence.config.patched(form))
         except ConfigError:
             continue
         best = form if best is None else best
@@ -81,7 +83,7 @@ def with_suited_rate(evidence: Evidence, fix: dict) -> dict:
     try:
         patched = evidence.config.patched(fix)
         rate = usual_rate(patched) if set(fix) & ANEW or "name" in fix.get("optimizer", {}) else patched.optimizer.learning_rate
-        trainer = Trainer(patched.patched({"optimizer": {"learning_rate": rate}}), _dataset(evidence, fix))
+        trainer = _trainer(evidence, patched.patched({"optimizer": {"learning_rate": rate}}))
     except ConfigError:
         return fix
     seen = forecast(trainer, LIVE)
@@ -90,6 +92,11 @@ def with_suited_rate(evidence: Evidence, fix: dict) -> dict:
     return fix if rate == evidence.config.optimizer.learning_rate else merged(fix, {"optimizer": {"learning_rate": rate}})
 
 
-def _dataset(evidence, fix):
-    """The run's own data, where the fix leaves them as they are."""
-    return None if {"data", "faults"} & set(fix) or evidence.config.faults else evidence.dataset
+def _trainer(evidence, config):
+    """A Trainer at step 0. Data are loaded once for all forms of a fix, which may take seconds: not at all where the run has them, and for
+    each anew where a planted fault changes them."""
+    if config.faults or evidence.config.faults:
+        return Trainer(config)
+    if config.data == evidence.config.data:
+        return Trainer(config, evidence.dataset)
+    return Trainer(config, memoize_per_run(evidence.trainer, load, config.data, key=config.data))

@@ -25,7 +25,6 @@ from core.store.budget import MOST_MOMENTS
 from core.store.record import Moment, RunRecord, StoredRun, spark
 from core.store.store import HISTORY_BYTES, NAME_LENGTH, NOTE_LENGTH, Store
 from core.store.validation import LATEST, InvalidRun, validate_text, validated
-from core.training.trainer import Trainer
 
 FORMAT = 2  # of files that are written; all formats up to it can be read: in format 1 the columns of a history had no names
 FIELD = "file"  # what errors are filed under
@@ -185,20 +184,6 @@ def _validated_against_data(run, config):
     if any(len(moment.state["vector"]) != wanted for moment in run.moments):
         raise ConfigError(FIELD, f"must have {wanted:,} weights in each checkpoint, as its data and layers ask for")
     return run
-
-
-def trainer_of(run):
-    """The Trainer of a StoredRun, as it stood. Raises ConfigError."""
-    if not run.moments:
-        raise ConfigError(FIELD, "must hold its weights; of this run only the figures were kept")
-    with tempfile.NamedTemporaryFile(prefix="descent-run-") as place:
-        if run.file:
-            place.write(run.file[1])
-            place.flush()
-            run = run.placed(place.name)
-        trainer = Trainer(RunConfig.from_dict(run.config))
-        trainer.restore(run.moments[-1].state | run.history)
-    return trainer
 
 
 class _Members:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,6 @@ from core.config import RunConfig
 from core.link import LAYER_SETTINGS, SETTINGS, reached
 from core.snapshot.maker import SnapshotMaker
 from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS
-from core.training.trainer import Trainer
 
 AXES = ("step", "epoch", "time")  # what curves of several runs are aligned by; time is in seconds of training
 LARGEST, MOST_SAMPLES = 50_000, 5_000  # parameters and samples up to which a network is looked at in the page's own process: 0.1 s
@@ -89,14 +87,7 @@ def learned(run):
     config = RunConfig.from_dict(run.config)
     if not run.moments or run.moments[-1].state["vector"].size > LARGEST or config.data.samples > MOST_SAMPLES:
         return None
-    with tempfile.NamedTemporaryFile(prefix="descent-look-") as place:
-        if run.file:
-            place.write(run.file[1])
-            place.flush()
-            run = run.placed(place.name)
-        trainer = Trainer(RunConfig.from_dict(run.config))
-    trainer.restore(run.moments[-1].state | run.history)
-    return SnapshotMaker(trainer, lambda trainer: None).make("paused", 0.0).output
+    return SnapshotMaker(run.trainer(), lambda trainer: None).make("paused", 0.0).output
 
 
 def _by_step(run):

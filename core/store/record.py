@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import tempfile
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from core.config import RunConfig
+from core.limits import ConfigError
 from core.training.telemetry import FRAME_COLUMNS
+from core.training.trainer import Trainer
 
 SPARK_POINTS = 60  # of the little loss curve in a list of runs
 FINDING_FIELDS = ("code", "severity", "step", "layer", "title", "cause")
@@ -86,6 +90,19 @@ class StoredRun:
         """This run with its upload at `path`, where it was put."""
         moments = tuple(moment._replace(state=_state_with_path(moment.state, path)) for moment in self.moments)
         return dataclasses.replace(self, config=with_path(self.config, path), moments=moments)
+
+    def trainer(self):
+        """The Trainer of this run as it stood. Raises ConfigError where only its figures were kept, or its data cannot be loaded."""
+        if not self.moments:
+            raise ConfigError("run", "must hold its weights; of this run only the figures were kept")
+        with tempfile.NamedTemporaryFile(prefix="descent-run-") as place:
+            if self.file:
+                place.write(self.file[1])
+                place.flush()
+            run = self.placed(place.name) if self.file else self
+            trainer = Trainer(RunConfig.from_dict(run.config))
+        trainer.restore(run.moments[-1].state | run.history)
+        return trainer
 
 
 def record_of(

@@ -1,5 +1,6 @@
 """New rows go through the very preparation that the training rows went through: in predictions, on the command line, in the script."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,9 +14,18 @@ from core.config import ConfigError
 from core.export import exported
 from core.prediction import of_texts, predict, rows_in
 from core.proposal import configured
+from core.store import archive
+from core.store.store import Store
 from core.training.trainer import Trainer
+from tests.core.stored_runs import saved
+from tests.core.stored_runs import trained as trained_run
 
 TABLES = Path(__file__).parents[1] / "files" / "tables"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
 
 
 def trained(path, steps=2000, **data):
@@ -66,3 +76,20 @@ def test_the_numpy_script_prepares_new_rows_in_the_same_way(tmp_path, name):
     mine = trainer.dataset.preparation
     assert np.allclose(script["prepare"](rows), mine.inputs(mine.typed(frame)))
     assert np.allclose(script["predict"](trainer.parameters(), rows)[:, -1], predict(trainer, frame).outputs[:, -1])
+
+
+def test_a_run_file_predicts_what_its_run_did(store, tmp_path, capsys):
+    path, new = TABLES / "categories.csv", str(TABLES / "categories.csv")
+    trainer, digest = trained(path, 300), store.keep_upload(path.name, path.read_bytes())
+    (tmp_path / "run.descent").write_bytes(archive.export(store.load(saved(store, trainer, upload=digest))))
+    assert main(["predict", str(tmp_path / "run.descent"), new]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert np.allclose(told["outputs"], predict(trainer, rows_in(path.read_bytes(), trainer)).outputs)
+
+
+def test_a_run_goes_on_as_it_stood_and_one_without_weights_cannot(store):
+    trainer = trained_run(40)
+    run = store.load(saved(store, trainer))
+    np.testing.assert_array_equal(run.trainer().run(20).network.vector, trainer.run(20).network.vector)
+    with pytest.raises(ConfigError, match="only the figures"):
+        dataclasses.replace(run, moments=()).trainer()

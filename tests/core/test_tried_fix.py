@@ -1,9 +1,12 @@
 """The fix of a root is one that the run learns with, tried on the run's own data; what people's programs get wrong is found as its kind."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from core.config import RunConfig
+from core.data import load
 from core.diagnosis import diagnose
 from core.diagnosis.evidence import Evidence
 from core.diagnosis.remedies import recommended_rate, rounded_down
@@ -202,3 +205,16 @@ def test_certainties_are_notes_on_a_run_that_learns():
     config = RunConfig.from_dict({"data": {"source": "gaussian"}, "layers": layers, "init": same, "optimizer": {"learning_rate": 0.1}})
     found = {finding.code: finding.severity for finding in diagnose(Trainer(config).run(1500))}
     assert found == {"symmetric_init": "info"}
+
+
+def test_data_are_loaded_once_for_all_forms_of_a_fix(tmp_path, monkeypatch):
+    inputs, labels = clouds(2)
+    config = file_run(tmp_path, 1000 * inputs, labels)
+    evidence, loads = Evidence(Trainer(config).run(300)), []
+    tried_fix_module = sys.modules["core.diagnosis.tried_fix"]
+    monkeypatch.setattr(tried_fix_module, "load", lambda data: loads.append(data) or load(data))
+    monkeypatch.setattr(tried_fix_module, "WELL", 10)  # so that all forms are tried
+    tried_fix(evidence, {"data": {"scaling": "standard"}}, 64)
+    assert len(loads) == 1
+    tried_fix(evidence, {"init": {"weights": "he_normal"}}, 64)
+    assert len(loads) == 1
