@@ -98,10 +98,10 @@ def choose():
 
 def findings(examined):
     """A card for what is wrong, worst first."""
-    for finding in examined.findings[:6]:
+    for number, finding in enumerate(examined.findings[:6]):
         mark, word = SEVERITIES[finding.severity]
         place = "whole program" if finding.tensor is None else finding.tensor
-        st.html(
+        st.container(key=f"finding {finding.severity} {number}").html(
             f'<article class="finding {finding.severity}"><div class="mark" title="{word}">{mark}</div><div class="words">'
             f'<h4>{html.escape(finding.title)}</h4><p class="figures"><span>{word}</span><span>since step '
             f"<b>{wording.count(finding.step)}</b></span><span>{html.escape(place)}</span></p><p>{html.escape(finding.advice)}</p></div></article>"

@@ -49,6 +49,11 @@ def _of_twin(run, twin, findings):
     if not twin or not twin.fault or twin.fault in {finding.code for finding in findings}:
         return
     code = "stale_gradients" if twin.fault == "stale_gradients" else "update_fault" if twin.fault in UPDATE_FAULTS else "gradient_fault"
+    advice = twin.text
+    if twin.fault in FAULTS:
+        advice = (twin.answer.fix if twin.answer else None) or FAULTS[twin.fault].right
+    if twin.perceptron.samples_first and "axis=" in advice:
+        advice += " (written for samples in columns; yours are rows)"
     title = FAULTS[twin.fault].title if twin.fault in FAULTS else "The gradient is not that of this network"
     yield WatchedFinding(
         code=code,
@@ -57,7 +62,7 @@ def _of_twin(run, twin, findings):
         layer=run.layer_of(run.names.index(twin.tensor)),
         cause="update_code" if code == "update_fault" else "gradient_code",
         title=f"{title}: {twin.tensor} parts from a right copy at step {twin.step}.",
-        advice=(twin.answer.fix if twin.answer else None) or FAULTS[twin.fault].right if twin.fault in FAULTS else twin.text,
+        advice=advice,
         tensor=twin.tensor,
     )
 

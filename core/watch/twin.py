@@ -333,6 +333,8 @@ class _Comparison:
 
     def _made(self, moment, tensor, fault, text, answer, rule):
         curves = self._curves(rule, plain=answer is not None and moment.after is not None)
+        if answer is not None:  # how the arrays lie was found out before the doctor saw them
+            text = text.removesuffix(f" Read as: {answer.reading}.")
         text = f"At step {moment.step} {tensor} parts from a right copy. {text}"
         return Twin(moment.step, tensor, fault, text, len(self.moments), self.perceptron, rule and rule.name, *curves, answer)
 

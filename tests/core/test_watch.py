@@ -77,7 +77,14 @@ def test_wrong_programs_are_told_by_tensor_and_name(bug, tmp_path):
     assert (report["twin"] and report["twin"]["fault"]) == fault
     if fault:
         assert report["twin"]["step"] == (2 if settings.get("after") or bug == "stale" else 1)
-        assert report["twin"]["tensor"] in report["twin"]["text"]
+        assert report["twin"]["tensor"] in report["twin"]["text"] and "Read as" not in report["twin"]["text"]
+
+
+@pytest.mark.parametrize("features_first", [False, True])
+def test_lines_say_how_their_samples_lie_where_yours_lie_otherwise(features_first, tmp_path):
+    run = watched(perceptron, tmp_path / "run.probe", bug="scalar_bias", features_first=features_first, **CLASSES)
+    advice = next(finding.advice for finding in watch.examine(run).findings if "axis=1" in finding.advice)
+    assert ("yours are rows" in advice) != features_first
 
 
 def test_the_twin_of_a_right_program_has_its_losses(tmp_path):
