@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from core.snapshot.snapshot import Histogram
 BINS = 40
 TIMES = 48
 VALUES = 8192  # of a larger tensor every n-th value counts: drawing 40 bins needs no more
+LARGEST_POWER = 2.0**1023  # of two, that a float can hold
 DECADES = (-12.0, 4.0)  # axis of gradient histograms, log10 of size
 
 
@@ -65,7 +67,7 @@ class HistogramSeries:
 
     def _rebinned(self, counts, low, high):
         """Counts on a wider axis: each bin's count is spread evenly over where it now falls."""
-        old, new = np.linspace(self._low, self._high, BINS + 1), np.linspace(low, high, BINS + 1)
+        old, new = (np.linspace(*ends, BINS + 1) for ends in ((self._low / BINS, self._high / BINS), (low / BINS, high / BINS)))
         return np.diff(np.interp(new, old, np.concatenate([[0], counts.cumsum()])))
 
     def histogram(self, counts=None):
@@ -79,7 +81,9 @@ class HistogramSeries:
 
 
 def _next_power(size):
-    """The next power of two above a positive size; 0 for others."""
+    """The next power of two above a positive size, or the largest number there is; 0 for others."""
+    if size > LARGEST_POWER:
+        return sys.float_info.max
     return 2.0 ** math.ceil(math.log2(size)) if size > 0 else 0.0
 
 

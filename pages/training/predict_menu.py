@@ -74,7 +74,7 @@ def _typed():
 def _sentence(said):
     """The outputs of one row in words."""
     outputs = ", ".join(
-        f"{wording.literal(name)} {value:.0%}" if said.probable else f"{wording.literal(name)} {value:.4g}"
+        f"{wording.literal(name)}: {value:.0%}" if said.probable else f"{wording.literal(name)}: {value:.4g}"
         for name, value in sorted(zip(said.names, said.outputs[0]), key=lambda entry: -entry[1] if said.probable else 0)[:10]
     )
     return f"**{wording.literal(said.classes[0])}** ({outputs})" if said.classes else f"**{outputs}**"

@@ -30,7 +30,7 @@ def nonfinite(evidence):
     found = evidence.nonfinite
     if found is None:
         return
-    place = f"{found.tensor.replace('_', ' ')} of layer {found.layer}" if found.layer else "loss"
+    place = f"{found.tensor.replace('pre_', 'pre-').replace('_', ' ')} of layer {found.layer}" if found.layer else "loss"
     yield Finding(
         code="nonfinite",
         severity="critical",
