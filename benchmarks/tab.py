@@ -23,6 +23,7 @@ from pages.shell.live_line import UNKNOWN
 
 READING = re.compile(r"<span>([^<]*)</span><b>([^<]*)</b>")
 GONE = (OSError, TimeoutError, WebSocketException)  # what a server that is not there raises
+PATIENCE = 10.0  # seconds for which a button is waited for
 DRAWING = 0.02  # seconds that a browser takes to draw a picture
 FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 
@@ -94,10 +95,11 @@ class Tab:
         return button is not None and not button.disabled
 
     async def press(self, key):
-        """Press a button."""
+        """Press a button, once it is there: one that stands behind others is gone for a moment when a line comes between them."""
         if key in self._buttons or key == "reset":
             await self._tell_line(key)
             return
+        await self.until(lambda: self.widget(key), PATIENCE)
         button, fragment = self._found(key)
         await self._ask(fragment, WidgetState(id=button.id, trigger_value=True))
 

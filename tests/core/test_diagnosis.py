@@ -162,7 +162,7 @@ def test_nonfinite_is_reported_where_it_appeared():
     first = first_of(trainer, "nonfinite")
     assert first.severity == "critical"
     assert (first.step, first.layer) == (trainer.nonfinite.step, trainer.nonfinite.layer)
-    assert trainer.nonfinite.tensor.replace("_", " ") in first.title
+    assert trainer.nonfinite.tensor.replace("pre_", "pre-") in first.title
 
 
 def test_a_value_that_breaks_in_the_first_step_is_blamed_on_the_first_weights():
