@@ -34,7 +34,8 @@ def start_server(tmp_path):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """One server for all tests that do not ask for their own."""
-    server = Server(tmp_path_factory.mktemp("server") / "server.log", pause_after=10)  # what a test has left must not hold up the others
+    # What a test has left must not hold up the others, and what is tried out must not wait for them
+    server = Server(tmp_path_factory.mktemp("server") / "server.log", pause_after=20, trial_niceness=1)
     yield server
     server.stop()
 

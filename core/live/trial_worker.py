@@ -18,14 +18,12 @@ from core.limits import ConfigError
 from core.live import checkpoint
 from core.live.priority import give_way
 
-NICENESS = 14  # trials give way to live runs, and those to the page
-
 
 def main(descriptor):
     """Do the task at the other end of this socket: (settings, (configuration, findings, first patches, steps, start's path or None))."""
     connection = Connection(descriptor)
     settings, (config, findings, first, steps, path) = connection.recv()
-    give_way(NICENESS)
+    give_way(settings.trial_niceness)
     resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes,) * 2)
     told = Trials(running=True)
 

@@ -4,6 +4,7 @@ A message of the browser's is JSON: first {"key", "theme", "hidden"}, then {"do"
 picture has been drawn, `page` which drawing of Streamlit's part the browser shows, `back` that its Back or Forward button was pressed,
 `hidden` and `theme` how it shows the page; every other name is one of the view's commands. A message of the server's is a line of JSON,
 the head, and a line for each figure that the head names, empty where that figure has not changed; an empty message is a sign of life.
+The head's `heard` is how many commands had been done when the picture was made.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Connection:
         self._due, self._drawn = asyncio.Event(), asyncio.Event()
         self._figures = {}  # name -> text, as last sent
         self._head = None  # as last sent
+        self._heard = 0  # commands that were done
         self._sent = -math.inf  # when it last heard of us
         self._playing = self._goes_on = False  # of the run, as last seen
         self._hidden = hello.get("hidden") is True
@@ -119,16 +121,21 @@ class Connection:
     def _command(self, name, value):
         with self._tab.lock:
             attempt(f"The command {name}", [], None, self._tab.view.command, name, value)
+            self._heard += 1
 
     async def _send_pictures(self):
+        self._drawn.set()
         while True:
             began = time.monotonic()
             self._due.clear()
-            message = await self._in_thread(self._message)
-            if message is not None:
+            picture = await self._in_thread(self._picture)  # while the browser still draws the last one
+            await self._until(self._drawn, math.inf)
+            if self._due.is_set():  # something was pressed meanwhile: that is to be seen at once
+                self._due.clear()
+                picture = await self._in_thread(self._picture)
+            if picture is not None and (message := self._news(*picture)):
                 self._drawn.clear()
                 await self._send(message)
-                await self._until(self._drawn, math.inf)
             if self._playing and not self._hidden:
                 await asyncio.sleep(max(0.0, began + SHORTEST - time.monotonic()))
             else:
@@ -148,8 +155,8 @@ class Connection:
         self._sent = time.monotonic()
         await self._socket.send_bytes(message)
 
-    def _message(self):
-        """The next picture; None where it is the last one, or could not be made."""
+    def _picture(self):
+        """The next picture, as the texts (head, {name: figure}); None where it could not be made."""
         with self._tab.lock:
             picture = attempt("The picture", [], None, self._tab.view.picture, self._tab.theme)
             if picture is None:
@@ -158,13 +165,16 @@ class Connection:
             # Asked here, in this thread: a worker that is slow to answer must not hold up the whole server
             self._playing, self._goes_on = self._tab.view.playing, self._tab.view.needs_updates
             head |= {"view": self._tab.view.name, "names": list(figures), "outline": self._tab.outline(), "drawing": self._tab.drawing}
-        texts = {name: json.dumps(figure, allow_nan=False, separators=(",", ":")) for name, figure in figures.items()}
-        changed = ["" if self._figures.get(name) == text else text for name, text in texts.items()]
-        text = json.dumps(head, allow_nan=False, separators=(",", ":"))
-        if text == self._head and not any(changed):
+            head["heard"] = self._heard
+        return _text(head), {name: _text(figure) for name, figure in figures.items()}
+
+    def _news(self, head, figures):
+        """The message that tells of this picture; None where the browser shows it already."""
+        changed = ["" if self._figures.get(name) == text else text for name, text in figures.items()]
+        if head == self._head and not any(changed):
             return None
-        self._head, self._figures = text, texts
-        return "\n".join([text, *changed]).encode()
+        self._head, self._figures = head, figures
+        return "\n".join([head, *changed]).encode()
 
     def _set_theme(self, theme):
         if theme not in ("light", "dark"):
@@ -173,6 +183,10 @@ class Connection:
 
     def _in_thread(self, function, *arguments):
         return self._loop.run_in_executor(_threads, function, *arguments)
+
+
+def _text(value):
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 async def _received(socket):

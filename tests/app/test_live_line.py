@@ -283,6 +283,26 @@ def test_no_picture_comes_before_the_last_one_has_been_drawn(page):
         assert "<b>3</b>" in head["text"]["readings"]
 
 
+def test_the_next_picture_is_made_while_the_last_one_is_being_drawn(page, monkeypatch):
+    looks, look = [], page.session.look
+    monkeypatch.setattr(page.session, "look", lambda: looks.append(1) or look())
+    with line(page.tab.key) as (socket, _, _):
+        assert len(looks) == 1
+        socket.send_json({"do": "play"})
+        until(lambda: len(looks) > 1)
+
+
+def test_a_picture_says_how_many_commands_it_knows_of(page):
+    with line(page.tab.key) as (socket, head, _):
+        assert head["heard"] == 0
+        for name, value in {"step": None, "pick": [1, 0], "look": "nonsense"}.items():
+            socket.send_json({"do": name, "value": value})
+        until(lambda: page.session.picked)
+        while head["heard"] < 3:
+            head, _ = next_picture(socket)
+        assert "<b>1</b>" in head["text"]["readings"]
+
+
 def test_a_run_that_plays_sends_picture_after_picture(page):
     with line(page.tab.key) as (socket, _, _):
         socket.send_json({"do": "play"})
@@ -338,7 +358,8 @@ def test_the_outline_stays_while_a_drawing_is_on_its_way(page, monkeypatch):
         until(lambda: not page.tab.behind(page.tab.drawing))
         page.tab.begin()
         page.session.notice = "Something else."
-        assert next_picture(socket)[0] == head | {"drawing": head["drawing"] + 1}
+        told = next_picture(socket)[0]
+        assert (told["outline"], told["drawing"]) == (head["outline"], head["drawing"] + 1)
         assert page.tab.outline() == head["outline"]
         socket.send_json({"do": "page", "value": page.tab.drawing})
         assert next_picture(socket)[0]["outline"] != head["outline"]

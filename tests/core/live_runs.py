@@ -101,7 +101,7 @@ def same_bits(ours, theirs):
 
 
 def settings(tmp_path):
-    return Settings(checkpoint_folder=tmp_path / "runs")
+    return Settings(checkpoint_folder=tmp_path / "runs", trial_niceness=1)
 
 
 def start(settings):

@@ -9,6 +9,7 @@ import pytest
 from core.config import RunConfig
 from core.live.client import LiveRun
 from core.live.process import TooManyRuns
+from core.settings import Settings
 from core.training.trainer import Trainer
 from tests.core import live_runs
 from tests.core.live_runs import MODEST, blown_up, checkpoints, children, state, until
@@ -110,7 +111,7 @@ def test_killed_trials_say_so_and_leave_the_run_alone(start, pid):
 
 
 def test_trials_give_way(start, pid):
-    run = start(ENDLESS)
+    run = start(ENDLESS, trial_niceness=Settings().trial_niceness)
     worker = pid()
     run.try_fixes()
     (trial_worker,) = children() - {worker}

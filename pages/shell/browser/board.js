@@ -168,6 +168,8 @@ class Panel {
       window.addEventListener("pointerup", release)
       window.addEventListener("pointercancel", release)
     })
+    // Plotly counts clicks by its own clock, which runs on while a busy page draws; the browser's count is the person's
+    this.plot.addEventListener("mousedown", ({ detail }) => detail === 2 && this.unzoom(), true)
     this.plot.addEventListener("mousemove", (event) => (this.pointer = event), true)
     this.plot.addEventListener("mouseenter", () => this.catchUp())
     this.plot.addEventListener("mouseleave", () => (this.pointer = undefined))
@@ -265,7 +267,6 @@ class Panel {
         if (axis) this.zoom[axis] = [...this.plot._fullLayout[axis].range]
       }
     })
-    this.plot.on("plotly_doubleclick", () => this.unzoom())
     this.plot.on("plotly_click", ({ points }) => {
       const [layer, index] = points[0].customdata ?? []
       if (this.name === "network" && layer > 0) this.pick([layer, index])

@@ -7,6 +7,7 @@ const lines = new Map() // key -> Line
 const AGAIN = [250, 500, 1000, 2000, 4000] // milliseconds until the next try to connect
 const UNKNOWN = 4404 // the server's word for a key that it does not have: it was started anew, or has let the tab go
 const SLOW = 2000 // milliseconds after which the next picture is asked for, drawn or not
+const STATE = ["hidden", "theme", "page", "back"] // what the browser tells of itself; all else was pressed
 const SILENCE = 15000 // milliseconds without a word from the server after which the line counts as lost
 
 export class Line {
@@ -35,6 +36,7 @@ export class Line {
     socket.binaryType = "arraybuffer"
     socket.onopen = () => {
       this.figures = []
+      this.pressed = 0
       socket.send(JSON.stringify({ key: this.key, theme: this.theme.value, hidden: document.hidden }))
     }
     socket.onmessage = ({ data }) => this.receive(data)
@@ -52,10 +54,11 @@ export class Line {
     this.listen()
     if (!data.byteLength) return // a sign of life
     this.tries = 0
-    this.waiting.splice(0).forEach((message) => this.socket.send(message))
+    this.waiting.splice(0).forEach((message) => this.press(message))
     const [head, ...figures] = new TextDecoder().decode(data).split("\n")
     const before = this.last?.names ?? []
     this.last = JSON.parse(head)
+    this.last.current = this.last.heard === this.pressed // made after all that was pressed had been heard
     const place = (index) => before.indexOf(this.last.names[index])
     this.figures = figures.map((figure, index) => figure || this.figures[place(index)]) // an empty one has not changed
     for (const part of this.parts) this.show(part)
@@ -67,8 +70,14 @@ export class Line {
 
   send(name, value = null) {
     const message = JSON.stringify({ do: name, value })
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(message)
-    else if (!["hidden", "theme", "page", "back"].includes(name)) this.waiting.push(message)
+    const open = this.socket.readyState === WebSocket.OPEN
+    if (!STATE.includes(name)) open ? this.press(message) : this.waiting.push(message)
+    else if (open) this.socket.send(message)
+  }
+
+  press(message) {
+    this.pressed++
+    this.socket.send(message)
   }
 
   lost(code) {

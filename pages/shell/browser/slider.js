@@ -20,17 +20,19 @@ export class Slider {
     this.input.title = help
   }
 
-  // `slider` of a picture: options [text], index of the one that is shown, disabled
-  receive({ slider }) {
+  // `slider` of a picture: options [text], index of the one that is shown, disabled. A picture that was made before the server heard
+  // of the last choice does not move it back.
+  receive({ slider, current }) {
     this.root.classList.toggle("descent-none", !slider)
     if (!slider) return
     this.options = slider.options
     this.input.max = this.options.length - 1
     this.input.disabled = slider.disabled
-    if (!this.dragged) this.input.value = slider.index
+    if (current && !this.dragged) this.input.value = slider.index
     this.from.textContent = this.options[0]
     this.to.textContent = this.options.at(-1)
     this.tell()
+    if (!current) return
     this.asked = false
     if (this.next !== undefined) this.ask(this.next)
   }
