@@ -16,7 +16,7 @@ from pages.shell.identity import browser_name
 KEY = "tab"
 GRACE = 10.0  # seconds for which a tab without a connection counts as open: it is about to connect, at first or again
 PATIENCE = 10.0  # seconds after which a drawing that the browser has not shown counts as shown all the same
-CONNECTING = 0.5  # seconds that a page waits for its live line before it draws what stands still
+CONNECTING = 3.0  # seconds that a page waits for its live line before it draws what stands still
 TOLD = 0.05  # seconds by which the word that the Back button was pressed may come after the address that it led to
 
 _tabs = weakref.WeakValueDictionary()

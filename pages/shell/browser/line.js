@@ -23,6 +23,7 @@ export class Line {
     this.figures = [] // the texts of the last picture
     this.tries = 0
     this.waiting = [] // what was pressed while there was no connection
+    this.opened = new Promise((resolve) => (this.tellOpened = resolve))
     this.tellVisibility = () => this.send("hidden", document.hidden)
     document.addEventListener("visibilitychange", this.tellVisibility)
     this.tellBack = () => this.send("back")
@@ -38,6 +39,7 @@ export class Line {
       this.figures = []
       this.pressed = 0
       socket.send(JSON.stringify({ key: this.key, theme: this.theme.value, hidden: document.hidden }))
+      this.tellOpened()
     }
     socket.onmessage = ({ data }) => this.receive(data)
     socket.onclose = ({ code }) => this.lost(code)

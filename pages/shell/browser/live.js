@@ -14,11 +14,13 @@ const parts = new WeakMap()
 export function mount({ data, parentElement, setTriggerValue }) {
   const [head, ...figures] = new TextDecoder().decode(data).split("\n")
   const options = { ...JSON.parse(head), figures }
-  loadPlotly(options.plotly).catch(() => {}) // which takes a second: whoever draws tells if it failed
   const root = parentElement.querySelector(".descent-part")
   if (!parts.has(root)) parts.set(root, new PARTS[options.part](root))
   const part = parts.get(root)
   const line = options.line && Line.of(options.line)
+  // Plotly's script takes a second, in which the browser does nothing else: the server makes the first picture meanwhile. Whoever draws
+  // tells if it failed.
+  Promise.resolve(line?.opened).then(() => loadPlotly(options.plotly)).catch(() => {})
   part.view = options.view
   if (part.line !== line) {
     part.line?.leave(part)
