@@ -144,8 +144,15 @@ def fresh_init(evidence, name=None):
     return {
         "cause": "init",
         "advice": "Begin with weights of the size that keeps signals as they are, each its own.",
-        "fix": {**planted, "init": {"weights": name, "scale": 1.0, "bias": "zeros"}, **usual_learning_rate(evidence)},
+        "fix": {**planted, **first_weights(evidence.config.to_dict()["layers"], name), **usual_learning_rate(evidence)},
     }
+
+
+def first_weights(layers, name):
+    """The patch by which all of these layers, those with an initialization of their own too, begin with `name` weights and zero biases."""
+    own = any(layer.get("init") for layer in layers)
+    init = {"weights": name, "scale": 1.0, "bias": "zeros"}
+    return {"init": init, "layers": [layer | {"init": None} for layer in layers]} if own else {"init": init}
 
 
 def _without_planted(evidence, what):
@@ -343,14 +350,11 @@ def steadier_activation(evidence):
     """Elu with orthogonal weights in all hidden layers: of relu, leaky relu, elu, selu, silu and tanh with what initialisation suits
     them, the one pair that made every one of 50 deep networks learn whose gradients had vanished, at an unchanged learning rate."""
     *hidden, output = evidence.config.to_dict()["layers"]
-    layers = [{**layer, "activation": "elu", "init": None} for layer in hidden]
+    layers = [*({**layer, "activation": "elu"} for layer in hidden), output]
     return {
         "cause": "activation",
         "advice": "Each layer of this activation shrinks the gradient: use elu, and begin with orthogonal weights.",
-        "fix": {
-            "layers": [*layers, output],
-            "init": {"weights": "orthogonal", "scale": 1.0, "bias": "zeros"},
-        },
+        "fix": {"layers": layers, **first_weights(layers, "orthogonal")},
     }
 
 

@@ -14,7 +14,7 @@ from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.evidence import Evidence
 from core.diagnosis.finding import status
 from core.diagnosis.forecast import forecast as foresee
-from core.diagnosis.remedies import CLIP_NORM, USUAL_BATCH, recommended_rate, rounded
+from core.diagnosis.remedies import CLIP_NORM, USUAL_BATCH, first_weights, recommended_rate, rounded
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import suited_output
@@ -118,7 +118,7 @@ def _general(config, findings, forecast):
     yield {"data": {"target_scaling": "standard"}} if _task(config) == "regression" and config.data.target_scaling == "none" else {}
     yield _matching_output(config)
     yield _learning_rate(rate / 3)
-    yield {"init": {"weights": ACTIVATIONS[config.layers[0].activation].init, "scale": 1.0, "bias": "zeros"}}
+    yield first_weights(config.to_dict()["layers"], ACTIVATIONS[config.layers[0].activation].init)
     yield _steadier(config)
     yield {"clip_norm": CLIP_NORM}
     yield {"batch_size": USUAL_BATCH} if config.batch_size is not None and config.batch_size < USUAL_BATCH else {}
@@ -145,8 +145,9 @@ def _steadier(config):
     """Steadier activations in the hidden layers, with the first weights that suit them."""
     *hidden, output = config.to_dict()["layers"]
     layers = [{**layer, "activation": ACTIVATIONS[layer["activation"]].steadier or layer["activation"]} for layer in hidden]
-    init = {"weights": ACTIVATIONS[layers[0]["activation"]].init, "scale": 1.0} if layers else {}
-    return {"layers": [*layers, output], "init": init}
+    if not layers:
+        return {}
+    return {"layers": [*layers, output], **first_weights([*layers, output], ACTIVATIONS[layers[0]["activation"]].init)}
 
 
 def _title(config, patched):
@@ -163,7 +164,7 @@ def _title(config, patched):
     words += _layer_words(old.layers, new.layers)
     if new.loss != old.loss:
         words.append(f"{new.loss.replace('_', ' ')} loss")
-    if new.init != old.init:
+    if new.init != old.init or any(layer.init for layer in old.layers) != any(layer.init for layer in new.layers):
         words.append(f"{new.init.weights.replace('_', ' ')} weights to begin with")
     if new.clip_norm != old.clip_norm:
         words.append("no clipping" if new.clip_norm is None else f"gradients clipped at {new.clip_norm:g}")

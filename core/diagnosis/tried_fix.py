@@ -12,7 +12,7 @@ from core.diagnosis.evidence import Evidence
 from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.evidence.progress import LEARNED, WELL
 from core.diagnosis.forecast import LIVE, forecast
-from core.diagnosis.remedies import rounded_down, usual_rate
+from core.diagnosis.remedies import first_weights, rounded_down, usual_rate
 from core.limits import ConfigError
 from core.nn.activations import ACTIVATIONS
 from core.nn.optimizers import OPTIMIZERS
@@ -71,7 +71,7 @@ def _forms(evidence: Evidence, fix: dict) -> Iterator[dict]:
         [{"units": ROOMY, "activation": STEADY}] * max(len(hidden), 2),
     ):
         init = ACTIVATIONS[layers[0]["activation"]].init if layers else "glorot_uniform"
-        safer = {"layers": [*layers, output], "init": {"weights": init, "scale": 1.0, "bias": "zeros"}}
+        safer = {"layers": [*layers, output], **first_weights([*layers, output], init)}
         yield with_suited_rate(evidence, merged(adam, safer))
 
 

@@ -9,7 +9,7 @@ from core.config import RunConfig
 from core.data import load
 from core.diagnosis import diagnose
 from core.diagnosis.evidence import Evidence
-from core.diagnosis.remedies import recommended_rate, rounded_down
+from core.diagnosis.remedies import first_weights, fresh_init, recommended_rate, rounded_down
 from core.diagnosis.tried_fix import tried_fix, with_suited_rate
 from core.training.trainer import Trainer
 
@@ -218,3 +218,13 @@ def test_data_are_loaded_once_for_all_forms_of_a_fix(tmp_path, monkeypatch):
     assert len(loads) == 1
     tried_fix(evidence, {"init": {"weights": "he_normal"}}, 64)
     assert len(loads) == 1
+
+
+def test_first_weights_reach_layers_that_have_an_initialization_of_their_own():
+    own = {"units": 8, "activation": "tanh", "init": {"weights": "zeros"}}
+    config = RunConfig.from_dict({"data": {"source": "circle"}, "layers": [own, own, SIGMOID], "optimizer": {"learning_rate": 0.1}})
+    evidence = Evidence(Trainer(config).run(300))
+    fix = fresh_init(evidence)["fix"]
+    patched = config.patched(fix)
+    assert [layer.init for layer in patched.layers] == [None, None, None] and patched.init.weights == "glorot_uniform"
+    assert first_weights(RunConfig().to_dict()["layers"], "zeros").keys() == {"init"}
