@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from core.diagnosis.evidence.progress import PATIENCE
 from core.limits import ConfigError, shown
 from core.link import RUN
@@ -9,6 +11,8 @@ from pages import wording
 from pages.charts import ViewOptions, panels
 from pages.training import timebar, transport
 
+# Figures are computed one after the other in a server: threads that compute take turns of 5 ms, and a press would wait for all of them
+_drawing = threading.Lock()
 GONE = {"buttons": None, "slider": None, "text": {"readings": "", "time": ""}}
 
 
@@ -38,7 +42,8 @@ class RunView:
             "text": {"readings": transport.readings(session, snapshot), "time": timebar.line(session, snapshot)},
             "address": [RUN, session.run.run_id],
         }
-        return head, panels(snapshot, self.options(theme))
+        with _drawing:
+            return head, panels(snapshot, self.options(theme))
 
     def options(self, theme):
         """The ViewOptions of this moment."""
