@@ -1,5 +1,6 @@
 """What a run may ask for, what a text may be, and the error that refuses the rest."""
 
+import json
 import re
 
 # What protects a shared server. Hidden layers and outputs differ: a 64x64 RGB picture alone is 12,288 outputs.
@@ -17,6 +18,7 @@ LIMITS = {
 }
 
 TEXT_LENGTH = 4096  # characters of a text in a configuration
+JSON_VALUES = 200_000  # of one JSON text: an empty list takes 64 bytes of memory for three of the text
 
 # What neither a page, a file nor the store can take, or what would break a line: control characters, line ends, lone surrogates
 NOT_PLAIN = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -36,9 +38,27 @@ class ConfigError(ValueError):
 
 
 def shown(value) -> str:
-    """A value as an error message quotes it: short, whatever was sent."""
-    text = repr(value)
+    """A value as an error message quotes it: short, on one line, whatever was sent."""
+    try:
+        text = legible(repr(value))
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        text = "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class NotJSON(ValueError):
+    """A text that is no JSON, or too much of it; the message says which."""
+
+
+def parsed_json(text):
+    """The value of a JSON text (str or bytes) from outside. Raises NotJSON, and nothing else."""
+    marks = b"[{," if isinstance(text, bytes) else "[{,"
+    if sum(text.count(marks[at : at + 1]) for at in range(3)) > JSON_VALUES:
+        raise NotJSON(f"it holds more than {JSON_VALUES:,} values")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise NotJSON("it cannot be read") from None
 
 
 def plain_text(field, text, most, lines=False):

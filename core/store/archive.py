@@ -19,21 +19,24 @@ import numpy as np
 from core.config import RunConfig
 from core.data import load
 from core.data.npz_archive import DAMAGE, ENTRY, NUMBERS, TEXT, Archive
+from core.data.sources import SOURCES
 from core.fit import parameter_count
-from core.limits import LIMITS, ConfigError, listed, shown
+from core.limits import LIMITS, ConfigError, NotJSON, listed, parsed_json, shown
 from core.store.budget import MOST_MOMENTS
 from core.store.record import Moment, RunRecord, StoredRun, spark
 from core.store.store import HISTORY_BYTES, NAME_LENGTH, NOTE_LENGTH, Store
-from core.store.validation import LATEST, InvalidRun, validate_text, validated
+from core.store.validation import LATEST, InvalidRun, validate_text, validated, vectors_carried
 
 FORMAT = 2  # of files that are written; all formats up to it can be read: in format 1 the columns of a history had no names
 FIELD = "file"  # what errors are filed under
 ROOM = LIMITS["file_bytes"] * 3 // 4  # bytes of checkpoints in a file, so that it can be uploaded again
-UNPACKED = 4 * LIMITS["file_bytes"]  # bytes of all members together
 TEXT_BYTES = 4 << 20  # of config.json and of run.json
 MEMBER = re.compile(r"config\.json|run\.json|history\.npz|upload|checkpoints/(0|[1-9][0-9]{0,15})\.npz")
 PLAIN = ("name", "note", "status", "step", "epoch", "seconds", "figures", "interventions", "findings")
-MOST_HISTORY = HISTORY_BYTES // 2  # bytes: the store must be able to read it back
+MOST_HISTORY = HISTORY_BYTES // 4  # bytes: twice the tables of the deepest network and their texts
+BESIDE = 4096  # bytes of a checkpoint that are not of its large arrays: names, headers, position
+CHECKPOINTS = ROOM + MOST_MOMENTS * BESIDE  # bytes of all of them
+UNPACKED = CHECKPOINTS + LIMITS["file_bytes"] + MOST_HISTORY + 2 * TEXT_BYTES  # bytes of all members together
 HISTORY = {"samples": NUMBERS, "frames": NUMBERS, "events": TEXT}
 COLUMNS = {"layer_metrics": TEXT, "frame_columns": TEXT}
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same file
@@ -126,6 +129,10 @@ def _read(members):
         validate_text("its upload's name", told["upload"], NAME_LENGTH)
         file = told["upload"], members.bytes("upload", LIMITS["file_bytes"])
     kinds = HISTORY if told["format"] == 1 else HISTORY | COLUMNS
+    values = members.json("config.json")
+    config = _validated_config(values, file)
+    parameters = _parameters(config, file)
+    most = parameters * (1 + vectors_carried(config)) * np.dtype(config.dtype).itemsize + 4 * members.size("config.json") + BESIDE
     run = StoredRun(
         id=Store.new_id(),
         owner=None,
@@ -134,18 +141,19 @@ def _read(members):
         starred=False,
         created=0.0,
         updated=0.0,
-        config=members.json("config.json"),
+        config=values,
         file=file,
         **{name: told[name] for name in ("name", "note", "status", "step", "epoch", "seconds", "figures")},
         interventions=_list(told, "interventions"),
         findings=_list(told, "findings"),
         history=members.arrays("history.npz", MOST_HISTORY, kinds) if "history.npz" in members.names else {},
-        moments=tuple(_moment(members, entry) for entry in _list(told, "checkpoints")),
+        moments=tuple(_moment(members, entry, most) for entry in _list(told, "checkpoints")),
     )
     if run.status == "running":
         run = replace(run, status="paused")
-    config = _validated_config(run.config, file)
-    return _validated_against_data(validated(replace(run, upload=file and config.data.path)), config)
+    if any(moment.state["vector"].size != parameters for moment in run.moments if "vector" in moment.state):
+        raise ConfigError(FIELD, f"must have {parameters:,} weights in each checkpoint, as its data and layers ask for")
+    return validated(replace(run, upload=file and config.data.path))
 
 
 def _list(told, name):
@@ -154,12 +162,12 @@ def _list(told, name):
     return tuple(told[name])
 
 
-def _moment(members, entry):
+def _moment(members, entry, most):
     well_formed = isinstance(entry, list) and len(entry) == 4 and type(entry[0]) is int and isinstance(entry[3], bool)
     if not well_formed or not 0 <= entry[0] <= LATEST:
         raise ConfigError(FIELD, f"must describe each checkpoint by step, seconds, interventions and pin; was {shown(entry)}")
     step, spent, done, pinned = entry
-    return Moment(step, members.arrays(f"checkpoints/{step}.npz", UNPACKED), spent, done, pinned)
+    return Moment(step, members.arrays(f"checkpoints/{step}.npz", most), spent, done, pinned)
 
 
 def _validated_config(values, file):
@@ -172,18 +180,18 @@ def _validated_config(values, file):
     return config
 
 
-def _validated_against_data(run, config):
-    """The run, sure to fit the file that it brings."""
-    if not run.file:
-        return run
+def _parameters(config, file):
+    """How many the network has, on the data that the file brings."""
+    if not file:
+        return parameter_count(config, SOURCES[config.data.source].inputs or len(config.data.features))
     with tempfile.NamedTemporaryFile(prefix="descent-import-") as place:
-        place.write(run.file[1])
+        place.write(file[1])
         place.flush()
-        inputs = load(replace(config.data, path=place.name)).inputs
-    wanted = parameter_count(config, inputs)
-    if any(len(moment.state["vector"]) != wanted for moment in run.moments):
-        raise ConfigError(FIELD, f"must have {wanted:,} weights in each checkpoint, as its data and layers ask for")
-    return run
+        return parameter_count(config, load(replace(config.data, path=place.name)).inputs)
+
+
+def _bytes(size):
+    return f"{size >> 20:,} MiB" if size >= 1 << 20 else f"{size / 1024:,.0f} KiB"
 
 
 class _Members:
@@ -209,6 +217,8 @@ class _Members:
         if sum(info.file_size for info in infos) > UNPACKED:
             raise ConfigError(FIELD, f"must unpack to at most {UNPACKED >> 20} MiB; this one says it is larger")
         self._sizes = {info.filename: info.file_size for info in infos}
+        if sum(size for name, size in self._sizes.items() if name.startswith("checkpoints/")) > CHECKPOINTS:
+            raise ConfigError(FIELD, f"must have at most {CHECKPOINTS >> 20} MiB of checkpoints; says it has more")
 
     def __enter__(self):
         return self
@@ -216,12 +226,18 @@ class _Members:
     def __exit__(self, *_):
         self._zip.close()
 
+    def size(self, name):
+        """How many bytes a member was declared to have."""
+        return self._sizes[name]
+
     def bytes(self, name, most):
         """A member's bytes, which were declared to be no more than `most`."""
         if name not in self._sizes:
             raise ConfigError(FIELD, f"must be a run exported by Descent; {name} is missing")
         if self._sizes[name] > most:
-            raise ConfigError(FIELD, f"must have at most {most >> 20} MiB in {name}; had {self._sizes[name] >> 20:,} MiB")
+            raise ConfigError(
+                FIELD, f"must have at most {_bytes(most)} in {name}, as its run needs; says it has {_bytes(self._sizes[name])}"
+            )
         try:
             with self._zip.open(name) as member:
                 return member.read(most)
@@ -231,11 +247,9 @@ class _Members:
     def json(self, name):
         """A member's JSON value."""
         try:
-            return json.loads(self.bytes(name, TEXT_BYTES))
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, ConfigError):
-                raise
-            raise ConfigError(FIELD, f"must have JSON in {name}; it cannot be read") from None
+            return parsed_json(self.bytes(name, TEXT_BYTES))
+        except NotJSON as error:
+            raise ConfigError(FIELD, f"must have JSON in {name}; {error}") from None
 
     def arrays(self, name, most, kinds=None):
         """The arrays of an NPZ member, at most so many bytes: those of `kinds` (name -> NumPy kinds); without it numbers, and the text
@@ -247,5 +261,5 @@ class _Members:
             wanted = kinds or {array: TEXT if array == "config" else NUMBERS for array in archive.names}
             headers = {array: archive.header(array, kind) for array, kind in wanted.items()}
             if sum(header.cells * header.dtype.itemsize for header in headers.values()) > most:
-                raise ConfigError(FIELD, f"must have at most {most >> 20} MiB of arrays in {name}; says it has more")
+                raise ConfigError(FIELD, f"must have at most {_bytes(most)} of arrays in {name}; says it has more")
             return {array: archive.array(array, header) for array, header in headers.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from core.config import RunConfig
 from core.data.sources import SOURCES
 from core.diagnosis.finding import SEVERITIES
 from core.fit import parameter_count
-from core.limits import TEXT_LENGTH, ConfigError, plain_text, shown
+from core.limits import TEXT_LENGTH, ConfigError, NotJSON, parsed_json, plain_text, shown
 from core.nn.optimizers import OPTIMIZERS
 from core.store.record import FIGURES, FINDING_FIELDS
 from core.training.live_changes import needs_new_run
@@ -148,8 +147,8 @@ def _validated_history(history, layers):
 
 def _validate_events(texts, layers):
     try:
-        events, nonfinite = (json.loads(str(text)) for text in texts)
-    except (ValueError, TypeError, RecursionError):
+        events, nonfinite = (parsed_json(str(text)) for text in texts)
+    except (ValueError, TypeError):
         raise InvalidRun("its events must be JSON") from None
     well_formed = isinstance(events, list) and all(isinstance(event, list) and len(event) == 2 and _is_step(event[0]) for event in events)
     _ensure(well_formed, "its events must be a list of steps and texts")
@@ -164,10 +163,10 @@ def _validate_events(texts, layers):
 
 def _config_of_moment(text, config):
     try:
-        then = RunConfig.from_dict(json.loads(text))
+        then = RunConfig.from_dict(parsed_json(text))
     except ConfigError as error:
         raise InvalidRun(f"a moment's configuration is not valid: {error}") from None
-    except (ValueError, RecursionError):
+    except NotJSON:
         raise InvalidRun("a moment's configuration is not valid") from None
     _ensure(needs_new_run(config, then) is None, "a moment's configuration must be the run's but for what a run can change")
     return then
@@ -202,3 +201,8 @@ def _validate_moment(moment, config, interventions):
 
 def _slots(config):
     return OPTIMIZERS[config.optimizer.name].slots + bool(config.faults)  # as core.nn.updater has them
+
+
+def vectors_carried(config):
+    """How many vectors as long as the parameters a moment of a run has beside these."""
+    return _slots(config) + (config.stop is not None)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.limits import LIMITS, ConfigError, legible
 from core.link import RUN
+from core.live.apart import apart
 from core.store import archive
 from core.store.comparison import history_csv
 from core.store.store import NAME_LENGTH, NOTE_LENGTH, StoreError
@@ -114,7 +115,7 @@ def _bring(key):
     st.session_state[BROUGHT] = st.session_state.get(BROUGHT, 0) + 1
 
     def take_in():
-        choose([archive.import_run(store(), archive.read(file.getvalue()), owner())])
+        choose([archive.import_run(store(), apart(archive.read, file.getvalue(), field=archive.FIELD), owner())])
 
     _do(take_in, f"{legible(file.name)} cannot be used. ")
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import streamlit as st
 
-from core.export import EXPORTS
-from core.export.imported import read
+from core.export import EXPORTS, imported
 from core.limits import LIMITS, ConfigError
+from core.live.apart import apart
 from pages import wording
 from pages.charts import panels
 from pages.charts.document import document
@@ -87,8 +87,8 @@ def _open(key, inputs):
         st.session_state.pop(OUTCOME, None)
         return
     try:
-        imported = read(file.getvalue())
-        session().open_weights(imported.fitted(session().config, inputs), imported.parameters)
+        weights = apart(imported.read, file.getvalue(), field=imported.FIELD)
+        session().open_weights(weights.fitted(session().config, inputs), weights.parameters)
         st.session_state[OUTCOME] = file.name, None
         st.session_state[OPENED] = st.session_state.get(OPENED, 0) + 1
     except ConfigError as error:

@@ -1,5 +1,6 @@
 """A run as one file: what goes out comes in again to the bit, and nothing else does."""
 
+import hashlib
 import io
 import json
 import pickle
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from core.config import RunConfig
 from core.diagnosis.finding import Finding
 from core.limits import ConfigError, legible, listed, plain_text, shown
+from core.live.apart import apart
 from core.store import archive
 from core.store.store import Store
 from tests.core.stored_runs import recorded, restored, same_arrays, saved, trained
@@ -198,6 +200,40 @@ def test_what_unpacks_to_a_flood_is_refused_unread(exported, member):
         archive.read(raw)
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
+
+
+BOMBS = {  # of a few KB each; every one took 60 to 500 MB
+    "an array in a checkpoint": lambda raw: changed(raw, checkpoints__0_dot_npz=npz(vector=np.zeros(8 << 20))),
+    "many checkpoints": lambda raw: changed(
+        raw, run_dot_json=told(checkpoints=[[step, 1.0, 0, False] for step in range(101)]), **dict.fromkeys(
+            (f"checkpoints__{step}_dot_npz" for step in range(101)), bytes(3 << 20))),
+    "a configuration of a moment": lambda raw: changed(raw, checkpoints__40_dot_npz=with_arrays(config=np.array("[" * (4 << 20)))),
+    "lists in run.json": lambda raw: changed(raw, run_dot_json=lambda old: old[:-1] + b',"more":[' + b"[]," * 1_300_000 + b"0]}"),
+    "lists in config.json": lambda raw: changed(raw, config_dot_json=b"[" + b"{}," * 1_300_000 + b"0]"),
+    "events": lambda raw: changed(raw, history_dot_npz=with_arrays(events=np.array(["[" + "[]," * 1_000_000 + "0]", "null"]))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_a_small_file_takes_little_memory(exported, bomb):
+    raw = bomb(exported[1])
+    assert len(raw) < 1 << 20
+    tracemalloc.start()
+    with pytest.raises(ConfigError) as refusal:
+        archive.read(raw)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 48 << 20 and len(str(refusal.value)) < 300
+
+
+def test_a_run_file_is_read_in_a_process_of_its_own(exported):
+    assert apart(archive.read, exported[1], field="file").figures == exported[0].figures
+    with pytest.raises(ConfigError, match="not a zip archive"):
+        apart(archive.read, b"no zip", field="file")
+    upload = told(upload="x.csv"), told(data={"source": "file", "path": hashlib.sha256(b"\n" * (64 << 20)).hexdigest()})
+    slow = changed(exported[1], run_dot_json=upload[0], config_dot_json=upload[1], upload=b"\n" * (64 << 20))
+    with pytest.raises(ConfigError, match=r"within 0\.3 seconds"):
+        apart(archive.read, slow, field="file", seconds=0.3)
 
 
 def test_any_change_of_a_byte_is_refused_or_harmless(exported):

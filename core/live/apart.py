@@ -1,0 +1,60 @@
+"""Reading in a process of its own, for servers: what a stranger uploads can neither hold up a page for long nor eat its memory.
+
+`python -m core.live.apart` reads a pickled question of its server's on standard input, and writes the pickled answer, or refusal.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import subprocess
+import sys
+import threading
+
+from core.limits import ConfigError
+from core.live.process import ONE_THREAD, ROOT
+from core.settings import Settings
+
+SECONDS = 30.0  # a file gets; 64 MiB of text take a few
+AT_A_TIME = 2  # files in all of the server
+
+_places = threading.BoundedSemaphore(AT_A_TIME)
+
+
+def apart(read, *arguments, field, seconds=SECONDS):
+    """What `read(*arguments)` gives, a function of a module and plain data. Raises its ConfigError; and one filed under `field` when it
+    fails, takes longer than `seconds`, or too many others are being read."""
+    if not _places.acquire(timeout=seconds):
+        raise ConfigError(field, "cannot be read now: other files are being read; try again in a minute")
+    question = pickle.dumps((Settings.from_environment().worker_memory_bytes, read, arguments))
+    try:
+        command = [sys.executable, "-m", "core.live.apart"]
+        done = subprocess.run(command, input=question, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, **ONE_THREAD}, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise ConfigError(field, f"must be read within {seconds:g} seconds, and took longer: use a smaller file") from None
+    finally:
+        _places.release()
+    if done.returncode:
+        raise ConfigError(field, "must be a sound file that fits into memory; reading it failed")
+    answer = pickle.loads(done.stdout)
+    if isinstance(answer, ConfigError):
+        raise answer
+    return answer
+
+
+def main():
+    """Answer the one question on standard input."""
+    question = sys.stdin.buffer.read()
+    memory_bytes, read, arguments = pickle.loads(question)
+    del question
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    try:
+        answer = read(*arguments)
+    except ConfigError as refusal:
+        answer = refusal
+    sys.stdout.buffer.write(pickle.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
