@@ -10,13 +10,13 @@ from contextlib import suppress
 
 import numpy as np
 
-KEPT_FOR = 24 * 3600  # seconds: files this old belong to servers that are gone
+KEPT_FOR = 24 * 3600  # seconds: files this old belong to servers that are gone, whoever has their number now
 
 
 def new_path(folder):
-    """Where a new run will keep its checkpoint: a name nobody can guess in `folder`, which only we may enter.
+    """Where a new run will keep its checkpoint: a name nobody can guess, after this process' number, in `folder`, which only we may enter.
 
-    Makes the folder and clears old files out of it. PermissionError when the folder belongs to somebody else.
+    Makes the folder and clears out of it what servers that are gone have left. PermissionError when the folder belongs to somebody else.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
@@ -24,9 +24,20 @@ def new_path(folder):
         raise PermissionError(f"The checkpoint folder {folder} must be a directory that only this user may enter")
     for path in folder.glob("*.npz*"):
         with suppress(FileNotFoundError):  # another server clears the same folder
-            if path.stat().st_mtime < time.time() - KEPT_FOR:
+            if path.stat().st_mtime < time.time() - KEPT_FOR or not _lives(path.name.partition("-")[0]):
                 path.unlink()
-    return folder / f"{secrets.token_hex(16)}.npz"
+    return folder / f"{os.getpid()}-{secrets.token_hex(16)}.npz"
+
+
+def _lives(pid):
+    """Whether there is a process of this number, a text; of a text that is none it is not known."""
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OverflowError, PermissionError):
+        return True
+    return True
 
 
 def save(path, arrays):

@@ -1,6 +1,8 @@
 """Checkpoints on disk, and the settings that say where they go."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -25,6 +27,18 @@ def test_checkpoint_files_are_private_and_old_ones_go(tmp_path):
     folder.chmod(0o755)
     with pytest.raises(PermissionError):
         checkpoint.new_path(folder)
+
+
+def test_what_a_killed_server_left_goes_with_the_next_run(tmp_path):
+    folder = tmp_path / "runs"
+    ours = checkpoint.new_path(folder)
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    left = folder / ours.name.replace(str(os.getpid()), str(done.pid))
+    for path in (ours, left, checkpoint.beside(left)):
+        checkpoint.save(path, {"position": np.array([3.0])})
+    checkpoint.new_path(folder)
+    assert list(folder.iterdir()) == [ours]
 
 
 def test_an_interrupted_write_leaves_the_last_checkpoint(tmp_path):

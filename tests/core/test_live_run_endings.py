@@ -70,10 +70,12 @@ def test_recover_leaves_a_living_worker_alone(start, pid):
 
 
 def test_a_worker_that_hangs_counts_as_dead(start, pid):
-    run = start(reply_timeout=4.5)
+    run = start()
+    began = time.monotonic()
     os.kill(pid(), signal.SIGSTOP)
-    with pytest.raises(WorkerDied, match=r"did not answer for 4[.]5 seconds"):
+    with pytest.raises(WorkerDied, match="stood still for 4 seconds"):
         run.snapshot()
+    assert time.monotonic() < began + 7.0
     assert children() == set()
     run.recover()
     assert run.snapshot().step == 0
