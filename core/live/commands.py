@@ -130,6 +130,7 @@ def trial_task(run, at):
 
 def snapshot(run, unit, at=None, share=None):
     run.pacing.share = share or run.pacing.share
+    run.persistence.look_after()
     rate = run.pacing.steps_per_second if run.running else 0.0
     if at is not None and at < run.trainer.step:
         picture = run.pictures.past(at, run.status, rate, unit)

@@ -64,6 +64,10 @@ class Persistence:
         """A sentence about why the store does not keep the run; None when it does."""
         return self._writer and self._writer.trouble
 
+    def look_after(self):
+        """Have a run that stands still saved again if its store was removed or replaced."""
+        self.unsaved = self.unsaved or (self._writer is not None and self._writer.moved)
+
     @property
     def longest_age(self):
         """Seconds of training that a sudden death could cost at most, while it trains."""

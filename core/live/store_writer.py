@@ -25,7 +25,7 @@ class StoreWriter:
         self._store = Store(settings.data_folder, settings.run_bytes, settings.store_bytes)
         self._owner = owner
         self._thread = ThreadPoolExecutor(1)
-        self._writing = self._run_lock = None
+        self._writing = self._run_lock = self._file = None
         self.trouble = self._store.warning
         self.began = 0.0
         self.begin()
@@ -56,6 +56,8 @@ class StoreWriter:
         self.began = time.monotonic()
         path = trainer.config.data.path
         try:
+            if self.moved:
+                self._begin_in_new_file()
             if path is not None and self._upload is None:
                 self._upload = self._store.keep_upload(Path(path).name, Path(path).read_bytes())
         except (StoreError, OSError) as error:
@@ -76,6 +78,19 @@ class StoreWriter:
         )
         self._writing = self._thread.submit(self._write, record)
 
+    @property
+    def moved(self):
+        """Whether another file is used by now than the one that the run was saved in."""
+        try:
+            return self._file is not None and self._store.identity != self._file
+        except StoreError:
+            return False
+
+    def _begin_in_new_file(self):
+        """The run is to be saved there with all that is in memory of it; its lock and its data are to be had there, too."""
+        self._release()
+        self._upload, self._until, self._file = None, -1, None
+
     def finish(self):
         """Wait until what was begun is saved."""
         if self._writing is not None:
@@ -94,6 +109,7 @@ class StoreWriter:
             raise
         self.begin(stored.parent, stored.forked_at)
         self._id, self._run_lock, self._kept, self._upload, self._until = id, lock, True, stored.upload, stored.step
+        self._file = self._store.identity
         return stored
 
     def look(self, id):
@@ -101,9 +117,11 @@ class StoreWriter:
         return self._store.load(id)
 
     def _write(self, record):
+        if self.moved:
+            raise StoreError("The data folder was removed or replaced; it is saved again in what is there now.")
         self._run_lock = self._run_lock or self._store.lock_run(record.id)
         self._store.save(record)
-        self._until = record.step
+        self._until, self._file = record.step, self._store.identity
 
     def _look(self):
         """See what became of a saving."""

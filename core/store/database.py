@@ -1,5 +1,8 @@
 """The file that runs are kept in: found or begun, brought to the present schema, and every trouble with it told in one sentence.
 
+Only its owner may read it. Where it is removed or replaced while it is open, the file that is now in its place, or a new one, is used from
+the next transaction on; SQLite would go on in what nobody finds any more.
+
 A file that is damaged, or that a newer Descent wrote, is never touched: a fresh one is begun beside it, runs-2.db and so on, and the same
 one is chosen at the next opening. Of one that an older Descent wrote a copy is made, runs.version-1.db, before its schema changes.
 """
@@ -9,12 +12,14 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
+import stat
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 
 BUSY = 5.0  # seconds to wait for another process that writes
+LOOKED_AFTER = 2.0  # seconds from one look at the file's beginning to the next: SQLite itself may never read it again
 
 # Applied in order to a file whose user_version is smaller than its place; only ever add to the end
 MIGRATIONS = [
@@ -74,6 +79,9 @@ MIGRATIONS = [
 ]
 
 
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 class StoreError(RuntimeError):
     """The store cannot do what was asked; the message is a sentence for the person."""
 
@@ -92,8 +100,10 @@ class Database:
     def __init__(self, folder):
         self._folder = folder
         self._lock = threading.RLock()
-        self._connection = self.warning = self._refusal = None
+        self._connection = self.warning = self._refusal = self._moved = None
+        self._looked_after = 0.0
         self.path = folder / "runs.db"
+        self.identity = None  # device and inode of the file in use
         with suppress(StoreError):  # tried again, and told, when it is used
             self._open()
 
@@ -121,6 +131,7 @@ class Database:
     @contextmanager
     def _transaction(self, begin):
         with self._lock:
+            self._look_after()
             if self._connection is None:
                 self._open()
             try:
@@ -134,6 +145,24 @@ class Database:
                 self._roll_back()
                 raise
 
+    def _look_after(self):
+        """Let go of the file if another one, or none, is in its place by now. Raises StoreError when it turned out to be damaged."""
+        if self._connection is None:
+            return
+        if _identity(self.path) != self.identity:
+            self.close()
+            there = f"The data folder {self._folder} was removed or replaced while Descent ran"
+            self._moved = f"{there}: runs are kept in what is there now, and those that are open are saved there again."
+        elif not self._refusal and time.monotonic() > self._looked_after + LOOKED_AFTER:
+            try:
+                with closing(_connected(self.path)) as fresh:  # of its own: the open one has what it read before in its memory
+                    _version(fresh)
+                    _schema(fresh)
+            except sqlite3.Error as error:
+                if _code(error) in DAMAGED:
+                    raise self._told(error) from error
+            self._looked_after = time.monotonic()
+
     def _roll_back(self):
         with suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
@@ -141,7 +170,7 @@ class Database:
     def _told(self, error):
         """The StoreError for what SQLite raised. A file that turns out to be damaged is left for good."""
         code = _code(error)
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if code in DAMAGED:
             with suppress(OSError):
                 _mark(self.path).touch()
             self.close()
@@ -151,6 +180,13 @@ class Database:
     # Opening
 
     def _open(self):
+        try:
+            self._find()
+        finally:
+            self.identity, self._looked_after = _identity(self.path), time.monotonic()
+        self.warning = " ".join(filter(None, (self._moved, self.warning, _seen_by_others(self._folder, self.path)))) or None
+
+    def _find(self):
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -226,6 +262,7 @@ def _opened(path):
     """A connection to the file at `path`, of the present schema. Raises _Unusable, and sqlite3.Error for what may pass."""
     if _mark(path).exists():
         raise _Unusable("is damaged")
+    _close_to_others(path)
     connection = _connected(path)
     try:
         if not os.access(path, os.W_OK):  # SQLite opens it all the same, and tells only later
@@ -237,9 +274,39 @@ def _opened(path):
         return connection
     except BaseException as error:
         connection.close()
-        if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if _code(error) in DAMAGED:
             raise _Unusable("is damaged") from error
         raise
+
+
+def _identity(path):
+    """(device, inode) of a file, None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _close_to_others(path):
+    """Begin the file, or take from others the right to read it; SQLite gives those beside it the same mode."""
+    with suppress(OSError):  # told by what comes next: `_seen_by_others`, or SQLite
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    for part in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))):
+        with suppress(OSError):
+            if part.stat().st_mode & 0o077:
+                part.chmod(0o600)
+
+
+def _seen_by_others(folder, path):
+    """A sentence when other users of the machine can read the file or put another one in its place, else None."""
+    with suppress(OSError):
+        mode, owner = folder.stat().st_mode, folder.stat().st_uid
+        if owner not in (os.getuid(), 0) or (mode & 0o022 and not mode & stat.S_ISVTX):
+            return f"Other users of this machine can replace the store: the folder {folder} should be yours, and only yours to write."
+        if path.stat().st_mode & 0o077:
+            return f"Other users of this machine can read {path.name}, and its mode could not be changed."
+    return None
 
 
 def _read_only():

@@ -58,6 +58,12 @@ class Store:
         return self._database.path
 
     @property
+    def identity(self):
+        """What tells the file in use from another that is put in its place. Raises StoreError when none can be opened."""
+        with self._database.reading():
+            return self._database.identity
+
+    @property
     def warning(self):
         """One sentence when the store is not as it should be, else None."""
         return self._database.warning

@@ -247,3 +247,22 @@ def test_two_servers_use_one_store(start, store, settings):
     with pytest.raises(WorkerDied):
         runs[0].close()
         runs[0].play()
+
+
+@pytest.mark.parametrize("plays", [True, False])
+def test_a_run_whose_data_folder_goes_is_saved_whole_in_the_new_one(start, settings, store, tmp_path, plays):
+    path = tmp_path / "points.csv"
+    path.write_text("a,b,y\n" + "".join(f"{i % 7},{i * i % 11},{i % 2}\n" for i in range(40)))
+    run = start(RunConfig.from_dict({"data": {"source": "file", "path": str(path)}}))
+    stand(run, 300)
+    id = kept(run)
+    if plays:
+        run.set_speed(200.0)
+        run.play()
+    settings.data_folder.rename(tmp_path / "away")
+    until(lambda: "removed or replaced while" in (run.snapshot().store_error or ""))
+    found = until(lambda: id in store.table()["id"].tolist() and store.load(id))
+    assert found.step >= 300 and found.file[1] == path.read_bytes()
+    assert found.moments[0].step == 0 and len(found.history["samples"]) > 10
+    run.close()
+    assert start(run_id=id, config=RunConfig.from_dict({"data": {"source": "file", "path": str(path)}})).snapshot().step >= found.step
