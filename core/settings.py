@@ -28,7 +28,8 @@ class Settings:
     run_bytes: int = 32 << 20  # moments kept of one run, for its time slider
     store_bytes: int = 2 << 30  # all runs together: beyond, the oldest healthy ones are thinned
     probe_key: str = ""  # opens the probe's door to programs on other machines; they have it in their url, as ?key=...
-    shared: bool = False  # open to others: each person sees their own runs only
+    frame_ancestors: str = "'self'"  # pages that may show this one in a frame, as a content security policy has it: 'none', https://...
+    shared: bool = False  # open to others: each person sees their own runs only; app.py turns it on where others can come in
 
     @classmethod
     def from_environment(cls, environment=os.environ):
@@ -51,6 +52,8 @@ def _value(variable, text, kind):
     if issubclass(kind, Path):
         return kind(text).absolute()
     if kind is str:
+        if not text.isascii() or not text.isprintable() or ";" in text:
+            raise ValueError(f"{variable} must be printable ASCII without a semicolon; was {text!r}")
         return text
     if kind is bool:
         if text.lower() not in SWITCH:

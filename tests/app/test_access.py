@@ -1,0 +1,69 @@
+"""Who reaches the server, and what its answers tell browsers."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from starlette.applications import Starlette
+
+from core.settings import Settings
+from pages.shell import access
+
+
+def asked(app, path, kind="http"):
+    """(status, headers, body) of a GET request."""
+    said = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        said.append(message)
+
+    scope = {"type": kind, "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": "", "scheme": "http"}
+    asyncio.run(app(scope, receive, send))
+    return said[0]["status"], dict(said[0]["headers"]), b"".join(message.get("body", b"") for message in said[1:])
+
+
+def test_it_listens_to_this_machine_alone():
+    config = (Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text()
+    assert 'address = "127.0.0.1"' in config
+
+
+@pytest.mark.parametrize(
+    ("address", "shared"),
+    [
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("localhost", False),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("10.0.0.7", True),
+        (None, True),
+        ("lab", True),
+    ],
+)
+def test_where_others_can_come_in_shared_mode_is_on_unless_somebody_said(monkeypatch, address, shared):
+    monkeypatch.setattr(st, "get_option", lambda name: address)
+    environment = {}
+    access.share_with_others(environment)
+    assert Settings.from_environment(environment).shared is shared
+    environment = {"DESCENT_SHARED": "0"}
+    access.share_with_others(environment)
+    assert environment == {"DESCENT_SHARED": "0"}
+
+
+def test_every_answer_has_the_headers_once(monkeypatch):
+    monkeypatch.setenv("DESCENT_FRAME_ANCESTORS", "https://school.example")
+    app = access.Headers(Starlette(routes=access.routes()))
+    for path, status in ((access.HEALTH, 200), ("/nothing", 404)):
+        answer, headers, _ = asked(app, path)
+        assert answer == status and headers[b"x-content-type-options"] == b"nosniff"
+        assert headers[b"content-security-policy"].startswith(b"frame-ancestors https://school.example;")
+    assert asked(app, access.HEALTH)[2] == b"ok"
+
+
+def test_a_policy_cannot_be_widened_by_a_semicolon():
+    with pytest.raises(ValueError, match="DESCENT_FRAME_ANCESTORS must be"):
+        Settings.from_environment({"DESCENT_FRAME_ANCESTORS": "*; script-src *"})
