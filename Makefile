@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test test-integrations setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-tables soak screenshot architecture clean
+.PHONY: run test test-integrations setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables soak screenshot architecture clean
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -36,6 +36,9 @@ bench-live: setup-test
 
 bench-forecast bench-doctor bench-diagnosis bench-probe: bench-%: setup
 	$(BIN)/python -m benchmarks.$*
+
+bench-range: setup
+	$(BIN)/python -m benchmarks.range_test
 
 bench-tables: setup-test
 	$(BIN)/python -m benchmarks.tables

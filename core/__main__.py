@@ -5,11 +5,13 @@ is imported inside the commands: the variables below only count until NumPy is f
 """
 
 import argparse
-import json
 import os
 import runpy
 import sys
 import time
+
+from core.command_line import INVALID, MAX_BYTES, answered, configuration, lines, opened, print_json, refusal, updates
+from core.experiments.commands import add_preflight, add_range
 
 # Networks this small lose by BLAS threads: two never clearly helped, and on a busy machine they cost 4 to 100 times the speed.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -17,9 +19,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLI
 
 STEPS = 2000
 CASE = "case:"  # begins the name of a case where a file is expected
-MAX_STEPS = 1_000_000_000
-MAX_BYTES = 1 << 20  # of one configuration; a whole one with 32 layers takes about 7,000
-INVALID = 2  # exit status, also argparse's own
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -54,7 +53,7 @@ def add_train(commands):
         "With --jsonl the status is 0 and the error takes the line's place.",
     )
     parser.add_argument("file", metavar="FILE", help="a JSON file, - for standard input, or a case: case:NAME, case:NAME/VARIANT")
-    parser.add_argument("--steps", type=_steps, metavar="N", help=f"parameter updates to train for (default {STEPS}, or the case's own)")
+    parser.add_argument("--steps", type=updates, metavar="N", help=f"parameter updates to train for (default {STEPS}, or the case's own)")
     parser.add_argument("--jsonl", action="store_true", help="FILE holds one configuration a line; prints one report a line")
     parser.add_argument("--try-fixes", action="store_true", help="where something is wrong, try out what might mend it and report that too")
     parser.set_defaults(run=train)
@@ -120,7 +119,7 @@ def add_export(commands):
     )
     parser.add_argument("file", metavar="FILE", help="a JSON file, or - for standard input")
     parser.add_argument("--as", dest="format", metavar="FORMAT", default="numpy", help="the format (default numpy)")
-    parser.add_argument("--steps", type=_steps, metavar="N", default=STEPS, help=f"parameter updates (default {STEPS})")
+    parser.add_argument("--steps", type=updates, metavar="N", default=STEPS, help=f"parameter updates (default {STEPS})")
     parser.set_defaults(run=export)
 
 
@@ -152,12 +151,12 @@ def add_predict(commands):
     )
     parser.add_argument("file", metavar="FILE", help="a table with the columns of the inputs")
     parser.add_argument(
-        "--steps", type=_steps, metavar="N", default=STEPS, help=f"updates that a configuration is trained for (default {STEPS})"
+        "--steps", type=updates, metavar="N", default=STEPS, help=f"updates that a configuration is trained for (default {STEPS})"
     )
     parser.set_defaults(run=predict)
 
 
-COMMANDS = (add_train, add_export, add_check, add_watch, add_cases, add_table, add_predict, add_bench)
+COMMANDS = (add_train, add_export, add_check, add_watch, add_cases, add_table, add_predict, add_preflight, add_range, add_bench)
 
 
 def export(arguments):
@@ -167,8 +166,8 @@ def export(arguments):
     from core.training.trainer import Trainer
 
     try:
-        with _opened(arguments.file) as stream:
-            config = _configuration(stream.read(MAX_BYTES + 1))
+        with opened(arguments.file) as stream:
+            config = configuration(stream.read(MAX_BYTES + 1))
         check(arguments.format, config)
         trainer = Trainer(config)
         if not EXPORTS[arguments.format].trains:
@@ -188,7 +187,7 @@ def cases(arguments):
     from core.cases import CASES
     from core.report import strict
 
-    _print([strict(case.to_dict()) for case in CASES.values()])
+    print_json([strict(case.to_dict()) for case in CASES.values()])
     return 0
 
 
@@ -201,7 +200,7 @@ def check(arguments):
         found = doctor.check(read_bytes(arguments.file, "file"))
         return found.to_dict(), found
 
-    return _answered(answer, arguments.json)
+    return answered(answer, arguments.json)
 
 
 def watch(arguments):
@@ -214,7 +213,7 @@ def watch(arguments):
         examined = watching.examine(run)
         return watching.report(run, examined), watching.told(run, examined)
 
-    return _answered(answer, arguments.json)
+    return answered(answer, arguments.json)
 
 
 def table(arguments):
@@ -226,25 +225,7 @@ def table(arguments):
         described = describe(DataConfig(source="file", path=arguments.file), {"source", "path"})
         return described.to_dict(), described
 
-    return _answered(answer, arguments.json)
-
-
-def _answered(answer, as_json):
-    """Print what `answer()` gives, (plain values, what reads well), as JSON or to be read; the exit status."""
-    from core.limits import ConfigError
-
-    try:
-        values, words = answer()
-    except ConfigError as error:
-        if as_json:
-            _print(_refusal(error))
-        print(f"{error.field}: {error.message}", file=sys.stderr)
-        return INVALID
-    if as_json:
-        _print(values)
-    else:
-        print(words)
-    return 0
+    return answered(answer, arguments.json)
 
 
 def predict(arguments):
@@ -258,9 +239,9 @@ def predict(arguments):
         trainer = _trained(read_bytes(arguments.from_run, "run"), arguments.steps)
         outcome = strict(predict(trainer, rows_in(read_bytes(arguments.file, "file"), trainer)).to_dict())
     except ConfigError as error:
-        outcome = _refusal(error)
+        outcome = refusal(error)
         print(f"{error.field}: {error.message}", file=sys.stderr)
-    _print(outcome)
+    print_json(outcome)
     return INVALID if "error" in outcome else 0
 
 
@@ -270,7 +251,7 @@ def _trained(raw, steps):
     from core.training.trainer import Trainer
 
     if not raw.startswith(b"PK"):
-        return Trainer(_configuration(raw)).advance(steps)
+        return Trainer(configuration(raw)).advance(steps)
     return archive.read(raw).trainer()
 
 
@@ -289,16 +270,16 @@ def train(arguments):
         if arguments.file.startswith(CASE):
             outcome = _outcome(lambda: _case(arguments.file.removeprefix(CASE), arguments.steps), arguments.try_fixes)
         else:
-            with _opened(arguments.file) as stream:
+            with opened(arguments.file) as stream:
                 if arguments.jsonl:
-                    for line in _lines(stream):
-                        _print(_outcome(lambda line=line: (_configuration(line), steps), arguments.try_fixes))
+                    for line in lines(stream):
+                        print_json(_outcome(lambda line=line: (configuration(line), steps), arguments.try_fixes))
                     return 0
                 text = stream.read(MAX_BYTES + 1)
-            outcome = _outcome(lambda: (_configuration(text), steps), arguments.try_fixes)
+            outcome = _outcome(lambda: (configuration(text), steps), arguments.try_fixes)
     except OSError as error:
-        outcome = _refusal(ConfigError("file", f"cannot be read: {error.strerror or error}; was {arguments.file!r}"))
-    _print(outcome)
+        outcome = refusal(ConfigError("file", f"cannot be read: {error.strerror or error}; was {arguments.file!r}"))
+    print_json(outcome)
     if "error" not in outcome:
         return 0
     print(f"{outcome['error']['field']}: {outcome['error']['message']}", file=sys.stderr)
@@ -320,30 +301,9 @@ def _outcome(wanted, try_fixes):
     try:
         return _report(*wanted(), try_fixes)
     except ConfigError as error:
-        return _refusal(error)
+        return refusal(error)
     except MemoryError:
-        return _refusal(ConfigError("configuration", "must fit into this machine's memory; there was not enough"))
-
-
-def _configuration(text):
-    """The RunConfig in these bytes; ConfigError says what is wrong with them."""
-    from core.config import ConfigError
-    from core.proposal import configured
-
-    if len(text) > MAX_BYTES:
-        raise ConfigError("configuration", f"must be at most {MAX_BYTES:,} bytes of JSON; was longer")
-    try:
-        return configured(json.loads(text.decode("utf-8-sig")))
-    except UnicodeDecodeError as error:
-        raise ConfigError("configuration", f"must be UTF-8 text; byte {error.start + 1} is not") from None
-    except json.JSONDecodeError as error:
-        raise ConfigError("configuration", f"must be JSON; line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise ConfigError("configuration", "must be JSON of a few levels; was nested too deeply") from None
-    except ConfigError:
-        raise
-    except ValueError:  # Python refuses to read numbers of thousands of digits
-        raise ConfigError("configuration", "must be JSON with numbers of ordinary length; one is far too long") from None
+        return refusal(ConfigError("configuration", "must fit into this machine's memory; there was not enough"))
 
 
 def _report(config, steps, try_fixes):
@@ -358,39 +318,6 @@ def _report(config, steps, try_fixes):
     if try_fixes:
         outcome["trials"] = report_trials(trainer, steps)
     return outcome
-
-
-def _refusal(error):
-    return {"error": {"field": error.field, "message": error.message}}
-
-
-def _opened(name):
-    """The bytes of a file or of standard input, as a context manager."""
-    return open(sys.stdin.fileno() if name == "-" else name, "rb", closefd=name != "-")
-
-
-def _lines(stream):
-    """Lines that hold anything, none longer than what `_configuration` refuses."""
-    while line := stream.readline(MAX_BYTES + 1):
-        rest = line
-        while len(rest) > MAX_BYTES and not rest.endswith(b"\n"):
-            rest = stream.readline(MAX_BYTES + 1)
-        if line.strip(b" \t\r\n\xef\xbb\xbf"):
-            yield line
-
-
-def _print(outcome):
-    print(json.dumps(outcome, allow_nan=False), flush=True)
-
-
-def _steps(text):
-    try:
-        steps = int(text)
-    except ValueError:
-        steps = -1
-    if not 0 <= steps <= MAX_STEPS:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MAX_STEPS:,}; was {text[:60]!r}")
-    return steps
 
 
 if __name__ == "__main__":

@@ -10,16 +10,17 @@ from core.nn.schedules import SCHEDULES
 
 
 class Updater:
-    """The optimizer at work on a network: its state vectors, its constants and its clock."""
+    """The optimizer at work on a network: its state vectors, its constants and its clock. `factor`, a function of the step as in SCHEDULES,
+    takes the place of the configuration's schedule."""
 
-    def __init__(self, network, config):
+    def __init__(self, network, config, factor=None):
         self.optimizer = OPTIMIZERS[config.optimizer.name]
         slots = self.optimizer.slots + bool(config.faults)  # the last one is what a fault carries from step to step
         self.slots = [aligned_like(network.vector) for _ in range(slots)]
         self.clip_norm = config.clip_norm
         self.updates = 0  # finished so far; only `tick` needs it, whoever moves the run sets it
         self._hyperparameters = config.optimizer
-        self._factor = SCHEDULES[config.optimizer.schedule.name].factor
+        self._factor = factor or SCHEDULES[config.optimizer.schedule.name].factor
         dropping = any(layer.dropout for layer in config.layers)
         self.ticks = self.optimizer.timed or self._factor is not None or dropping or bool(config.faults)
         self.gradient = None  # whole gradients, where they are needed at once: see `gather`

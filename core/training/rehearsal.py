@@ -12,16 +12,16 @@ from core.training.cost_model import activation_cost, step_cost
 class Rehearsal:
     """A copy of a Trainer at its present step that goes through the same batches; the run itself is not touched.
 
-    `learning_rate` replaces the configuration's.
+    `learning_rate` replaces the configuration's, `factor` its schedule (see Updater).
     """
 
-    def __init__(self, trainer, learning_rate=None):
+    def __init__(self, trainer, learning_rate=None, factor=None):
         self._trainer, self._config = trainer, trainer.config
         if learning_rate is not None:
             self._config = trainer.config.patched({"optimizer": {"learning_rate": learning_rate}})
         self.network = trainer.network.copy()
         self.updates = 0
-        self._updater = Updater(self.network, self._config)
+        self._updater = Updater(self.network, self._config, factor)
         self._updater.updates = trainer.step
         for slot, value in zip(self.slots, trainer.updater.slots):
             np.copyto(slot, value)

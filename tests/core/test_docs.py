@@ -23,7 +23,8 @@ def test_what_a_document_names_is_there(name):
     assert named and linked and not [str(found) for found in (*named, *linked) if not found.exists()]
     targets = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1].split()
     assert not set(re.findall(r"(?:^|`)make ([\w-]+)", text, re.M)) - set(targets)
-    commands = re.findall(r'add_parser\(\s*"(\w+)"', (ROOT / "core/__main__.py").read_text(encoding="utf-8"))
+    parsers = "".join((ROOT / file).read_text(encoding="utf-8") for file in ("core/__main__.py", "core/experiments/commands.py"))
+    commands = re.findall(r'add_parser\(\s*"(\w+)"', parsers)
     assert not set(re.findall(r"python -m core (\w+)", text)) - set(commands)
     code = [
         path.read_text(encoding="utf-8") for folder in ("core", "pages", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")

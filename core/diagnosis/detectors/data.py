@@ -100,7 +100,7 @@ def repeated_rows(evidence):
     """Rows of the test part are in the training part, too."""
     if evidence.dataset.preparation is None or not len(evidence.dataset.test):
         return
-    repeated = memoize_per_run(evidence.trainer, _repeated, evidence.dataset)
+    repeated = memoize_per_run(evidence.trainer, rows_in_both, evidence.dataset)
     share = repeated / len(evidence.dataset.test)
     if repeated > 1 and share > ALIKE:
         title = f"{share:.0%} of the test rows are in the training part, too: the test measures memory."
@@ -151,7 +151,7 @@ def _separates(column, y):
     return bool((low[order][1:] > high[order][:-1]).all())
 
 
-def _repeated(dataset):
+def rows_in_both(dataset):
     """How many test rows are training rows, inputs and target."""
     train, test = (np.column_stack([part.inputs, part.targets]) for part in (dataset.train, dataset.test))
     known = set(map(bytes, np.ascontiguousarray(train)))

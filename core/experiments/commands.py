@@ -1,0 +1,67 @@
+"""The commands of the experiments: `python -m core preflight` and its neighbours.
+
+Anything that needs NumPy is imported inside the functions, as in `core.__main__`.
+"""
+
+from core.command_line import answered, configuration, read
+
+CASE = "case:"  # begins the name of a case where a file is expected
+FILE = "a JSON file, - for standard input, or a case: case:NAME, case:NAME/VARIANT"
+
+
+def add_preflight(commands):
+    """`preflight FILE`: what one checks before the first long run."""
+    parser = commands.add_parser(
+        "preflight",
+        help="check a configuration before it is trained",
+        description="Makes the checks of every debugging checklist on the configuration in FILE: loss at the start against a guess, "
+        "scales, input against none, gradients against central differences, one batch learned by heart, samples shuffled, parts disjoint, "
+        "learning rate against its stability limit, signals of all layers. Prints each with its value, and what to do where it failed.",
+        epilog="Exit status: 0 whatever is found, or 2 when the configuration is invalid.",
+    )
+    parser.add_argument("file", metavar="FILE", help=FILE)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=preflight)
+
+
+def preflight(arguments):
+    """Print what the checks say; the exit status."""
+    from core.experiments import preflight as flight
+
+    def answer():
+        results = list(flight.preflight(_wanted(arguments.file)))
+        return flight.report(results), flight.told(results)
+
+    return answered(answer, arguments.json)
+
+
+def add_range(commands):
+    """`range FILE`: the learning rate range test."""
+    parser = commands.add_parser(
+        "range",
+        help="find a learning rate by sweeping it up",
+        description="Trains a copy of the configuration in FILE while the learning rate grows geometrically. Prints the loss at each rate, "
+        "the one at which it falls fastest, the one at which it blows up, and the stability limit that theory gives.",
+        epilog="Exit status: 0, or 2 when the configuration is invalid.",
+    )
+    parser.add_argument("file", metavar="FILE", help=FILE)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=range_)
+
+
+def range_(arguments):
+    """Print the range test; the exit status."""
+    from core.experiments.range_test import range_test
+
+    def answer():
+        found = range_test(_wanted(arguments.file))
+        return found.to_dict(), found
+
+    return answered(answer, arguments.json)
+
+
+def _wanted(name):
+    """The RunConfig that an argument names. Raises ConfigError."""
+    from core.cases import variant
+
+    return variant(name.removeprefix(CASE)).config if name.startswith(CASE) else configuration(read(name))
