@@ -5,6 +5,7 @@ import streamlit as st
 from pages.shell.components import listener, live
 from pages.shell.tab import tab
 from pages.training import notices
+from pages.training.experiments import experiment, experiments_menu
 from pages.training.export_menu import export_menu
 from pages.training.findings import findings
 from pages.training.fixes import fixes
@@ -34,6 +35,7 @@ def page():
         with st.container(key="transport"):
             with st.container(key="buttons", horizontal=True, vertical_alignment="center", gap="xsmall"):
                 buttons()
+                experiments_menu()
                 view_menu()
                 export_menu()
                 predict_menu()
@@ -71,6 +73,7 @@ def cards():
         notices.not_kept(snapshot)
         findings(snapshot)
         fixes(snapshot)
+        experiment()
         unit_editor(snapshot.unit)
     listener("cards", outline)
 

@@ -156,7 +156,14 @@ class Session:
         if self.run.death is not None or seen is None:
             return False
         to_be_kept = seen.step > 0 and seen.run_id is None and seen.store_error is None and not self.run.foreign
-        return self.playing or self.run.trials.running or self.run.watching or to_be_kept or seen.forecast_due
+        return (
+            self.playing
+            or self.run.trials.running
+            or self.run.experiment.look().running
+            or self.run.watching
+            or to_be_kept
+            or seen.forecast_due
+        )
 
     def recover(self):
         """Go on from the last checkpoint, with the settings it was made with."""

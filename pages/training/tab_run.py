@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.diagnosis.trials import Trials
 from core.live.client import WorkerDied
+from core.live.experiment_client import ExperimentClient
 from core.live.process import TooManyRuns
 from core.store.store import StoreError
 from pages.shell.identity import owner
@@ -14,12 +15,14 @@ from pages.training.launch import is_own, started
 class TabRun:
     """`run_id` is the id of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server
     trains it, so that it can only be looked at; `owned` that it, or what it is a copy of, is this person's. `speed` is its updates a second
-    (None: all that can be had). `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run.
+    (None: all that can be had). `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `experiment` is the preflight
+    or range test beside it.
     """
 
     def __init__(self, tab_key):
         self.run_id = self.speed = self.death = self.refusal = None
         self.foreign, self.owned = False, True
+        self.experiment = ExperimentClient()
         self._tab_key = tab_key
         self._live_run = None  # a Future
 
@@ -100,6 +103,7 @@ class TabRun:
 
     def close(self):
         """End the run."""
+        self.experiment.cancel()
         if self._live_run.exception() is None:
             self.live_run.close()
 

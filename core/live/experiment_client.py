@@ -1,0 +1,66 @@
+"""A preflight or a range test beside a live run: a process that makes it, and what it has found so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import weakref
+from dataclasses import dataclass
+
+from core.config import RunConfig
+from core.live.process import ChildProcess
+from core.settings import Settings
+
+SECONDS = 120.0  # that a preflight or a range test may take; a large network's takes about 20
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A `kind` out of core.live.experiment_worker.KINDS, of a configuration (None: none was begun), and its `results` so far; `problem` is
+    one sentence where it could not be finished."""
+
+    kind: str | None = None
+    config: RunConfig | None = None
+    running: bool = False
+    results: tuple = ()
+    problem: str | None = None
+
+
+class ExperimentClient:
+    """One experiment at a time. Not for several threads at once. Garbage-collected, it leaves no process behind."""
+
+    def __init__(self, settings=None):
+        self._settings = settings or Settings.from_environment()
+        self._process = ChildProcess("core.live.experiment_worker")
+        self._experiment, self._until = Experiment(), 0.0
+        weakref.finalize(self, self._process.end)
+
+    def start(self, kind, config):
+        """Begin; what runs still is cancelled. Raises TooManyRuns: it takes the place of a run while it lasts."""
+        self.cancel()
+        self._process.start(self._settings.max_runs)
+        self._process.send((self._settings, kind, config))
+        self._experiment, self._until = Experiment(kind, config, running=True), time.monotonic() + SECONDS
+
+    def look(self):
+        """The Experiment: what it has found so far."""
+        while self._experiment.running and self._process.has_spoken:
+            match self._process.receive(0):
+                case None:
+                    self._end(self._process.story(0))
+                case ("ended", problem):
+                    self._end(problem)
+                case result:
+                    self._experiment = dataclasses.replace(self._experiment, results=(*self._experiment.results, result))
+        if self._experiment.running and time.monotonic() > self._until:
+            self._end(f"It took longer than {SECONDS:g} seconds and was stopped.")
+        return self._experiment
+
+    def cancel(self):
+        """Stop it and forget what it found."""
+        self._process.end()
+        self._experiment = Experiment()
+
+    def _end(self, problem):
+        self._process.end()
+        self._experiment = dataclasses.replace(self._experiment, running=False, problem=problem)
