@@ -176,6 +176,8 @@ class Probe:
         self.steps += 1
         self._seen, self._settled = now, False
         value = _number(loss)
+        if math.isnan(value) and loss is not None and np.size(loss) == 1:
+            value = math.inf  # NaN says that no loss was told
         self._scalars.append((self.steps, value, _number(learning_rate), _number(test_loss)))
         if params is None or not self._follows:
             return
@@ -569,7 +571,7 @@ def _collect_list(values, name, found, depth):
         return
     pairs = all(isinstance(entry, (tuple, list)) and len(entry) == 2 and not isinstance(entry[0], str) for entry in values)
     named = all(isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str) for entry in values)
-    usual = _usual_names([entry.shape for entry in values]) if not depth and all(hasattr(entry, "shape") for entry in values) else None
+    usual = _usual_names([entry.shape for entry in values]) if not name and all(hasattr(entry, "shape") for entry in values) else None
     for at, entry in enumerate(values, 1):
         if usual:
             _collect(entry, usual[at - 1], found, depth + 1)

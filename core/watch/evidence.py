@@ -35,14 +35,14 @@ class Evidence:
 
     @cached_property
     def first_nonfinite_loss(self):
-        """The first step whose loss is infinite, or NaN after losses that were numbers; None."""
+        """The first step whose loss is infinite (as which probes send a NaN), or NaN after losses that were numbers; None."""
         rows = self.run.scalars[:, :2]
         told = np.isfinite(rows[:, 1])
         broken = np.isinf(rows[:, 1]) | (np.isnan(rows[:, 1]) & np.maximum.accumulate(told)) if len(rows) else told
         # A step that only told its test loss, or no loss at all, has NaN as well: what counts is that no loss comes any more
-        if not broken.any() or not told.any():
+        if not broken.any():
             return None
-        last_told = int(np.flatnonzero(told)[-1])
+        last_told = int(np.flatnonzero(told)[-1]) if told.any() else -1
         after = np.flatnonzero(broken & ((np.arange(len(rows)) > last_told) | np.isinf(rows[:, 1])) & np.isnan(self.run.scalars[:, 3]))
         return int(rows[after[0], 0]) if len(after) else None
 

@@ -75,7 +75,7 @@ def nonfinite(evidence):
         name = what if tensor is None else what.format(run.names[tensor])
         yield (
             "nonfinite", "critical", step, tensor, "data" if what == "the batch X" else "learning_rate",
-            f"Numbers overflowed at step {step}: {name} is no longer finite{seen}.",
+            f"Numbers overflowed at step {step}: {name} is {'no longer' if step > 1 else 'not'} finite{seen}.",
             "Look for missing values in the inputs." if what == "the batch X" else
             "Lower the learning rate, clip the gradients, and look for log(0), division by 0 and exp of large numbers before it.",
             {"last_loss": evidence.losses[-1, 1] if len(evidence.losses) else np.nan},

@@ -61,7 +61,7 @@ class Perceptron:
     def weights(self, tensors, number):
         """A layer's matrix (units, inputs) out of a list of tensors: parameters or gradients."""
         matrix = np.asarray(tensors[self.layers[number - 1].weights], float)
-        if matrix.ndim == 1:  # of one unit, or of one input
+        if matrix.ndim < 2:  # of one unit, or of one input
             return matrix.reshape(self.plan.sizes[number], self.plan.sizes[number - 1])
         return np.ascontiguousarray(matrix.T if self.inputs_first else matrix)
 
@@ -110,7 +110,7 @@ def _paired(names, params):
     """Each matrix with the bias that belongs to it, by their order; None where they do not pair off."""
     biases = [at for at, (name, array) in enumerate(zip(names, params)) if _is_bias(name, array)]
     weights = [at for at in range(len(params)) if at not in biases]
-    if not weights or any(np.ndim(params[at]) not in (1, 2) for at in weights) or len(weights) > 16:
+    if not weights or any(np.ndim(params[at]) > 2 for at in weights) or len(weights) > 16:
         return None
     if not biases:
         return tuple(Layer(at, None) for at in weights)
@@ -128,7 +128,7 @@ def _is_bias(name, array):
     if own.startswith(("bias", "intercept", "b")):
         return True
     if own.startswith(("w", "kernel", "coef", "theta", "v", "u")):
-        return np.ndim(array) == 0
+        return False
     return np.ndim(array) < 2 or 1 in np.shape(array)
 
 
@@ -138,7 +138,9 @@ def _sizes(layers, params, inputs_first, X, samples_first):
     sizes = []
     for layer in layers:
         shape = np.shape(params[layer.weights])
-        if len(shape) == 1:
+        if not shape:  # a number: from one feature, or one unit, to one
+            pair = (1, 1)
+        elif len(shape) == 1:
             before = sizes[-1] if sizes else features
             pair = (shape[0], 1) if shape[0] == before else (1, shape[0]) if before == 1 or features is None else None
         else:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core import watch
+from core.watch.twin import find_twin
 from tests.watched import PROBE, perceptron, told, watched
 
 ROOT = PROBE.parents[1]
@@ -242,6 +243,68 @@ def test_a_loss_only(tmp_path):
     report, run = told(program, tmp_path / "run.probe")
     assert report["loss"] == {"initial": 1.0, "final": 0.02, "best": 0.02, "test": 0.04} and report["status"] == "healthy"
     assert run.names == () and report["twin"] is None
+
+
+def _line(probe, gradient=lambda p, y: p - y):
+    """Linear regression with numbers as parameters."""
+    x, w, b = np.linspace(-1, 1, 40), 0.0, 0.0
+    y = 3 * x + 1
+    for _ in range(40):
+        p = w * x + b
+        error = 2 * gradient(p, y)
+        grads = {"w": (error * x).mean(), "b": error.mean()}
+        probe.step(((p - y) ** 2).mean(), {"w": w, "b": b}, grads, x, y, p, learning_rate=0.1)
+        w, b = w - 0.1 * grads["w"], b - 0.1 * grads["b"]
+
+
+def test_numbers_as_parameters_have_a_twin(tmp_path):
+    report, run = told(_line, tmp_path / "right.probe")
+    twin = find_twin(run)
+    assert not report["findings"] and twin.fault is None and twin.rule == "sgd" and twin.compared > 3
+    report, _ = told(lambda probe: _line(probe, lambda p, y: y - p), tmp_path / "wrong.probe")
+    assert report["twin"]["fault"] == "sign_flip" and report["twin"]["step"] == 1
+
+
+class _Network:
+    """One object that holds all of its arrays in lists, as many are written."""
+
+    def __init__(self):
+        rng = np.random.default_rng(6)
+        self.params = [rng.normal(0, 0.5, (3, 10)), np.zeros(10), rng.normal(0, 0.3, (10, 1)), np.zeros(1)]
+        self.grads = None
+
+
+def _lists_in_an_object(probe):
+    rng, net = np.random.default_rng(7), _Network()
+    X = rng.normal(size=(60, 3))
+    Y = np.sin(X.sum(axis=1, keepdims=True))
+    for _ in range(40):
+        hidden = np.tanh(X @ net.params[0] + net.params[1])
+        outputs = hidden @ net.params[2] + net.params[3]
+        delta = 2 * (outputs - Y) / len(X)
+        back = delta @ net.params[2].T * (1 - hidden**2)
+        net.grads = [X.T @ back, back.sum(axis=0), hidden.T @ delta, delta.sum(axis=0)]
+        probe.step(((outputs - Y) ** 2).mean(), net, X=X, Y=Y, outputs=outputs, learning_rate=0.1)
+        for parameter, gradient in zip(net.params, net.grads):
+            parameter -= 0.1 * gradient
+
+
+def test_lists_in_one_object_get_the_usual_names(tmp_path):
+    report, run = told(_lists_in_an_object, tmp_path / "run.probe")
+    assert run.names == ("W1", "b1", "W2", "b2") and not report["findings"]
+    assert find_twin(run).fault is None
+
+
+def test_a_loss_that_is_nan_from_the_first_step_is_told(tmp_path):
+    def program(probe):
+        W = np.ones((3, 1))
+        for _ in range(5):
+            probe.step(loss=np.float64(np.nan), params={"W": W}, grads={"W": 0.1 * W})
+            W = 0.9 * W
+
+    report, _ = told(program, tmp_path / "run.probe")
+    finding = report["findings"][0]
+    assert (finding["code"], finding["step"]) == ("nonfinite", 1) and "the loss is not finite" in finding["title"]
 
 
 def test_scalars_are_thinned_with_their_peaks(tmp_path):
