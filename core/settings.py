@@ -21,7 +21,7 @@ class Settings:
     exit_after: float = 900.0  # seconds without a look until its process writes a checkpoint and leaves
     checkpoint_every: float = 5.0  # seconds: the most that is lost when a process is killed
     reply_timeout: float = 30.0  # seconds after which a process that does not answer counts as dead
-    trial_niceness: int = 14  # how far tried fixes give way to live runs and pages: 19 is furthest
+    trial_niceness: int = 14  # how far tried fixes, preflights and range tests give way to live runs and pages: 19 is furthest
     worker_memory_bytes: int = 4 << 30  # address space of one worker: the largest run twice (two are alive while one is exchanged)
     checkpoint_folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"descent-{os.getuid()}")
     data_folder: Path = field(default_factory=lambda: _data_home() / "descent")  # where runs are kept

@@ -15,7 +15,6 @@ from core.experiments.preflight import preflight
 from core.experiments.range_test import range_test
 from core.limits import ConfigError
 from core.live.priority import give_way
-from core.live.trial_worker import NICENESS
 
 # What can be asked for -> a function of (configuration, between) that yields results
 KINDS = {
@@ -28,7 +27,7 @@ def main(descriptor):
     """Do the task at the other end of this socket: (settings, name out of KINDS, configuration)."""
     connection = Connection(descriptor)
     settings, kind, config = connection.recv()
-    give_way(NICENESS)
+    give_way(settings.trial_niceness)
     resource.setrlimit(resource.RLIMIT_AS, (settings.worker_memory_bytes,) * 2)
 
     def between():

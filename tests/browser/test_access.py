@@ -71,3 +71,31 @@ def test_axe_finds_nothing_to_complain_about(open_tab, scheme, shown):
     results = Axe().run(tab)
     assert results.violations_count == 0, results.generate_report()
     assert {"color-contrast", "aria-valid-attr"} <= {passed["id"] for passed in results.response["passes"]}
+
+
+SLIDER = """
+async () => {
+  const { Slider } = await import("/descent/scripts/slider.js")
+  const slider = new Slider(document.body.appendChild(document.createElement("div"))), asked = [], shown = []
+  slider.line = { send: (name, value) => asked.push(value) }
+  const receive = (index, current) => slider.receive({ slider: { options: ["0", "10", "20", "now"], index, disabled: false }, current })
+  const slide = (index, end) => {
+    slider.input.value = index
+    slider.input.dispatchEvent(new Event("input"))
+    if (end) slider.input.dispatchEvent(new Event("change"))
+  }
+  const see = () => shown.push(slider.input.getAttribute("aria-valuetext"))
+  receive(3, true), see()
+  slide(2, true), see()
+  receive(3, false), see()
+  slide(1, true), receive(3, false), see()
+  receive(2, true), see()
+  receive(1, true), see()
+  return [shown, asked]
+}
+"""
+
+
+def test_a_picture_of_before_does_not_move_the_slider_back(open_tab):
+    shown, asked = ready(open_tab()).evaluate(SLIDER)
+    assert shown == ["now", "20", "20", "10", "20", "10"] and asked == ["20", "10"]

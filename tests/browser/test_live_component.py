@@ -409,31 +409,3 @@ def test_repainting_leaves_to_plotly_what_it_cannot_do(canvas):
     assert canvas.evaluate("([early, late]) => frame(early) === frame(late)", [small, large]) is False  # the axis has grown
     confusion = [panels(snapshot(output="confusion", sizes=(4, 4, 10)), ViewOptions(show_test=shown))["output"] for shown in (True, False)]
     assert canvas.evaluate("([early, late]) => frame(early) === frame(late)", confusion) is False
-
-
-SLIDER = """
-async () => {
-  const { Slider } = await import("/descent/scripts/slider.js")
-  const slider = new Slider(document.body.appendChild(document.createElement("div"))), asked = [], shown = []
-  slider.line = { send: (name, value) => asked.push(value) }
-  const receive = (index, current) => slider.receive({ slider: { options: ["0", "10", "20", "now"], index, disabled: false }, current })
-  const slide = (index, end) => {
-    slider.input.value = index
-    slider.input.dispatchEvent(new Event("input"))
-    if (end) slider.input.dispatchEvent(new Event("change"))
-  }
-  const see = () => shown.push(slider.input.getAttribute("aria-valuetext"))
-  receive(3, true), see()
-  slide(2, true), see()
-  receive(3, false), see()
-  slide(1, true), receive(3, false), see()
-  receive(2, true), see()
-  receive(1, true), see()
-  return [shown, asked]
-}
-"""
-
-
-def test_a_picture_of_before_does_not_move_the_slider_back(page, url):
-    shown, asked = opened(page, url).evaluate(SLIDER)
-    assert shown == ["now", "20", "20", "10", "20", "10"] and asked == ["20", "10"]
