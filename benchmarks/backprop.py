@@ -183,6 +183,7 @@ class Program:
             self.forward(W, b)
             dW, db, backward, delta = {}, {}, dict(W), None
             for i in reversed(self.layers):
+                error = None if i == L else self.error_from(i, delta, backward, has)
                 delta = self.output_delta(has) if i == L else self.hidden_delta(i, delta, backward, has)
                 if has("sign_flip/delta", i):
                     delta = -delta
@@ -195,6 +196,12 @@ class Program:
                 if has("wrong_layer_input/before", i):
                     source = np.broadcast_to(self.a[i - 2], source.shape)
                 dW[i], db[i] = source.T @ delta / m, delta.sum(axis=0, keepdims=True) / m
+                if has("weights_for_activations", i):
+                    dW[i] = W[i] * delta.sum(axis=0, keepdims=True) / m
+                if has("bias_slope_at_bias", i):
+                    db[i] = (error * SLOPE[self.acts[i - 1]](self.b[i])).sum(axis=0, keepdims=True) / m
+                if has("stray_factor", i):
+                    dW[i], db[i] = 2 * dW[i], 2 * db[i]
                 if has("missing_mean", i) or has("missing_mean/weights", i):
                     dW[i] = source.T @ delta
                 if has("missing_mean", i) or has("bias_not_averaged", i):
@@ -260,6 +267,12 @@ class Program:
         p, q = (np.clip(a, eps, 1 - eps), np.clip(1 - a, eps, 1 - eps)) if self.guard == "clip" else (a + eps, 1 - a + eps)
         return -y / p + ((1 - y) / q if self.loss == "binary_cross_entropy" else 0)
 
+    def error_from(self, i, delta, W, has):
+        """The error that layer `i` gets from the next one."""
+        if has("output_derivative_not_sent_back", i):
+            delta = delta / self.slope(i + 1)
+        return delta @ (W[i + 1] if has("untransposed_weights", i) else W[i + 1].T)
+
     def hidden_delta(self, i, delta, W, has):
         slope, name = self.slope(i), self.acts[i - 1]
         if has("derivative_before_weights", i):
@@ -279,7 +292,7 @@ class Program:
             slope = SLOPE[self.acts[i - 2]](self.z[i - 1])
         if has("no_hidden_derivative", i):
             slope = np.ones_like(slope)
-        return delta @ (W[i + 1] if has("untransposed_weights", i) else W[i + 1].T) * slope
+        return self.error_from(i, delta, W, has) * slope
 
     # What it saves
 
@@ -293,6 +306,8 @@ class Program:
             "missing_mean/weights": not self.summed,
             "bias_gradient_summed_over_units": sizes[i] > 1,
             "bias_gradient_summed_over_units/spread": sizes[i] > 1,
+            "bias_slope_at_bias": hidden and name != "linear",
+            "output_derivative_not_sent_back": hidden and self.acts[i] not in ("linear", "softmax") and not (i + 1 == L and self.fused),
             "no_hidden_derivative": hidden and name != "linear",
             "no_output_derivative": not hidden and name != "linear",
             "extra_output_derivative": not hidden and self.fused,

@@ -19,11 +19,13 @@ FILE, ANSWER = "doctor file", "doctor answer"  # (name, bytes), and what was sai
 VERDICTS = {
     "correct": ("✓", "Your gradients are right"),
     "faulty": ("✕", "Something is wrong, and it has a name"),
+    "not_reproduced": ("?", "This is not the network that the file describes"),
     "unknown": ("?", "Not in the catalogue"),
 }
 LINES = """\
 import numpy as np
 
+# After the backward pass, before the update (or copy: W1.copy(), ... if the update works in place)
 layers = {{}}
 for l in range(1, L + 1):                # {about}
     layers |= {{f"W{{l}}": W[l], f"b{{l}}": b[l], f"dW{{l}}": dW[l], f"db{{l}}": db[l]}}
@@ -33,9 +35,28 @@ np.savez("RUN.npz", **layers,
          # if you know them, the doctor looks at more: the loss value; and the update, W1_next, b1_next, ...
          loss_value=cost, learning_rate=learning_rate)
 """
+NAMED = """\
+import numpy as np
+
+# After the backward pass, before the update (or copy: W1.copy(), ... if the update works in place)
+np.savez("RUN.npz", W1=W1, b1=b1, dW1=dW1, db1=db1,
+         W2=W2, b2=b2, dW2=dW2, db2=db2,  # and so on; without biases leave b and db out
+         X=X, Y=Y, activations=["relu", "sigmoid"], loss="binary_cross_entropy",
+         loss_value=cost, learning_rate=learning_rate)
+"""
+DICTS = """\
+import numpy as np
+
+# After the backward pass, before the update: params["W1"], params["b1"], ... and grads["dW1"], grads["db1"], ...
+np.savez("RUN.npz", **params, **grads,
+         X=X, Y=Y, activations=["relu", "sigmoid"], loss="binary_cross_entropy",
+         loss_value=cost, learning_rate=learning_rate)
+"""
 ORIENTATIONS = {
-    "Features first": LINES.format(about="W[l] is (units, inputs), b[l] is (units, 1)", batch="one sample a column"),
-    "Samples first": LINES.format(about="W[l] is (inputs, units), b[l] is (1, units)", batch="one sample a row"),
+    "Lists, features first": LINES.format(about="W[l] is (units, inputs), b[l] is (units, 1)", batch="one sample a column"),
+    "Lists, samples first": LINES.format(about="W[l] is (inputs, units), b[l] is (1, units)", batch="one sample a row"),
+    "W1, b1, ...": NAMED,
+    "Dicts": DICTS,
 }
 
 
@@ -52,7 +73,7 @@ def choose():
     with st.expander("Ten lines that write the file", expanded=FILE not in st.session_state and file is None):
         for tab, lines in zip(st.tabs(list(ORIENTATIONS)), ORIENTATIONS.values()):
             tab.code(lines, language="python")
-        st.caption(f"Activations: {', '.join(ACTIVATIONS)}. Losses: {', '.join(LOSSES)}. Shapes tell how your arrays lie.")
+        st.caption(f"Activations: {', '.join(ACTIVATIONS)}. Losses: {', '.join(LOSSES)}. Row or column order is inferred from the shapes.")
 
 
 def _uploaded():
@@ -88,9 +109,12 @@ def told(name, answer):
     if answer.mistakes:
         title = " ".join(map(str, answer.mistakes))
     why = answer.explanation.removeprefix(title).strip()
+    verdict = answer.verdict.replace("_", " ").capitalize()
+    notes = "".join(f"<li>{html.escape(remark.text)}</li>" for remark in answer.remarks)
+    notes = f"<ul>{notes}</ul>" if notes else ""
     st.html(
         f'<section class="verdict {answer.verdict}" role="status"><div class="mark" aria-hidden="true">{mark}</div><div>'
-        f"<h3>{html.escape(answer.verdict.capitalize())}: {html.escape(title)}</h3><p>{html.escape(why)}</p></div></section>"
+        f"<h3>{verdict}: {html.escape(title)}</h3><p>{html.escape(why)}</p>{notes}</div></section>"
     )
     for mistake in answer.mistakes:
         st.html(

@@ -10,17 +10,13 @@ from dataclasses import dataclass
 
 from core.diagnosis.comparison import WRONG
 from core.doctor import answers
-from core.doctor.answers import Answer, Mistake
-from core.doctor.conventions import conventions
-from core.doctor.hypothesis import Start
+from core.doctor.answers import Answer, Mistake, Remark
+from core.doctor.inquiry import Inquiry
 from core.doctor.readings import readings
-from core.doctor.rounding import precision
 from core.doctor.run_file import RunFile, read
-from core.doctor.search import PAIR_WORK, Search, updated
-from core.doctor.step import carried_along, check_step
-from core.doctor.variants import variants
+from core.doctor.two_steps import never_reset
 
-__all__ = ["Answer", "Mistake", "RunFile", "check", "check_run", "read"]
+__all__ = ["Answer", "Mistake", "Remark", "RunFile", "check", "check_run", "read"]
 
 
 def check(raw: bytes) -> Answer:
@@ -32,114 +28,60 @@ def check_run(run: RunFile) -> Answer:
     """The doctor's answer on a RunFile. Raises ConfigError where its arrays do not fit together."""
     inquiries = [Inquiry(run, reading) for reading in readings(run)]
     inquiries = [inquiry for inquiry in inquiries if inquiry.reproduced] or inquiries
+    if run.second:
+        for inquiry in inquiries:
+            convention = never_reset(inquiry, readings(run.second))
+            if convention:
+                return answers.stale(inquiry, inquiry.begin(), convention)
+    found = _explained(inquiries)
+    answer = answers.agreed(found or _unexplained(inquiries))
+    if run.second and answer.verdict == "correct":
+        later = check_run(run.second)
+        return answer if later.verdict == "correct" else later.with_lead("The first step is right, the second is not.")
+    return answer
+
+
+def _explained(inquiries):
+    """The answers of the first stage that explains the gradients in one of the readings."""
+    later = [after for inquiry in inquiries for after in inquiry.before_update()]
     for stage in STAGES:
-        found = [inquiry for inquiry in inquiries if inquiry.explain(stage)]
+        tried = [after for after in later if after.reproduced or not stage.mistakes] if stage.updated else inquiries
+        found = [inquiry for inquiry in tried if inquiry.explain(stage)]
         if found:
-            return answers.agreed([inquiry.answer() for inquiry in found])
+            return [inquiry.answer() for inquiry in found]
+    return []
+
+
+def _unexplained(inquiries):
     left = [inquiry.unexplained() for inquiry in inquiries]
-    return answers.agreed([answer for answer in left if answer.verdict == "faulty"] or left)
+    return [answer for answer in left if answer.verdict == "faulty"] or left
 
 
 @dataclass(frozen=True)
 class Stage:
     """One round of the search: with so many different mistakes, differences up to `floor` let pass, in right programs that differ
-    at kinks alone or in their logarithms as well; `doubled`: also where a factor 2 too many is the likelier explanation."""
+    at kinks alone or in their logarithms as well. `measured`: with a penalty that the file does not declare, or a factor common to all
+    gradients; `updated`: from the parameters before an update in place."""
 
     mistakes: int
     floor: float = 0.0
     logarithms: bool = False
-    doubled: bool = True
+    measured: str = ""
+    updated: bool = False
 
 
 # An early update is told from a right one by differences below the usual threshold, so exact explanations come first
 STAGES = (
-    Stage(0, logarithms=True, doubled=False),
-    Stage(1, doubled=False),
+    Stage(0, logarithms=True),
+    Stage(0, measured="decay"),
+    Stage(0, logarithms=True, updated=True),
+    Stage(0, measured="decay", updated=True),
+    Stage(1),
     Stage(0, WRONG, logarithms=True),
-    Stage(1, WRONG, logarithms=True, doubled=False),
-    Stage(2, doubled=False),
+    Stage(1, WRONG, logarithms=True),
+    Stage(0, measured="scale"),
+    Stage(1, measured="decay"),
+    Stage(1, measured="scale"),
+    Stage(1, updated=True),
+    Stage(2),
 )
-
-
-class Inquiry:
-    """One reading of a file, and what explains it."""
-
-    def __init__(self, run, reading):
-        self.run, self.reading = run, reading
-        self.conventions, self.reproduced = conventions(reading, run.loss_value, run.l2)
-        self.eps = precision(list(run.weight_gradients) + list(run.bias_gradients))
-        self.step = self._step()
-        if self.step and (self.step.sign == 1 or self.step.either):
-            self.conventions += [convention.turned() for convention in self.conventions]
-        at_kinks, logarithms = variants(reading)
-        self.variants, self._at_kinks = at_kinks + logarithms, len(at_kinks)
-        self._searches, self._starts = {}, {}
-        self.search, self.explanations, self.nearly = None, [], False
-
-    def explain(self, stage):
-        """Whether this stage finds explanations; they are kept."""
-        size = self.reading.samples * sum(weights.size for weights in self.run.weights)
-        if stage.mistakes > 1 and size > PAIR_WORK:
-            return False
-        conventions = [convention for convention in self.conventions if stage.doubled or not convention.doubled]
-        for number in range(len(self.variants) if stage.logarithms else self._at_kinks):
-            self.search = self._search(number)
-            found = self.search.explanations(conventions, stage.mistakes, stage.floor)
-            if found:
-                layers = self.reading.plan.last
-                found = [self.search.everywhere(explanation, stage.floor) for explanation in found]
-                self.explanations = sorted(found, key=lambda explanation: explanation.cost(layers))
-                self.nearly = stage.floor > 0
-                return True
-        return False
-
-    def _search(self, number):
-        """The Search with the variant of this number."""
-        if number not in self._searches:
-            guarded = number >= self._at_kinks
-            self._searches[number] = Search(self.reading, self.variants[number], self._start(guarded), guarded)
-        return self._searches[number]
-
-    def _start(self, guarded):
-        """The forward pass, the same in all variants; guarded logarithms depend on which probabilities round to 0 and 1, and start
-        from what the file's own precision makes of them."""
-        if guarded not in self._starts:
-            given = {**self.reading.given, **updated(self.reading, self.run.learning_rate)}
-            self._starts[guarded] = Start(self.variants[0], given, self.eps, in_single=guarded)
-        return self._starts[guarded]
-
-    def _step(self):
-        """What became of the parameters; None where the file does not say."""
-        if self.reading.next is None:
-            return None
-        eps = max(self.eps, precision([*self.run.next_weights, *self.run.next_biases]))
-        return check_step(self.reading, self.run.learning_rate, eps, [convention.decay for convention in self.conventions])
-
-    def answer(self):
-        """The answer where the gradients are explained."""
-        best = self.explanations[0]
-        if not best.placed and self.step and self.step.fault == "unknown":
-            updates = self._carried([best.convention], plain=False)
-            if updates:
-                return answers.stale(self, self.search, best.convention, updates)
-        return answers.explained(self, self.search, self.explanations)
-
-    def unexplained(self):
-        """The answer where nothing in the catalogue gives the gradients in the file, unless they are sums of several updates'."""
-        self.search = self._search(0)
-        plain = self.step is None or not self.step.fault
-        for convention in self.conventions:
-            updates = None if convention.negated else self._carried([convention], plain)
-            if updates:
-                return answers.stale(self, self.search, convention, updates)
-        return answers.unknown(self, self.search)
-
-    def _carried(self, tried, plain):
-        if self.run.learning_rate is None or any(self.reading.yours[key].size != self._size(key) for key in self.reading.yours):
-            return None
-        found = (carried_along(self.reading, convention, self.run.learning_rate, self.eps, plain) for convention in tried)
-        return next((updates for updates in found if updates), None)
-
-    def _size(self, key):
-        name, layer = key
-        return self.reading.given[name[1:], layer].size

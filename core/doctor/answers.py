@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from core.diagnosis.comparison import WRONG, Comparison, compare, read_aloud
+from core.diagnosis.comparison import PARALLEL, WRONG, Comparison, compare, layer_of, read_aloud
+from core.doctor.remarks import Remark, remarks
 from core.doctor.rounding import SINGLE
+from core.doctor.search import is_plain
 from core.faults import FAULTS
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
@@ -32,8 +34,9 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Answer:
-    """`verdict` is correct, faulty or unknown. `table` compares every gradient with the right one; `yours` and `right` hold both as
-    arrays, by the names in the table, (units, inputs) and (units, 1). `also` names mistakes that would look the same here."""
+    """`verdict` is correct, faulty, not_reproduced (the forward pass is not that of the file) or unknown. `table` compares every gradient
+    with the right one; `yours` and `right` hold both as arrays, by the names in the table, (units, inputs) and (units, 1). `also` names
+    mistakes that would look the same here; `remarks` are what is no mistake."""
 
     verdict: str
     mistakes: tuple[Mistake, ...]
@@ -45,6 +48,11 @@ class Answer:
     reading: str = ""
     yours: dict = field(default_factory=dict, repr=False, compare=False)
     right: dict = field(default_factory=dict, repr=False, compare=False)
+    remarks: tuple[Remark, ...] = ()
+
+    def with_lead(self, sentence):
+        """The same, the explanation begun by a sentence."""
+        return replace(self, explanation=f"{sentence} {self.explanation}")
 
     @property
     def fault(self):
@@ -58,6 +66,7 @@ class Answer:
             "fault": self.fault,
             "layers": list(self.layers),
             "table": [row.to_dict() for row in self.table],
+            "remarks": [{"code": remark.code, "text": remark.text} for remark in self.remarks],
             "explanation": self.explanation,
             "fix": self.fix,
             "faults": [{"fault": mistake.fault, "layers": list(mistake.layers)} for mistake in self.mistakes],
@@ -70,7 +79,9 @@ class Answer:
         for row in self.table:
             ratio, cosine = ("-" if value is None else f"{value:.4g}" for value in (row.ratio, row.cosine))
             lines.append(f"{row.tensor:6}  {row.relative_error:14.1e} {ratio:>10} {cosine:>10}")
-        return "\n".join([self.verdict.capitalize(), "", *lines, "", self.explanation, *([f"Fix: {self.fix}"] if self.fix else [])])
+        remarks = [f"Note: {remark.text}" for remark in self.remarks]
+        fix = [f"Fix: {self.fix}"] if self.fix else []
+        return "\n".join([self.verdict.replace("_", " ").capitalize(), "", *lines, "", self.explanation, *remarks, *fix])
 
 
 def agreed(found):
@@ -92,60 +103,119 @@ def _named(answer):
     return "right." if answer.verdict == "correct" else "wrong in a way that is not in the catalogue."
 
 
-# The three kinds of answers
+# The kinds of answers
 
 
 def explained(inquiry, search, explanations):
     """The gradients are right, or mistakes in the catalogue give them."""
     best = explanations[0]
-    gradient_mistakes = [*_by_shape(inquiry), *(_entry(*written, inquiry) for written in best.mistakes)]
-    mistakes, remarks = _with_step(inquiry, search, best, gradient_mistakes)
     rows, yours, right = _table(inquiry, search, best.convention)
+    certain = _by_shape(inquiry, right)
+    gradient_mistakes = [*certain, *(_entry(*written, inquiry) for written in best.mistakes)]
+    mistakes, asides = _with_step(inquiry, search, best, gradient_mistakes)
+    if inquiry.step is None:  # a sign turned everywhere may be made up for by the update, so it is told last
+        mistakes = sorted(mistakes, key=lambda mistake: mistake.fault == "sign_flip" and _everywhere(inquiry, mistake))
     told = [_told(inquiry, best, rows, mistakes, gradient_mistakes)]
-    also = _also(best, explanations) if gradient_mistakes else ()
+    also = _also(best, explanations) if best.placed else ()
     if also and mistakes:
         told.append(f"On this network it looks the same as {_joined(also, 'or')}.")
-    unknown_step = inquiry.step is not None and inquiry.step.fault == "unknown"
-    verdict = "faulty" if mistakes else "unknown" if unknown_step else "correct"
-    layers = mistakes[0].layers if mistakes else inquiry.step.layers if unknown_step else ()
-    notes = [*remarks, *_notes(inquiry, best.convention)]
+    found = remarks(inquiry, best.convention, right=not best.placed)
     return Answer(
-        verdict,
+        "faulty" if mistakes else "correct",
         tuple(mistakes),
-        tuple(layers),
+        tuple(mistakes[0].layers if mistakes else ()),
         rows,
-        " ".join(filter(None, [*told, *notes])),
+        " ".join(filter(None, [*told, *asides, *_notes(inquiry, best.convention)])),
         "; ".join(_fix(mistake) for mistake in mistakes) or None,
         also,
         str(inquiry.reading),
         yours,
         right,
+        found,
     )
 
 
-def stale(inquiry, search, convention, updates):
-    """The gradients, or what the update took for them, are those of several updates added up."""
-    rows, yours, right = _table(inquiry, search, convention)
+def stale(inquiry, search, convention, updates=None):
+    """The gradients, or what the update took for them, are those of several updates added up: of so many, or of both steps in the file."""
     mistake = _entry("stale_gradients", tuple(range(1, inquiry.reading.plan.last + 1)), inquiry)
-    text = f"{mistake} They are the sum of the last {updates} updates' gradients: {FAULTS['stale_gradients'].origin}"
-    explanation = " ".join([text, *_notes(inquiry, convention)])
-    return Answer("faulty", (mistake,), mistake.layers, rows, explanation, _fix(mistake), (), str(inquiry.reading), yours, right)
+    whose = f"the sum of the last {updates} updates' gradients" if updates else "in the second step its own and the first step's together"
+    return _faulty(inquiry, search, convention, [mistake], f"{mistake} They are {whose}: {FAULTS['stale_gradients'].origin}")
+
+
+def scaled(inquiry, search, convention, factors):
+    """Each gradient is the right one but for a factor of its own."""
+    m, off = inquiry.reading.samples, {key: factor for key, factor in factors.items() if abs(factor - 1) > WRONG}
+    if not off:
+        return unknown(inquiry, search)
+    layers = tuple(sorted({layer for _, layer in off}))
+    counts = {round(m / factor) for factor in off.values() if factor > 0 and abs(m / factor - round(m / factor)) < WRONG * m / factor}
+    others = set(inquiry.reading.plan.sizes) & counts
+    divided = (len(counts) == 1 and all(not is_plain(factor) for factor in off.values())) or (len(counts) == 1 and others)
+    mistake = _entry("wrong_batch_size" if divided else "stray_factor", layers, inquiry)
+    told = [f"{name}{layer} is {_times(factor)}." for (name, layer), factor in sorted(off.items(), key=lambda pair: pair[0][::-1])]
+    if divided:
+        told.append(f"It comes out as divided by {counts.pop():,}, and there are {m:,} samples.")
+    return _faulty(inquiry, search, convention, [mistake], " ".join([str(mistake), *told, FAULTS[mistake.fault].origin]))
+
+
+def _faulty(inquiry, search, convention, mistakes, text):
+    rows, yours, right = _table(inquiry, search, convention)
+    found = remarks(inquiry, convention, right=False)
+    fix = "; ".join(_fix(mistake) for mistake in mistakes)
+    text = " ".join([text, *_notes(inquiry, convention)])
+    return Answer("faulty", tuple(mistakes), mistakes[0].layers, rows, text, fix, (), str(inquiry.reading), yours, right, found)
 
 
 def unknown(inquiry, search):
-    """Nothing in the catalogue gives these gradients."""
+    """Nothing in the catalogue gives these gradients: they are wrong, or of another network than the file describes."""
     convention, layer = _nearest(inquiry, search)
     rows, yours, right = _table(inquiry, search, convention)
-    if not all(np.isfinite(array).all() for array in right.values()):
+    found, certain, plan = remarks(inquiry, convention, right=False), _by_shape(inquiry, right), inquiry.reading.plan
+    wrong = [row.tensor for row in rows if row.relative_error > WRONG]
+    finite = all(np.isfinite(array).all() for array in right.values())
+    verdict = "unknown"
+    if not finite:
         text = "The right gradients are not finite here: the outputs are where the loss has none. Take an earlier step."
+    elif not certain and _not_reproduced(inquiry, rows):
+        verdict, text = "not_reproduced", _other_network(inquiry) + _definitions(plan)
     else:
-        wrong = [row.tensor for row in rows if row.relative_error > WRONG]
-        text = f"Wrong in a way that is not in the catalogue, first wrong in layer {layer}, seen from the output. {read_aloud(rows, wrong)}"
-        text += _definitions(inquiry.reading.plan)
-    certain = _by_shape(inquiry)
+        text = f"Wrong in a way that is not in the catalogue, first wrong in layer {layer}, seen from the output. "
+        text += read_aloud(rows, wrong, inquiry.reading.samples) + _definitions(plan)
+        if inquiry.step is not None and not inquiry.run.second:
+            text += (
+                " Gradients summed over several batches and never reset would look like this: a second step (X_2, dW1_2, ...) would tell."
+            )
     explanation = " ".join([*map(str, certain), text, *_notes(inquiry, convention)])
-    verdict, layers, fix = ("faulty", certain[0].layers, _fix(certain[0])) if certain else ("unknown", (layer,), None)
-    return Answer(verdict, tuple(certain), layers, rows, explanation, fix, (), str(inquiry.reading), yours, right)
+    layers, fix = ((), None) if verdict == "not_reproduced" else ((layer,), None)
+    if certain:
+        verdict, layers, fix = "faulty", certain[0].layers, "; ".join(map(_fix, certain))
+    return Answer(verdict, tuple(certain), layers, rows, explanation, fix, (), str(inquiry.reading), yours, right, found)
+
+
+def _not_reproduced(inquiry, rows):
+    """Whether the forward pass is not that of the file: it gives neither outputs nor loss value; or, where the file has neither, all
+    gradients of the output layer point elsewhere."""
+    if inquiry.reproduced is not None:
+        return not inquiry.reproduced
+    if inquiry.step is not None:  # its update is known: then they may be sums over several batches as well
+        return False
+    last = inquiry.reading.plan.last
+    return all(row.relative_error > WRONG and not abs(row.cosine or 0) > PARALLEL for row in rows if layer_of(row.tensor) == last)
+
+
+def _other_network(inquiry):
+    shown = "gradients of the output layer" if inquiry.reproduced is None else "loss value"
+    if inquiry.reading.outputs_given is not None:
+        shown = "outputs"
+    asked = (
+        "" if inquiry.reproduced is False else " Save loss_value and outputs as well: they tell whether forward or backward pass differs."
+    )
+    return (
+        f"The forward pass, as the file describes it, does not give the {shown} in it, so the gradients cannot be judged. Your program may "
+        "have dropout, batch normalization, another slope of its activation, another loss, or another kind of network, such as a recurrent "
+        "one; or the arrays are of different steps. A numerical check works with any network: core.check_gradients compares your gradients "
+        f"with central differences of your own loss.{asked}"
+    )
 
 
 def _definitions(plan):
@@ -163,7 +233,7 @@ def _nearest(inquiry, search):
             continue
         right = search.right(convention)
         errors = [
-            max(compare("", yours[name, layer], right[name, layer]).relative_error for name in ("dW", "db")) for layer in range(last, 0, -1)
+            max(compare("", yours[key], right[key]).relative_error for key in yours if key[1] == layer) for layer in range(last, 0, -1)
         ]
         fine = next((at for at, error in enumerate(errors) if not error <= WRONG), last)
         if nearest is None or fine > nearest[0]:
@@ -180,18 +250,19 @@ def _table(inquiry, search, convention):
 
 
 def _yours(inquiry):
-    """The file's gradients; one number for several biases is spread over them, as NumPy does in the update."""
-    reading = inquiry.reading
-    spread = {("db", at): np.full_like(reading.given["b", at], reading.yours["db", at].item()) for at in reading.summed}
-    return reading.yours | spread
+    """The file's gradients; one number for several is spread over them, as NumPy does in the update."""
+    return {key: np.array(array) for key, array in inquiry.reading.spread().items()}
 
 
 # Mistakes
 
 
-def _by_shape(inquiry):
-    """The mistake that shapes alone show: one number as the gradient of several biases."""
-    return [_entry("bias_gradient_summed_over_units", inquiry.reading.summed, inquiry)] if inquiry.reading.summed else []
+def _by_shape(inquiry, right):
+    """The mistakes that shapes alone show: one number as the gradient of many; and weights that an update left as they were."""
+    reading = inquiry.reading
+    still = [layer for layer in reading.unmoved if right[f"dW{layer}"].any()]
+    found = {"inner_product_gradient": reading.numbered, "bias_gradient_summed_over_units": reading.summed, "weights_not_updated": still}
+    return [_entry(name, layers, inquiry) for name, layers in found.items() if layers]
 
 
 def _entry(name, layers, inquiry, family=None):
@@ -201,22 +272,22 @@ def _entry(name, layers, inquiry, family=None):
 
 
 def _with_step(inquiry, search, best, mistakes):
-    """(all mistakes, remarks) once the update has been looked at: it may undo what the gradients do, or add a mistake of its own."""
-    step, remarks = inquiry.step, []
+    """(all mistakes, asides) once the update has been looked at: it may undo what the gradients do, or add a mistake of its own."""
+    step, asides = inquiry.step, []
     if step is None:
         if any(mistake.fault == "sign_flip" and _everywhere(inquiry, mistake) for mistake in mistakes):
-            remarks.append("If your update adds them instead of subtracting, all is well.")
-        return mistakes, remarks
+            if inquiry.run.from_update:  # then what it did to the parameters is all that is known of its sign
+                return mistakes, asides
+            asides.append("If your update adds them instead of subtracting, all is well.")
+        return mistakes, asides
     mistakes = list(mistakes)
-    if step.fault == "unknown":
-        remarks.append(_unknown_step(step))
-    elif step.fault == "sign_flip":
+    if step.fault == "sign_flip":
         mistakes.append(_entry("added_update", step.layers, inquiry))
-    elif step.fault:
+    elif step.fault and step.fault != "unknown":
         mistakes.append(_entry(step.fault, step.layers, inquiry))
-    if not step.fault or step.fault == "frozen_bias":
-        mistakes = _undone(inquiry, search, best, mistakes, remarks)
-    return mistakes, remarks
+    if not step.fault or step.fault in ("frozen_bias", "weights_not_updated"):
+        mistakes = _undone(inquiry, search, best, mistakes, asides)
+    return mistakes, asides
 
 
 def _everywhere(inquiry, mistake):
@@ -224,31 +295,23 @@ def _everywhere(inquiry, mistake):
     return {layer for (_, layer), array in inquiry.reading.yours.items() if array.any()} <= set(mistake.layers)
 
 
-def _undone(inquiry, search, best, mistakes, remarks):
+def _undone(inquiry, search, best, mistakes, asides):
     """Sign and mean may be taken care of in the update instead of the gradient."""
     step, layers = inquiry.step, tuple(range(1, inquiry.reading.plan.last + 1))
-    if best.convention.negated:
-        remarks.append("They are those of minus the loss, and your update adds them: that comes to the same.")
-    elif step.sign == 1 and not search.accepts(replace(best, convention=best.convention.turned())):  # rounding has no sign
+    if (
+        not best.convention.negated and step.sign == 1 and not search.accepts(replace(best, convention=best.convention.turned()))
+    ):  # rounding has no sign
         mistakes = [*mistakes, _entry("added_update", layers, inquiry)]
     if step.share < 1:
         summed = [mistake for mistake in mistakes if mistake.fault == "missing_mean" and _everywhere(inquiry, mistake)]
         if summed or best.convention.summed:
             mistakes = [mistake for mistake in mistakes if mistake not in summed]
-            remarks.append("Your update divides them by m.")
+            asides.append("Your update divides them by m.")
         else:
             mistakes = [*mistakes, _entry("double_mean", layers, inquiry)]
     elif step.share > 1:
         mistakes = [*mistakes, _entry("missing_mean", layers, inquiry)]
     return mistakes
-
-
-def _unknown_step(step):
-    where = _in_layers(step.layers)
-    return (
-        f"The update{where} is not W - learning_rate * dW, nor a mistake that I know. With momentum, Adam or a schedule "
-        "that is as it should be: leave the arrays *_next out."
-    )
 
 
 def _also(best, explanations):
@@ -313,10 +376,6 @@ def _notes(inquiry, convention):
     notes = [f"Your loss: {convention.words}."]
     if convention.summed:
         notes.append("A sum is a convention, and you keep to it everywhere; the learning rate has to be that much smaller.")
-    if inquiry.reproduced is False:
-        notes.append(f"The loss value {inquiry.run.loss_value:.6g} is not that of these arrays under any convention, and was left aside.")
-    if inquiry.run.l2 and not convention.decay:
-        notes.append("There is no penalty in your gradients, although l2 is given.")
     return [*notes, f"Read as: {inquiry.reading}."]
 
 
@@ -332,3 +391,7 @@ def _in_layers(layers):
 def _joined(words, last):
     words = list(words)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def _times(factor):
+    return f"{factor:.4g} times the right one" if abs(factor) >= 1 else f"the right one divided by {1 / factor:.4g}"

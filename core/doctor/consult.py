@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from core import doctor
+from core.doctor.run_file import SMALLER
 from core.limits import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,12 +34,12 @@ def consult(raw, seconds=SECONDS):
         command = [sys.executable, "-m", "core.doctor.consult"]
         done = subprocess.run(command, input=raw, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, **ONE_THREAD}, timeout=seconds)
     except subprocess.TimeoutExpired:
-        smaller = "save a step of a smaller batch or network"
+        smaller = SMALLER
         raise ConfigError("file", f"must be looked through within {seconds:g} seconds, and took longer; {smaller}") from None
     finally:
         _places.release()
     if done.returncode:
-        raise ConfigError("file", "must be small enough to be looked through; there was not enough memory")
+        raise ConfigError("file", "must be small enough to be looked through; there was not enough memory; " + SMALLER)
     answer = pickle.loads(done.stdout)
     if isinstance(answer, ConfigError):
         raise answer

@@ -16,25 +16,29 @@ from core.nn.losses import LOSSES
 
 # A loss value belongs to a convention within this: they differ by whole factors, and an epsilon in a logarithm moves it a little
 LOSS_MATCH = 1e-3
+OTHER = 10  # added to the rank of conventions that the loss value does not have
 
 
 @dataclass(frozen=True)
 class Convention:
     """All gradients are `scale` times those of Descent's loss (mean over samples and outputs), and dW has `decay` * W added.
-    `rank` is 0 for what most people write; `summed`: over the samples, not averaged;
-    `doubled`: by a factor 2 that its author did not mean; `negated`: of minus the loss, as y - a gives, for an update that adds."""
+    db has `bias_decay` * b. `rank` is 0 for what most people write; `summed`: over the samples, not averaged; `other`: than the one of the
+    loss value, or a factor that was measured; `undeclared`: the decay was measured; `negated`: of minus the loss, as y - a gives, for an
+    update that adds."""
 
     scale: float
     decay: float
     words: str
     rank: int
     summed: bool
-    doubled: bool
+    other: bool = False
     negated: bool = False
+    bias_decay: float = 0.0
+    undeclared: bool = False
 
     def turned(self):
         """The same with the opposite sign."""
-        return replace(self, scale=-self.scale, decay=-self.decay, negated=not self.negated)
+        return replace(self, scale=-self.scale, decay=-self.decay, bias_decay=-self.bias_decay, negated=not self.negated)
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,14 @@ class _Scale:
     words: str
     rank: int
     summed: bool = False
-    doubled: bool = False
+    other: bool = False
 
 
 def conventions(reading, loss_value=None, l2=None):
     """(Conventions that this reading allows, likeliest first; whether one of them gives the loss value, None without one).
 
-    A loss value leaves those that it fits, and of squared errors those that differ from them by the factor 2 of the derivative.
-    `turned` gives the same for an update that adds.
+    Loss value and gradients may follow different ones: those that give the loss value come before the `other` ones. `turned` gives the
+    same for an update that adds.
     """
     scales = _scales(reading)
     decays = [(0.0, "")]
@@ -62,12 +66,28 @@ def conventions(reading, loss_value=None, l2=None):
     if loss_value is not None:
         fitting = [scale for scale in scales if _gives(reading, scale, loss_value, l2)]
         reproduced = bool(fitting)
-        scales = _with_derivative_factors(reading, fitting) if fitting else scales
+        if fitting:
+            others = [scale for scale in scales if scale not in fitting]
+            scales = _with_derivative_factors(reading, fitting)
+            known = {scale.factor for scale in scales}
+            scales += [replace(scale, rank=scale.rank + OTHER, other=True) for scale in others if scale.factor not in known]
     pairs = itertools.product(scales, decays)
-    made = [
-        Convention(scale.factor, decay, scale.words + words, scale.rank, scale.summed, scale.doubled) for scale, (decay, words) in pairs
-    ]
+    made = [Convention(scale.factor, decay, scale.words + words, scale.rank, scale.summed, scale.other) for scale, (decay, words) in pairs]
     return made, reproduced
+
+
+def gives_outputs(reading):
+    """Whether the forward pass gives the outputs in the file; None where it has none."""
+    if reading.outputs_given is None:
+        return None
+    with np.errstate(all="ignore"):
+        ours = Values(Formulas(reading.plan), reading.given)["activation", reading.plan.last]
+    return bool(np.allclose(ours, reading.outputs_given, rtol=LOSS_MATCH, atol=LOSS_MATCH * np.abs(ours).max()))
+
+
+def gives_loss(reading, convention, loss_value, l2):
+    """Whether a convention gives the loss value, with this penalty or without."""
+    return _gives(reading, convention, loss_value, l2)
 
 
 def _scales(reading):
@@ -89,9 +109,10 @@ def _scales(reading):
 
 
 def _gives(reading, scale, loss_value, l2):
+    factor = abs(scale.factor if isinstance(scale, _Scale) else scale.scale)
     squares = sum(float(np.square(reading.given["W", layer]).sum()) for layer in range(1, reading.plan.last + 1))
     penalties = [share * (l2 or 0) * squares for share in (0, 1, 0.5, 1 / reading.samples, 0.5 / reading.samples)]
-    values = [scale.factor * loss + penalty for loss in mean_losses(reading) for penalty in penalties]
+    values = [factor * loss + penalty for loss in mean_losses(reading) for penalty in penalties]
     return any(np.isclose(loss_value, value, rtol=LOSS_MATCH, atol=0) for value in values)
 
 
@@ -116,7 +137,7 @@ def _with_derivative_factors(reading, scales):
         return scales
     known = {scale.factor for scale in scales}
     others = [
-        _Scale(scale.factor * factor, f"{scale.words} (its gradient {words})", scale.rank + 1, scale.summed, factor > 1)
+        _Scale(scale.factor * factor, f"{scale.words} (its gradient {words})", scale.rank + 1, scale.summed, True)
         for scale in scales
         for factor, words in ((0.5, "without the factor 2"), (2.0, "with a factor 2 too many"))
     ]

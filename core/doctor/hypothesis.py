@@ -13,6 +13,7 @@ FORWARD = ("W", "b", "updated W", "labels", "pre_activation", "activation")
 # What of its layer depends on a tensor, step by step
 _GRADIENTS = ("delta", "outer", "dW", "db")
 DEPENDENT = {
+    "activation": ("output_gradient", "slope", *_GRADIENTS),
     "targets": ("output_gradient", *_GRADIENTS),
     "output_gradient": _GRADIENTS,
     "outputs_mean": _GRADIENTS,

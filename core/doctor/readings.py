@@ -5,10 +5,13 @@ Shapes decide where they can. Where they leave several readings, all are given: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from core.doctor.rounding import UNITS, precision
+from core.doctor.run_file import SMALLER
+from core.doctor.shapes import shaped, split_biases, without_biases
 from core.limits import ConfigError, shown
 from core.nn.formulas import Plan
 
@@ -17,10 +20,13 @@ WORK = 1_000_000_000  # samples times weights: a search works through so many pr
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read the file, everything features-first and in float64. `given` is what Values begins with; `yours` has
-    ("dW", l) (units, inputs) and ("db", l) (units, 1), or (1, 1) where one number stands for all units; that is right only where the bias
-    is one number itself, and wrong in the layers `summed`. `next` has ("W", l) and ("b", l) after the update, or is None. `words` tell
-    the reading, in parts: the axes of X, of the weights, of Y."""
+    """One way to read the file, everything features-first and in float64. `given` is what Values begins with; `yours` has ("dW", l) (units,
+    inputs) and, but for layers without biases, ("db", l) (units, 1). One number, (1, 1), may stand for all units of a bias gradient;
+    that is right only where the bias is one number itself, and wrong in the layers `summed`; for all weights it is wrong, in the layers
+    `numbered`. `next` has ("W", l) and ("b", l) after the update, or is None. `words` tell the reading, in parts: the axes of X, of the
+    weights, of Y. `outputs_given` are (outputs, samples) or None, `room` is what rounding took from gradients that are differences, by
+    their keys. `unmoved` are layers whose weights the update left as they were, though it is all that is known of the gradients.
+    `updated`: what the file has as parameters was already updated, and `given` is what that began with."""
 
     plan: Plan
     given: dict
@@ -28,6 +34,32 @@ class Reading:
     next: dict | None
     words: tuple[str, str, str]
     summed: tuple[int, ...] = ()
+    numbered: tuple[int, ...] = ()
+    unmoved: tuple[int, ...] = ()
+    outputs_given: np.ndarray | None = None
+    room: dict = field(default_factory=dict)
+    updated: bool = False
+
+    @property
+    def biased(self):
+        """The layers with biases."""
+        return tuple(layer for layer in range(1, self.plan.last + 1) if ("db", layer) in self.yours)
+
+    def compared(self, layer):
+        """The keys of a layer's gradients that can be compared, biases first."""
+        keys = [("db", layer)] if ("db", layer) in self.yours else []
+        return keys if layer in self.numbered or layer in self.unmoved else [*keys, ("dW", layer)]
+
+    def spread(self):
+        """The file's gradients, in the shapes of the parameters: one number in the place of many is spread, as NumPy does."""
+        return {key: np.broadcast_to(array, self.given[key[0][1:], key[1]].shape) for key, array in self.yours.items()}
+
+    def before_update(self, learning_rate, sign):
+        """The same from the parameters that the file's are an update of."""
+        given = dict(self.given)
+        for (name, layer), gradient in self.spread().items():
+            given[name[1:], layer] = given[name[1:], layer] - sign * learning_rate * gradient
+        return replace(self, given=given, next=None, updated=True)
 
     @property
     def samples(self):
@@ -46,35 +78,80 @@ class Reading:
 
 def readings(run):
     """All Readings of a RunFile that its shapes allow, the likeliest first. Raises ConfigError where there is none."""
+    run = without_biases(run)
+    found, refusals = _tried(shaped(run))
+    if not found and not any(biases is not None for biases in run.biases):
+        found, _ = _tried(split for candidate in shaped(run) for split in split_biases(candidate))
+    if not found:
+        raise _flat_weights(run) if refusals[0].field[0] in "Wb" and any(weights.ndim < 2 for weights in run.weights) else refusals[0]
+    if found[0].samples * sum(weights.size for weights in run.weights) > WORK:
+        raise ConfigError("X", f"must have at most {WORK:,} samples times weights; {SMALLER}")
+    return found
+
+
+def _flat_weights(run):
+    layer, shape = next((layer, weights.shape) for layer, weights in enumerate(run.weights, 1) if weights.ndim < 2)
+    return ConfigError(f"W{layer}", f"must be a matrix, or a vector where a unit or an input is alone; its shape is {shape}")
+
+
+def _tried(candidates):
+    """(the Readings of all candidates, why others have none)."""
+    found, refusals = [], []
+    for candidate in candidates:
+        try:
+            found += _readings(candidate)
+        except ConfigError as refusal:
+            refusals.append(refusal)
+    return found, refusals
+
+
+def _readings(run):
     found = []
     for weights in _weight_readings(run):
         inputs, outputs = weights.sizes[0], weights.sizes[-1]
         for x, x_words, rows_first in _input_readings(run.X, inputs):
             for y, y_words in _label_readings(run.Y, x.shape[1], outputs, rows_first):
-                found.append(_reading(run, weights, x, y, (x_words, weights.words, y_words)))
+                found.append(_reading(run, weights, x, y, (x_words, weights.words, y_words), rows_first))
     if not found:
         raise _no_reading(run)
-    if found[0].samples * sum(weights.size for weights in run.weights) > WORK:
-        raise ConfigError("X", f"must have at most {WORK:,} samples times weights; a few samples show the same mistake")
     return found
 
 
-def _reading(run, weights, x, y, words):
+def _reading(run, weights, x, y, words, rows_first):
     plan = Plan(weights.sizes, run.activations, run.loss)
     given = {("activation", 0): x, ("labels", plan.last): y}
-    yours, after = {}, {}
+    yours, after, numbered = {}, {}, []
     for layer in range(1, plan.last + 1):
         at, units = layer - 1, weights.sizes[layer]
         given["W", layer] = weights.turned(run.weights[at])
-        given["b", layer] = np.broadcast_to(_column(run.biases[at]), (units, 1))
+        biases = run.biases[at]
+        given["b", layer] = np.zeros((units, 1)) if biases is None else np.broadcast_to(_column(biases), (units, 1))
         gradient = run.weight_gradients[at]
+        if gradient.size < run.weights[at].size:
+            numbered.append(layer)
         yours["dW", layer] = _plain(gradient) if weights.gradients_turned == weights.inputs_first else _plain(gradient.T)
-        yours["db", layer] = _column(run.bias_gradients[at])
+        if biases is not None:
+            yours["db", layer] = _column(run.bias_gradients[at])
         if run.next_weights:
             after["W", layer] = weights.turned(run.next_weights[at])
-            after["b", layer] = np.broadcast_to(_column(run.next_biases[at]), (units, 1))
-    summed = [at for at, biases in enumerate(run.biases, 1) if yours["db", at].size < biases.size]
-    return Reading(plan, given, yours, after or None, words, tuple(summed))
+            after["b", layer] = given["b", layer] if biases is None else np.broadcast_to(_column(run.next_biases[at]), (units, 1))
+    summed = [at for at, biases in enumerate(run.biases, 1) if biases is not None and yours["db", at].size < biases.size]
+    outputs = None if run.outputs is None else _outputs(run.outputs, x.shape[1], plan.sizes[-1], rows_first)
+    room, unmoved = {}, ()
+    if run.from_update:
+        eps = precision([*run.weights, *run.next_weights])
+        room = {key: UNITS * eps * np.linalg.norm(given[key[0][1:], key[1]]) / run.learning_rate for key in yours}
+        unmoved = tuple(layer for name, layer in yours if name == "dW" and not yours[name, layer].any())
+    return Reading(plan, given, yours, after or None, words, tuple(summed), tuple(numbered), unmoved, outputs, room)
+
+
+def _outputs(array, samples, outputs, rows_first):
+    """The file's outputs as (outputs, samples). Raises ConfigError."""
+    if array.shape == (samples, outputs) and (rows_first or samples != outputs):
+        return _plain(array.T)
+    if array.size != samples * outputs or (array.ndim == 2 and array.shape != (outputs, samples) and 1 not in (samples, outputs)):
+        raise ConfigError("outputs", f"must be those of {samples:,} samples and {outputs:,} outputs; their shape is {array.shape}")
+    return _plain(array).reshape(outputs, samples)
 
 
 def _plain(array):
@@ -138,6 +215,8 @@ def _sizes(run, inputs_first):
             message = f"must connect to W{layer - 1}, whichever way round; W{layer - 1} is {before} and W{layer} {weights.shape}"
             return None, _Refusal(layer, ConfigError(f"W{layer}", message))
         for name, array in ((f"b{layer}", biases), (f"db{layer}", run.bias_gradients[layer - 1])):
+            if array is None:
+                continue
             if array.size not in (1, fan_out) or (array.ndim == 2 and 1 not in array.shape):
                 message = f"must hold one number for each of the units of W{layer}, or one for all; W{layer} is {weights.shape}"
                 return None, _Refusal(layer, ConfigError(name, f"{message} and {name} {array.shape}"))
@@ -148,6 +227,7 @@ def _sizes(run, inputs_first):
 def _gradients_turned(run):
     """Whether the weights' gradients lie the other way round than the weights, as the shapes say."""
     pairs = [(weights.shape, gradient.shape) for weights, gradient in zip(run.weights, run.weight_gradients)]
+    pairs = [(shape, shape if gradient == (1, 1) else gradient) for shape, gradient in pairs]
     if all(shape == gradient for shape, gradient in pairs):
         return False
     if all(shape == gradient[::-1] for shape, gradient in pairs):
@@ -159,7 +239,9 @@ def _gradients_turned(run):
 def _check_next(run):
     for letter, now, after in (("W", run.weights, run.next_weights), ("b", run.biases, run.next_biases)):
         for layer, (array, later) in enumerate(zip(now, after or []), 1):
-            units = max(run.bias_gradients[layer - 1].size, array.size)
+            if array is None:
+                continue
+            units = max(run.bias_gradients[layer - 1].size, array.size) if letter == "b" else 0
             if later.shape != array.shape and not (letter == "b" and later.size in (1, units)):
                 name = f"{letter}{layer}"
                 raise ConfigError(f"{name}_next", f"must have the shape of {name}, {array.shape}; was {later.shape}")

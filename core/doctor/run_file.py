@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.data.npz_archive import NUMBERS, TEXT, Archive
-from core.limits import LIMITS, ConfigError, listed, shown
-from core.nn.activations import ACTIVATIONS
-from core.nn.losses import LOSSES, suited_output
+from core.doctor.names import LAYERED, named_activations, named_loss, renamed
+from core.limits import LIMITS, ConfigError, listed
 
-MEMBERS = 8 * LIMITS["layers"]  # arrays that are listed at all: six a layer and seven others are wanted
+MEMBERS = 16 * LIMITS["layers"]  # arrays that are listed at all: fourteen a layer with a second step, and few others are wanted
 LARGEST = 1e100  # sums of squares of larger numbers leave float64
+SMALLER = "one step on 200 rows is enough"
 
-LAYERED = re.compile(r"(dW|db|W|b)([1-9]\d?)(_next)?")
-SINGLE = ("X", "Y", "activations", "loss")
 OPTIONAL = ("learning_rate", "loss_value", "l2")
 
 
@@ -24,7 +21,9 @@ OPTIONAL = ("learning_rate", "loss_value", "l2")
 class RunFile:
     """The arrays as they are in the file, in their own orientation and type; those of all layers in lists, layer 1 first.
 
-    `next_weights`, `next_biases` and the numbers may be None.
+    In `biases` and `bias_gradients` a layer without biases has None. `next_weights`, `next_biases`, `outputs` and the numbers may be None;
+    `loss_value` may be infinite or NaN. `second` is the step after this one. `from_update`: the gradients are not the file's, but what its
+    update subtracted, divided by the learning rate.
     """
 
     X: np.ndarray
@@ -40,6 +39,9 @@ class RunFile:
     learning_rate: float | None = None
     loss_value: float | None = None
     l2: float | None = None
+    outputs: np.ndarray | None = None
+    second: RunFile | None = None
+    from_update: bool = False
 
 
 def read(raw):
@@ -51,72 +53,138 @@ def read(raw):
         raise ConfigError("file", f"must be an NPZ as np.savez writes it; this is {what}")
     with Archive(raw, "file", "the arrays of one step", MEMBERS) as archive:
         archive.check_packing()
-        names = _checked_names(archive.names)
-        headers = {name: archive.header(name, TEXT if name in ("activations", "loss") else NUMBERS) for name in names}
+        if len(set(archive.names)) < len(archive.names):
+            raise ConfigError("file", "must hold each array once; some are there twice")
+        names = renamed(archive.names)
+        headers = {name: _header(archive, name, TEXT if names[name] in ("activations", "loss") else NUMBERS) for name in names}
         cells, most = sum(header.cells for header in headers.values()), LIMITS["file_cells"]
         if cells > most:
-            raise ConfigError("file", f"must hold at most {most:,} numbers in all; holds {cells:,}")
-        arrays = {name: archive.array(name, header) for name, header in headers.items()}
+            raise ConfigError("file", f"must hold at most {most:,} numbers in all; holds {cells:,}; {SMALLER}")
+        arrays = {known: archive.array(name, headers[name]) for name, known in names.items()}
     return _run(arrays)
 
 
-def _checked_names(names):
-    """The names of all arrays, once it is sure that nothing is missing and nothing surplus."""
-    if len(set(names)) < len(names):
-        raise ConfigError("file", "must hold each array once; some are there twice")
-    surplus = [name for name in names if name not in (*SINGLE, *OPTIONAL) and not LAYERED.fullmatch(name)]
-    if surplus:
-        raise ConfigError("file", f"must hold X, Y, W1, b1, dW1, db1, ... and what belongs to them alone; also holds {listed(surplus)}")
-    layers = max((int(found[2]) for name in names if (found := LAYERED.fullmatch(name))), default=0)
-    if not 1 <= layers <= LIMITS["layers"]:
-        raise ConfigError("file", f"must hold 1 to {LIMITS['layers']} layers of weights; holds {layers}")
-    wanted = [*SINGLE, *(f"{kind}{layer}" for layer in range(1, layers + 1) for kind in ("W", "b", "dW", "db"))]
-    if any(name.endswith("_next") for name in names):
-        wanted += ["learning_rate", *(f"{kind}{layer}_next" for layer in range(1, layers + 1) for kind in ("W", "b"))]
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise ConfigError(missing[0], f"must be in the file; {listed(missing)} missing")
-    return names
+def _header(archive, name, kinds):
+    try:
+        return archive.header(name, kinds)
+    except ConfigError as refusal:
+        too_large = refusal.message.startswith("must have at most")
+        raise ConfigError(refusal.field, f"{refusal.message}; {SMALLER}") if too_large else refusal from None
 
 
 def _run(arrays):
-    """The RunFile of these arrays, each checked by itself; whether they fit together is asked later."""
+    """The RunFile of these arrays, each checked by itself; whether they fit together is asked later. Raises ConfigError."""
+    second = {name.removesuffix("_2"): array for name, array in arrays.items() if name.endswith("_2")}
+    arrays = {name: array for name, array in arrays.items() if not name.endswith("_2")}
+    layers = _layers(arrays)
+    run = _step(arrays, layers)
+    if not second:
+        return run
+    if _layers(second | {f"W{layers}": None}) > layers:
+        raise ConfigError("file", f"must have as many layers in the second step as in the first, {layers}")
+    return replace(run, second=_step(_after(run, arrays) | second, layers))
+
+
+def _layers(arrays):
+    layers = max((int(found["layer"]) for name in arrays if (found := LAYERED.fullmatch(name.lower()))), default=0)
+    if not 1 <= layers <= LIMITS["layers"]:
+        raise ConfigError("file", f"must hold 1 to {LIMITS['layers']} layers of weights; holds {layers}")
+    return layers
+
+
+def _after(run, arrays):
+    """What a second step has of the first where it has nothing of its own: the parameters after its update, and the batch."""
+    kept = {name: array for name, array in arrays.items() if name in ("X", "Y", "activations", "loss", "learning_rate", "l2")}
+    rate = run.learning_rate
+    for letter, now, gradients, after in (
+        ("W", run.weights, run.weight_gradients, run.next_weights),
+        ("b", run.biases, run.bias_gradients, run.next_biases),
+    ):
+        for layer, array in enumerate(now, 1):
+            if after:
+                array = after[layer - 1]
+            elif rate is not None and array is not None and array.shape == gradients[layer - 1].shape:
+                array = array - rate * real(gradients[layer - 1])
+            if array is not None:
+                kept[f"{letter}{layer}"] = array
+    return kept
+
+
+def _step(arrays, layers):
+    """The RunFile of one step. Without gradients, they are what its update subtracted."""
     for name, array in arrays.items():
-        if array.dtype.kind in NUMBERS:
+        if array.dtype.kind in NUMBERS and name not in OPTIONAL:
             _check_numbers(name, array)
-    layers = range(1, sum(name.startswith("W") and not name.endswith("_next") for name in arrays) + 1)
+    with_next = any(name.endswith("_next") for name in arrays)
+    from_update = with_next and not any(name.startswith("d") for name in arrays)
+    bare = [layer for layer in range(1, layers + 1) if f"b{layer}" not in arrays and f"db{layer}" not in arrays]
+    wanted = ["X", "Y", "activations", "loss"]
+    for layer in range(1, layers + 1):
+        kinds = ["W"] if layer in bare else ["W", "b"]
+        wanted += [f"{kind}{layer}" for kind in kinds]
+        wanted += [] if from_update else [f"d{kind}{layer}" for kind in kinds]
+    if with_next:
+        wanted += ["learning_rate", *(f"{name}_next" for name in wanted if name[0] in "Wb")]
+    missing = [name for name in wanted if name not in arrays]
+    if missing:
+        raise ConfigError(missing[0], f"must be in the file; {listed(missing)} missing")
 
     def of(kind, suffix=""):
-        return [arrays[f"{kind}{layer}{suffix}"] for layer in layers] if f"{kind}1{suffix}" in arrays else None
+        return [arrays.get(f"{kind}{layer}{suffix}") for layer in range(1, layers + 1)] if f"W1{suffix}" in arrays else None
 
-    activations = _activations(arrays["activations"], len(layers))
+    activations = named_activations(arrays["activations"], layers)
+    loss, activations[-1] = named_loss(arrays["loss"], activations[-1])
     run = RunFile(
-        X=arrays["X"],
-        Y=arrays["Y"],
+        X=_flat(arrays["X"]),
+        Y=_flat(arrays["Y"]),
         weights=of("W"),
         biases=of("b"),
         weight_gradients=of("dW"),
         bias_gradients=of("db"),
-        activations=activations,
-        loss=_loss(arrays["loss"], activations[-1]),
+        activations=tuple(activations),
+        loss=loss,
         next_weights=of("W", "_next"),
         next_biases=of("b", "_next"),
+        outputs=_flat(arrays["outputs"]) if "outputs" in arrays else None,
         **{name: _number(name, arrays[name]) for name in OPTIONAL if name in arrays},
     )
     for name in ("learning_rate", "l2"):
         value = getattr(run, name)
-        if value is not None and (value < 0 or (value == 0 and name == "learning_rate")):
+        if (value is not None and not (value > 0 or (value == 0 and name == "l2"))) or value == np.inf:
             raise ConfigError(name, f"must be {'above' if name == 'learning_rate' else 'at least'} 0; was {value:g}")
-    return run
+    return _gradients_from_update(run) if from_update else run
+
+
+def _gradients_from_update(run):
+    """The run with what its update subtracted, divided by the learning rate, as its gradients."""
+    made = {}
+    for name, now, after in (("weight_gradients", run.weights, run.next_weights), ("bias_gradients", run.biases, run.next_biases)):
+        pairs = list(zip(now, after))
+        for layer, (array, later) in enumerate(pairs, 1):
+            if array is not None and array.shape != later.shape:
+                letter = "W" if name == "weight_gradients" else "b"
+                raise ConfigError(f"{letter}{layer}_next", f"must have the shape of {letter}{layer}, {array.shape}; was {later.shape}")
+        made[name] = [None if array is None else (real(array) - later) / run.learning_rate for array, later in pairs]
+    return replace(run, **made, from_update=True)
+
+
+def real(array):
+    """The array, in float64 if it is one of integers."""
+    return array if array.dtype.kind == "f" else array.astype(float)
+
+
+def _flat(array):
+    """Inputs or labels with at most two axes: a list of columns or rows is a table, a picture one row."""
+    if array.ndim < 3:
+        return array
+    return array.reshape(array.shape[1:] if array.shape[0] == 1 and array.ndim == 3 else (len(array), -1))
 
 
 def _check_numbers(name, array):
     if not array.size:
         raise ConfigError(name, f"must hold numbers; its shape is {array.shape}")
-    if array.ndim > 2:
+    if array.ndim > 2 and name not in ("X", "Y", "outputs"):
         raise ConfigError(name, f"must have at most two axes; its shape is {array.shape}")
-    if LAYERED.fullmatch(name) and "W" in name and array.ndim != 2:
-        raise ConfigError(name, f"must be a matrix; its shape is {array.shape}")
     if not np.isfinite(array).all():
         broken = np.count_nonzero(~np.isfinite(array))
         raise ConfigError(name, f"must hold finite numbers, as an earlier step may have; {broken:,} are NaN or infinite")
@@ -127,39 +195,7 @@ def _check_numbers(name, array):
 def _number(name, array):
     if array.size != 1:
         raise ConfigError(name, f"must be one number; its shape is {array.shape}")
-    return float(array.reshape(-1)[0])
-
-
-def _texts(name, array):
-    if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8", "replace")
-    if array.size > LIMITS["layers"]:
-        raise ConfigError(name, f"must hold one text for each layer; holds {array.size:,}")
-    return [str(text).strip().lower().replace("-", "_").replace(" ", "_") for text in array.reshape(-1)]
-
-
-def _known(entries, name):
-    """The name here of what people call otherwise elsewhere."""
-    return next((known for known, entry in entries.items() if name in entry.aliases), name)
-
-
-def _activations(array, layers):
-    names = [_known(ACTIVATIONS, name) for name in _texts("activations", array)]
-    if len(names) != layers:
-        raise ConfigError("activations", f"must hold one text for each of the {layers} layers; holds {len(names)}")
-    for layer, name in enumerate(names, 1):
-        if name not in ACTIVATIONS:
-            raise ConfigError("activations", f"must be one of {', '.join(ACTIVATIONS)} for layer {layer}; was {shown(name)}")
-    return tuple(names)
-
-
-def _loss(array, output):
-    names = _texts("loss", array)
-    if len(names) != 1:
-        raise ConfigError("loss", f"must be one text; holds {len(names)}")
-    name = _known(LOSSES, names[0])
-    if name in ("cross_entropy", "crossentropy"):
-        name = suited_output("classification", exclusive=ACTIVATIONS[output].shares)[1]
-    if name not in LOSSES:
-        raise ConfigError("loss", f"must be one of {', '.join(LOSSES)}; was {shown(name)}")
-    return name
+    value = float(array.reshape(-1)[0])
+    if name != "loss_value" and np.isnan(value):
+        raise ConfigError(name, "must be a finite number; was NaN")
+    return value

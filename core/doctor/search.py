@@ -23,6 +23,8 @@ from core.faults import FAULTS
 FAR, FAR_ROUNDING = 1e-2, 100
 # However much rounding may do to a gradient: a mistake must explain it to this relative error, and guarded logarithms to this
 PRECISE, GUARDED = 1e-3, 3e-2
+PLAIN = 1e-4  # a factor is told as a whole number within this
+FACTORS = ("half_of_the_square", "stray_factor", "wrong_batch_size")
 # Pairs are searched up to so many samples times weights
 PAIR_WORK = 30_000_000
 
@@ -55,9 +57,9 @@ class Explanation:
 
 
 def candidates(with_update):
-    """The faults of the catalogue that show in a gradient, but for halved squares, which are a convention; where the updated weights
-    are known, also that of an early update."""
-    visible = [fault for fault in FAULTS.values() if fault.tensors and fault.name != "half_of_the_square"]
+    """The faults of the catalogue that show in a gradient, but for factors, which are a convention or are measured; where the updated
+    weights are known, also that of an early update."""
+    visible = [fault for fault in FAULTS.values() if fault.tensors and fault.name not in FACTORS]
     early = replace(FAULTS["update_before_backprop"], edit=_back_through_updated_weights, edits="formulas")
     return [*visible, early] if with_update else visible
 
@@ -80,9 +82,9 @@ class Search:
     """The gradients of one Reading against one table of right formulas, from a Start. `guarded`: saturated logarithms are in them."""
 
     def __init__(self, reading, formulas, start, guarded=False):
-        self._plan, self._eps, self._guarded = reading.plan, start.eps, guarded
+        self._reading, self._plan, self._eps, self._guarded = reading, reading.plan, start.eps, guarded
         self._faults = candidates(("updated W", 1) in start.given)
-        self._yours, self._summed_layers = reading.yours, reading.summed
+        self._yours = reading.yours
         self._squares = {key: _inner(array, array) for key, array in reading.yours.items()}
         self._right = Hypothesis(start, formulas)
 
@@ -118,8 +120,56 @@ class Search:
     def right(self, convention):
         """{("dW", l): ..., ("db", l): ...} of a right program, in the shapes of the file's parameters."""
         with np.errstate(all="ignore"):
-            right = {key: self._in_convention(key, self._right, convention) for key in self._yours}
-            return right | {("db", at): convention.scale * self._right.values["db", at] for at in self._summed_layers}
+            return {key: self._whole(key, self._right, convention) for key in self._yours}
+
+    def factors(self, convention):
+        """{key: by which factor a gradient is the right one} where each of them is, to rounding; None where one is not. Of gradients of
+        one or two numbers only plain factors count."""
+        found = {}
+        with np.errstate(all="ignore"):
+            for key in self._compared():
+                ours = self._in_convention(key, self._right, convention)
+                square = _inner(ours, ours)
+                factor = _inner(self._yours[key], ours) / square if square else np.nan
+                scaled = replace(convention, scale=convention.scale * factor, decay=0.0)
+                if not square and not self._squares[key]:
+                    continue
+                if not np.isfinite(factor) or not factor or not self._same(key, self._right, scaled, 0.0):
+                    return None
+                if self._yours[key].size < 3 and not is_plain(factor):
+                    return None
+                found[key] = factor
+        return found
+
+    def measured_scales(self):
+        """The factors by which the output layer's gradients are the right ones."""
+        found = []
+        with np.errstate(all="ignore"):
+            for key in self._reading.compared(self._plan.last):
+                ours = self._summed(key, self._right.values[key])
+                square = _inner(ours, ours)
+                factor = _inner(self._yours[key], ours) / square if square else np.nan
+                if np.isfinite(factor) and factor > 0:
+                    found.append(factor)
+        return found
+
+    def measured_decays(self, scale):
+        """(decay of the weights, of the biases) that with this scale give the output layer's gradients; [] where none does."""
+        last = self._plan.last
+        weights, gradient = self._right.values["W", last], self._yours["dW", last]
+        if last in self._reading.numbered or weights.size < 3 or not weights.any():
+            return []
+        decay = _inner(gradient - scale * self._right.values["dW", last], weights) / _inner(weights, weights)
+        if not np.isfinite(decay) or decay <= UNITS * self._eps:
+            return []
+        return (
+            [(decay, 0.0), (decay, decay)]
+            if any(self._right.values["b", layer].any() for layer in self._reading.biased)
+            else [(decay, 0.0)]
+        )
+
+    def _compared(self):
+        return [key for layer in range(1, self._plan.last + 1) for key in self._reading.compared(layer)]
 
     def _descend(self, layer, hypothesis, conventions, most, floor, found):
         if layer == 0:
@@ -163,7 +213,7 @@ class Search:
     def _fitting(self, layer, hypothesis, before, conventions, floor):
         """The conventions under which a layer's gradients are the file's. `before` is the hypothesis without a mistake in this
         layer: what rounding does to that says how closely it is worth looking. Biases come first, being small."""
-        keys = (("db", layer), ("dW", layer))
+        keys = self._reading.compared(layer)
         for key in keys:
             conventions = [convention for convention in conventions if self._near(key, hypothesis, before, convention)]
             if not conventions:
@@ -182,21 +232,21 @@ class Search:
         )
 
     def _near(self, key, hypothesis, before, convention):
-        if key[0] == "dW" and convention.decay:
+        if convention.decay and (key[0] == "dW" or convention.bias_decay):
             return True
         ours, scale = self._summed(key, hypothesis.values[key]), convention.scale
         square = scale**2 * _inner(ours, ours)
         off = max(self._squares[key] - 2 * scale * _inner(self._yours[key], ours) + square, 0.0) ** 0.5
         if not np.isfinite(off):
             return False
-        far = FAR * max(self._squares[key], square) ** 0.5
+        far = FAR * max(self._squares[key], square) ** 0.5 + self._reading.room.get(key, 0.0)
         return off <= far or off <= far + FAR_ROUNDING * abs(scale) * before.deviation(key, partial(self._summed, key))
 
     def _same(self, key, hypothesis, convention, floor):
         yours, ours = self._yours[key], self._in_convention(key, hypothesis, convention)
         size, off = max(np.linalg.norm(yours), np.linalg.norm(ours)), np.linalg.norm(yours - ours)
         smallest = np.finfo(np.float32 if self._eps > SINGLE else float).tiny * ours.size**0.5
-        allowed = (UNITS * self._eps + floor) * size + smallest
+        allowed = (UNITS * self._eps + floor) * size + smallest + self._reading.room.get(key, 0.0)
         if off <= allowed:
             return True
         rounding = MARGIN * abs(convention.scale) * hypothesis.deviation(key, partial(self._summed, key))
@@ -207,16 +257,26 @@ class Search:
 
     def _in_convention(self, key, hypothesis, convention):
         """A gradient of the hypothesis, scaled and with the penalty; where its sign is turned round, so is the penalty's."""
+        whole = self._whole(key, hypothesis, convention)
+        return self._summed(key, whole)
+
+    def _whole(self, key, hypothesis, convention):
         name, layer = key
-        ours = convention.scale * self._summed(key, hypothesis.values[key])
-        if name == "db" or not convention.decay:
+        ours, decay = convention.scale * hypothesis.values[key], convention.bias_decay if name == "db" else convention.decay
+        if not decay:
             return ours
         turned = any(fault.name in ("sign_flip", "sign_of_weights") and place == layer for fault, place in hypothesis.placed)
-        return ours + (-convention.decay if turned else convention.decay) * hypothesis.values["W", layer]
+        return ours + (-decay if turned else decay) * hypothesis.values[name[1:], layer]
 
     def _summed(self, key, gradient):
         """A bias gradient summed over the units, where the file has one number for all of them."""
-        return gradient.sum(keepdims=True) if self._yours[key].size < gradient.size else gradient
+        return gradient.sum(keepdims=True) if key[0] == "db" and self._yours[key].size < gradient.size else gradient
+
+
+def is_plain(factor):
+    """Whether a factor is a small whole number or one over it, as people write them."""
+    size = abs(factor)
+    return any(abs(value - round(value)) < PLAIN * value and 1 <= round(value) <= 1000 for value in (size, size and 1 / size))
 
 
 def _inner(one, other):

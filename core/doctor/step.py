@@ -35,16 +35,24 @@ def check_step(reading, learning_rate, eps, decays=(0.0,)):
     shares = dict.fromkeys((1.0, 1 / reading.samples, float(reading.samples)))
     ways = [(sign, share, decay) for decay in dict.fromkeys((0.0, *decays)) for share in shares for sign in (-1, 1)]
 
+    keys = [(name, layer) for layer in layers for name in ("W", "b") if (f"d{name}", layer) in reading.yours]
+
     def follows(name, layer, sign, share, decay=0.0):
+        if (name, layer) not in keys:
+            return True
         return _follows(reading, (name, layer), sign * share * learning_rate, decay * learning_rate, eps)
 
     for sign, share, decay in ways:
-        if all(follows("W", layer, sign, share, decay) for layer in layers):
-            off = [layer for layer in layers if not follows("b", layer, sign, share)]
-            frozen = [layer for layer in off if np.array_equal(reading.next["b", layer], reading.given["b", layer])]
-            if off == frozen:
-                either = all(follows(name, layer, -sign, share, decay) for layer in layers for name in ("W", "b"))
-                return Step("frozen_bias" if off else "", tuple(off), sign, share, either)
+        off = [(name, layer) for name, layer in keys if not follows(name, layer, sign, share, decay if name == "W" else 0.0)]
+        frozen = [key for key in off if np.array_equal(reading.next[key], reading.given[key])]
+        if off == frozen and len(off) < len(keys):
+            either = all(follows(name, layer, -sign, share, decay) for name, layer in keys)
+            still = [layer for name, layer in off if name == "W"]
+            fault = "weights_not_updated" if still else "frozen_bias" if off else ""
+            return Step(fault, tuple(still or [layer for _, layer in off]), sign, share, either)
+    still = [key for key in keys if np.array_equal(reading.next[key], reading.given[key])]
+    if {("W", layer) for layer in layers} <= set(still) and all(reading.yours["dW", layer].any() for layer in layers):
+        return Step("weights_not_updated", tuple(layers))
     off = [layer for layer in layers if not (follows("W", layer, -1, 1.0) and follows("b", layer, -1, 1.0))]
     if all(follows(name, layer, 1, 1.0) for layer in off for name in ("W", "b")):
         return Step("sign_flip", tuple(off))
@@ -100,7 +108,7 @@ def carried_along(reading, convention, learning_rate, eps, plain):
 
 def _sums(reading, learning_rate):
     """The sums by the parameters' keys: the file's gradients, or with a learning rate what the update subtracted."""
-    keys = [(name, layer) for layer in range(1, reading.plan.last + 1) for name in ("W", "b")]
+    keys = [(name[1:], layer) for name, layer in reading.yours]
     if learning_rate:
         return {key: (reading.given[key] - reading.next[key]) / learning_rate for key in keys}
     return {(name, layer): reading.yours[f"d{name}", layer] for name, layer in keys}

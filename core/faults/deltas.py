@@ -48,7 +48,6 @@ def _slope_at(arguments):
 
 
 def _derivative_before_weights(formulas, layer):
-    """Where the widths differ, summing over the next layer's units is what makes the shapes fit."""
     width, next_width = formulas.plan.sizes[layer : layer + 2]
 
     def delta(v):
@@ -86,6 +85,17 @@ def _untransposed_weights(formulas, layer):
     formulas["error", layer] = lambda v: v.dot(v["backward_weights", layer + 1], v["delta", layer + 1])
 
 
+def _error_without_slope(formulas, layer):
+    above = layer + 1
+
+    def error(v):
+        at_output = above == formulas.plan.last
+        sent = v["output_gradient", above] * v["outputs_mean", above] if at_output else v["error", above]
+        return v.dot(v["backward_weights", above].T, sent)
+
+    formulas["error", layer] = error
+
+
 def _half_of_the_square(formulas, layer):
     right = formulas["output_gradient", layer]
     formulas["output_gradient", layer] = lambda v: right(v) / 2
@@ -111,6 +121,10 @@ def _curved(plan, layer):
     """Whether the slope depends on more than the sign: where not, it comes out the same when it is fed the wrong argument. Softmax has no
     slope of its own."""
     return ACTIVATIONS[plan.activations[layer - 1]].curvature is not None
+
+
+def _sends_back_a_slope(plan, layer):
+    return layer < plan.last and bent(plan, layer + 1) and not (layer + 1 == plan.last and plan.fused)
 
 
 def _square_above(plan, layer):
@@ -207,8 +221,7 @@ FAULTS = [
         needs="a hidden layer",
         wrong="delta[l] = delta[l+1] * (W[l+1] @ f'(z[l]))",
         right="delta[l] = (W[l+1].T @ delta[l+1]) * f'(z[l])",
-        origin="The elementwise and the matrix product have changed places. Where the widths differ NumPy refuses, "
-        "unless it is summed over the units of the next layer.",
+        origin="The elementwise and the matrix product have changed places; other widths fit only when summed over the next layer's units.",
         watch="Hidden units all get the same push, or one that has nothing to do with their share in the error.",
         tensors=BOTH,
         spreads=True,
@@ -304,6 +317,21 @@ FAULTS = [
         right="delta[l] = W[l+1].T @ delta[l+1] * f'(z[l])",
         origin="Between layers of the same width NumPy takes either, so the missing .T goes unnoticed.",
         watch="The first layers learn from an error that was sent to the wrong units.",
+        tensors=BOTH,
+        spreads=True,
+    ),
+    Fault(
+        name="output_derivative_not_sent_back",
+        title="Error sent back without the output's slope",
+        kind="formula",
+        edits="formulas",
+        edit=_error_without_slope,
+        applies=_sends_back_a_slope,
+        needs="a hidden layer before one whose slope does not cancel against the loss",
+        wrong="delta[l] = W[l+1].T @ error[l+1] * f'(z[l])",
+        right="delta[l] = W[l+1].T @ (error[l+1] * f'(z[l+1])) * f'(z[l])",
+        origin="The slope stands in the line for the next layer's gradient, and was left out where its error is handed on.",
+        watch="It mostly learns; the earlier layers are pushed as hard by saturated outputs as by those that can still move.",
         tensors=BOTH,
         spreads=True,
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from core.faults.fault import BOTH, Fault, bent, fits
+from core.nn.activations import ACTIVATIONS
+from core.nn.formulas import slope, value
 
 MEAN = "dW[l], db[l] = delta[l] @ a[l-1].T / m, delta[l].sum(axis=1) / m"
 
@@ -45,6 +47,47 @@ def _no_bias_gradient(formulas, layer):
 def _summed_over_units(formulas, layer):
     right = formulas["db", layer]
     formulas["db", layer] = lambda v: np.full_like(v["b", layer], right(v).sum())
+
+
+def _weights_as_input(formulas, layer):
+    formulas["outer", layer] = lambda v: v["delta", layer].sum(axis=1, keepdims=True) * v["W", layer]
+
+
+def _inner_product(formulas, layer):
+    formulas["outer", layer] = lambda v: np.full_like(v["W", layer], (v["delta", layer] * v["input", layer]).sum())
+
+
+def _bias_slope_at_bias(formulas, layer):
+    f = ACTIVATIONS[formulas.plan.activations[layer - 1]]
+    right = formulas["db", layer]
+
+    def gradient(v):
+        if layer < formulas.plan.last:
+            error = v["error", layer]
+        else:
+            error = v["output_gradient", layer] * v["outputs_mean", layer]
+        return error.sum(axis=1, keepdims=True) * v["bias_mean", layer] * slope(f, v["b", layer], value(f, v["b", layer]))
+
+    formulas["db", layer] = gradient if not f.pullback else right
+
+
+def _other_count(*names):
+    """An edit that divides by the number of the network's inputs in the place of the samples."""
+
+    def edit(formulas, layer):
+        for name in names:
+            formulas[name, layer] = lambda v: 1 / formulas.plan.sizes[0]
+
+    return edit
+
+
+def _twofold(*names):
+    def edit(formulas, layer):
+        for name in names:
+            right = formulas[name, layer]
+            formulas[name, layer] = lambda v, right=right: 2 * right(v)
+
+    return edit
 
 
 def _input_from(tensor, offset):
@@ -250,5 +293,71 @@ FAULTS = [
         origin="A sum without an axis adds up the units as well, and NumPy spreads the one number over all biases without a word.",
         watch="All biases of this layer move alike; below a softmax they never move, since its errors add up to zero.",
         tensors=("db",),
+    ),
+    Fault(
+        name="bias_slope_at_bias",
+        title="Bias gradient with the slope at the bias",
+        kind="formula",
+        edits="formulas",
+        edit=_bias_slope_at_bias,
+        applies=lambda plan, layer: bent(plan, layer) and not ACTIVATIONS[plan.activations[layer - 1]].pullback,
+        needs="a layer whose activation is not linear, and has a slope of its own",
+        wrong="db[l] = (error[l] * f'(b[l])).sum(axis=1) / m",
+        right="db[l] = (error[l] * f'(z[l])).sum(axis=1) / m",
+        origin="The slope was taken at the bias alone: it belongs at the whole pre-activation, of which the bias is one term.",
+        watch="The weights learn as they should, the biases by steps of the wrong size.",
+        tensors=("db",),
+    ),
+    Fault(
+        name="wrong_batch_size",
+        title="Divided by another number than that of the samples",
+        kind="formula",
+        edits="formulas",
+        edit=_other_count("weights_mean", "bias_mean"),
+        applies=lambda plan, layer: plan.sizes[0] != plan.batch_size,
+        needs="another batch size than there are inputs",
+        wrong="m = X.shape[0];  dW[l], db[l] = delta[l] @ a[l-1].T / m, delta[l].sum(axis=1) / m    # X is (inputs, m)",
+        right="m = X.shape[1];  dW[l], db[l] = delta[l] @ a[l-1].T / m, delta[l].sum(axis=1) / m    # X is (inputs, m)",
+        origin="The number of samples was read off the wrong axis, or is that of another batch.",
+        watch="The learning rate of this layer is larger or smaller than the one that was set, by the ratio of the two numbers.",
+        tensors=BOTH,
+    ),
+    Fault(
+        name="stray_factor",
+        title="A factor that does not belong",
+        kind="formula",
+        edits="formulas",
+        edit=_twofold("weights_mean", "bias_mean"),
+        wrong="dW[l], db[l] = 2 * delta[l] @ a[l-1].T / m, 2 * delta[l].sum(axis=1) / m",
+        right=MEAN,
+        origin="A factor that another loss, batch or layer needs was left in this layer's lines, or is missing from them.",
+        watch="This layer learns faster or slower than the others, as if it had a learning rate of its own.",
+        tensors=BOTH,
+    ),
+    Fault(
+        name="weights_for_activations",
+        title="Weights in the place of activations",
+        kind="formula",
+        edits="formulas",
+        edit=_weights_as_input,
+        wrong="dW[l] = delta[l].sum(axis=1, keepdims=True) * W[l] / m",
+        right="dW[l] = delta[l] @ a[l-1].T / m",
+        origin="The derivative of W a with respect to W is a; W is the one with respect to a, which the error sent back needs.",
+        watch="Weights grow or shrink in proportion to themselves, whatever the inputs are; zero weights stay zero.",
+        tensors=("dW",),
+    ),
+    Fault(
+        name="inner_product_gradient",
+        title="Inner product in the place of an outer product",
+        kind="formula",
+        edits="formulas",
+        edit=_inner_product,
+        applies=lambda plan, layer: fits(plan, layer, layer - 1) and max(plan.sizes[layer], plan.sizes[layer - 1]) > 1,
+        needs="a layer as wide as the one before, or behind one of a single unit",
+        wrong="dW[l] = np.dot(delta[l], a[l-1])    # vectors: one number",
+        right="dW[l] = np.outer(delta[l], a[l-1])    # (units, inputs)",
+        origin="np.dot of two vectors is one number, and NumPy spreads it over all weights without a word.",
+        watch="All weights of this layer move alike: its units stay as different as they were at the start.",
+        tensors=("dW",),
     ),
 ]

@@ -5,6 +5,8 @@ Those that edit the `network` leave training as it is: its outputs outside train
 
 from __future__ import annotations
 
+import numpy as np
+
 from core.faults.fault import BOTH, Fault
 from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import pullback, value
@@ -32,6 +34,18 @@ def _softmax_twice(formulas, layer):
     formulas["delta", layer] = lambda v: pullback(
         softmax, v["shares", layer], (v["activation", layer] - v["targets", layer]) * v["outputs_mean", layer]
     )
+
+
+def _softmax_over_samples(formulas, layer):
+    """The backward lines are right for what the author thinks is a softmax."""
+
+    def activation(v):
+        powers = np.exp(v["pre_activation", layer] - v["pre_activation", layer].max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    formulas["activation", layer] = activation
+    if formulas.plan.fused:
+        formulas["loss", layer] = lambda v: LOSSES[formulas.plan.loss].value(v["activation", layer], v["targets", layer])
 
 
 def _normalized_over_batches(plan, layer):
@@ -71,6 +85,22 @@ FAULTS = [
         right="C = cross_entropy_of_scores(z[L], y)",
         origin="The network ends in a softmax, and the loss, which expects scores, applies its own on top.",
         watch="It learns slowly, and in training the loss never comes near zero: shares of 0 and 1 are scores only 1 apart.",
+        tensors=BOTH,
+        spreads=True,
+    ),
+    Fault(
+        name="softmax_over_samples",
+        title="Softmax over the samples",
+        kind="formula",
+        edits="formulas",
+        edit=_softmax_over_samples,
+        applies=lambda plan, layer: layer == plan.last and ACTIVATIONS[plan.activations[-1]].shares,
+        needs="a softmax output",
+        wrong="a[L] = exp(z[L]) / exp(z[L]).sum(axis=1, keepdims=True)    # one column a sample",
+        right="a[L] = exp(z[L]) / exp(z[L]).sum(axis=0, keepdims=True)    # one column a sample",
+        origin="The sum runs along the wrong axis: each class shares out 1 among the samples, where each sample shares out 1 "
+        "among the classes.",
+        watch="The outputs of a sample do not add up to 1, and depend on what else is in the batch; learning is slow or stops.",
         tensors=BOTH,
         spreads=True,
     ),

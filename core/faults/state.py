@@ -49,6 +49,17 @@ def _frozen_bias(program, layer):
     program.update[layer] = update_weights_only
 
 
+def _weights_not_updated(program, layer):
+    weights, update = program.network.matrices[layer - 1][:, :-1], program.update[layer]
+
+    def update_biases_only():
+        kept = weights.copy()
+        update()
+        weights[:] = kept
+
+    program.update[layer] = update_biases_only
+
+
 def _added_update(program, layer):
     matrix, update = program.network.matrices[layer - 1], program.update[layer]
 
@@ -106,6 +117,17 @@ FAULTS = [
         right="b[l] = b[l] - learning_rate * db[l]",
         origin="The update runs over the weights; the biases were given a gradient and no line of their own.",
         watch="It trains, but every boundary must pass through where the first biases put it.",
+    ),
+    Fault(
+        name="weights_not_updated",
+        title="Weights not updated",
+        kind="state",
+        edits="program",
+        edit=_weights_not_updated,
+        wrong="W[l] = W[l]",
+        right="W[l] = W[l] - learning_rate * dW[l]",
+        origin="The update works on a copy, or is assigned to another name than the one that the forward pass reads.",
+        watch="The loss falls a little, as far as the biases alone can take it, and stays there.",
     ),
     Fault(
         name="added_update",

@@ -167,7 +167,7 @@ KERAS_CLIPPED = f"p = keras.ops.clip(a, {CLIP}, 1 - {CLIP})\n    "
 LOSSES = {
     "mse": Loss(
         lambda a, y: (a - y) ** 2, difference, ("linear", "tanh", "sigmoid", "relu"), factor=2.0, curvature=lambda a, y: np.ones_like(a),
-        word="mean squared error", aliases=("mean_squared_error", "squared_error"),
+        word="mean squared error", aliases=("mean_squared_error", "squared_error", "quadratic", "sse", "l2"),
         code=LossCode(
             "return np.mean((a - y) ** 2)", "return 2 * (a - y) / y.size",
             pytorch="return nn.functional.mse_loss(a, y)", keras="keras.losses.MeanSquaredError()",
@@ -176,7 +176,7 @@ LOSSES = {
     "mae": Loss(
         lambda a, y: np.abs(a - y), _sign_of_difference, ("linear",),
         kink=lambda a, y: a == y, sides=(lambda y: 1.0, lambda y: -1.0), constants=(_median,),
-        word="mean absolute error", aliases=("mean_absolute_error",),
+        word="mean absolute error", aliases=("mean_absolute_error", "absolute_error", "l1"),
         code=LossCode(
             "return np.mean(np.abs(a - y))", "return np.sign(a - y) / y.size",
             pytorch="return nn.functional.l1_loss(a, y)", keras="keras.losses.MeanAbsoluteError()",
@@ -185,7 +185,7 @@ LOSSES = {
     "huber": Loss(
         _huber, _clipped_difference, ("linear",), curvature=_huber_curvature,
         constants=(_median, _mean),  # the best lies between the two, of which the better stands in
-        word="Huber", definition="huber with delta 1",
+        word="Huber", aliases=("smooth_l1",), definition="huber with delta 1",
         code=LossCode(
             "r = np.abs(a - y)\n    "
             f"return np.mean(np.where(r <= {HUBER_DELTA}, 0.5 * r**2, {HUBER_DELTA} * (r - {0.5 * HUBER_DELTA})))",
@@ -195,7 +195,7 @@ LOSSES = {
     ),
     "binary_cross_entropy": Loss(
         _binary_cross_entropy, _binary_cross_entropy_gradient, ("sigmoid",), curvature=_binary_cross_entropy_curvature,
-        classes="independent", logarithms=True, aliases=("bce", "binary_crossentropy", "log_loss"),
+        classes="independent", logarithms=True, aliases=("bce", "binary_crossentropy", "log_loss", "bce_with_logits"),
         fused={
             "sigmoid": Fused(
                 _binary_cross_entropy_from_z,
@@ -215,7 +215,8 @@ LOSSES = {
     ),
     "categorical_cross_entropy": Loss(
         lambda a, y: -y * np.log(_probability(a)), _categorical_cross_entropy_gradient, ("softmax",), over_outputs="sum",
-        curvature=_categorical_cross_entropy_curvature, classes="exclusive", logarithms=True, aliases=("cce", "categorical_crossentropy"),
+        curvature=_categorical_cross_entropy_curvature, classes="exclusive", logarithms=True,
+        aliases=("cce", "categorical_crossentropy", "sparse_categorical_crossentropy", "softmax_cross_entropy"),
         fused={
             "softmax": Fused(
                 _softmax_cross_entropy_from_z,

@@ -23,7 +23,7 @@ def errors(answer, theme):
     """Heat map of the relative error, gradients by layers; each cell also says it, with a mark."""
     layers = max(layer_of(row.tensor) for row in answer.table)
     found = {row.tensor: row.relative_error for row in answer.table}
-    values = np.array([[found[f"{kind}{layer}"] for layer in range(1, layers + 1)] for kind in KINDS])
+    values = np.array([[found.get(f"{kind}{layer}", 0.0) for layer in range(1, layers + 1)] for kind in KINDS])
     with np.errstate(divide="ignore"):
         decades = np.clip(np.log10(values), LOW, HIGH)
     heat = {
