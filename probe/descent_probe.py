@@ -126,14 +126,15 @@ class Probe:
         """Send what is left, with the last steps. Also done when the program ends."""
         if self._closed:
             return
-        self._closed = True
         try:
             self._settle(_ending())
+            self._closed = True
             self._wake.set()
             if self._thread is not None:
                 self._thread.join(12.0)
         except Exception as error:
             self._complain(f"could not send the last steps ({type(error).__name__}: {error})")
+        self._closed = True
         if _open.get(self.name) is self:
             del _open[self.name]
         atexit.unregister(self.close)
@@ -365,7 +366,7 @@ class Probe:
         sink = self._sink = self._sink or _Sink(self)
         while self.run == run:
             self._wake.wait(BEAT)
-            closing = self._closed or (queue and queue[-1] is None)
+            closing = self._closed or bool(queue and queue[-1] is None)
             self._wake.clear()
             if not closing and not self._settled and time.perf_counter() > self._seen + IDLE:
                 self._settle("")

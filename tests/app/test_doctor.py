@@ -23,7 +23,7 @@ def upload(page, name, raw):
 
 def test_it_says_how_to_write_the_file(page):
     code = [element.value for element in page.code]
-    assert len(code) == 2 and all("np.savez" in lines and "dW" in lines for lines in code)
+    assert len(code) == 4 and all("np.savez" in lines and "dW" in lines and "before the update" in lines for lines in code)
     assert "one sample a column" in code[0] and "one sample a row" in code[1]
 
 

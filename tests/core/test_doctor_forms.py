@@ -42,6 +42,11 @@ def test_the_loss_value_does_not_make_an_answer_worse():
         assert alone.verdict == told.verdict == "correct"
 
 
+def test_a_loss_value_of_something_else_is_left_aside():
+    answer = check(npz(saved(Program(1, **SHAPES[0]), 1) | {"loss_value": np.array(123.0)}))
+    assert answer.verdict == "correct" and codes(answer) == ["loss_line_wrong"] and "123" in answer.remarks[0].text
+
+
 def test_gradients_that_are_never_reset_show_in_a_second_step():
     program = Program(3, summed=False, **SHAPES[0])
     first = program.gradients()
@@ -63,3 +68,11 @@ def test_what_is_too_large_is_told_what_is_enough():
     arrays = saved(program, 1) | {"X": np.zeros((9, 2_000_000)), "W1": np.zeros((2_000_000, 6)), "dW1": np.zeros((2_000_000, 6))}
     with pytest.raises(ConfigError, match="200 rows"):
         check(npz(arrays))
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_a_factor_in_one_layer_is_measured(layer):
+    program = Program(0, summed=False, **{**SHAPES[0], "sizes": [5, 4, 1]})
+    answer = check(npz(program.arrays(*program.gradients({"stray_factor": (layer,)}))))
+    assert (answer.verdict, answer.fault, answer.layers) == ("faulty", "stray_factor", (layer,))
+    assert f"dW{layer} is 2 times the right one" in answer.explanation

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from core import watch
 from core.watch.twin import find_twin
-from tests.watched import PROBE, perceptron, told, watched
+from tests.watched import PROBE, descent_probe, perceptron, told, watched
 
 ROOT = PROBE.parents[1]
 EXAMPLES = ROOT / "examples"
@@ -314,3 +315,24 @@ def test_scalars_are_thinned_with_their_peaks(tmp_path):
 
     run = watched(program, tmp_path / "run.probe")
     assert run.steps == 30_000 and len(run.scalars) <= watch.history.SCALARS and 5000.0 in run.scalars[:, 1]
+
+
+def test_what_comes_while_a_batch_is_on_its_way_is_sent_before_the_end(tmp_path, monkeypatch):
+    entered, go, send = threading.Event(), threading.Event(), descent_probe._Sink.send
+
+    def slow(sink, records):
+        entered.set()
+        go.wait(10)
+        send(sink, records)
+
+    monkeypatch.setattr(descent_probe._Sink, "send", slow)
+    probe = descent_probe.Probe("test", file=tmp_path / "run.probe")
+    probe.step(loss=1.0)
+    assert entered.wait(10)
+    probe.step(loss=2.0)
+    ending = threading.Thread(target=probe.close)
+    ending.start()
+    ending.join(0.3)  # it waits for the batch
+    go.set()
+    ending.join(10)
+    assert watch.read((tmp_path / "run.probe").read_bytes()).steps == 2
