@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from playwright.sync_api import Error
 
 from benchmarks.app import Server, chromium
 
+PAUSE = "document.querySelector('.descent-buttons [data-name=pause]:enabled')?.click()"
 PATIENCE = 30_000  # milliseconds that a busy machine may take for anything
 
 
@@ -71,6 +75,9 @@ def open_tab(browser, server):
 
     yield opened
     for context in contexts:
+        for tab in context.pages:
+            with suppress(Error):  # the page is going
+                tab.evaluate(PAUSE)  # a run that plays on would hold up the tests that follow
         context.close()
     assert not errors, errors
 
