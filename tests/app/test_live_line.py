@@ -365,12 +365,11 @@ def test_the_outline_stays_while_a_drawing_is_on_its_way(page, monkeypatch):
         socket.send_json({"do": "page", "value": page.tab.drawing})
         while head["outline"] == before:
             head, _ = next_picture(socket)
-        shown = page.tab.outline()
         page.tab.begin()
         page.session.notice = None
-        assert page.tab.outline() == shown
+        assert page.tab.outline() == head["outline"]
         monkeypatch.setattr(tab, "PATIENCE", 0)  # a browser that never shows it
-        assert page.tab.outline() != shown
+        assert page.tab.outline() != head["outline"]
 
 
 def test_a_tab_is_open_while_it_has_a_line_or_is_about_to(page, monkeypatch):
