@@ -23,6 +23,7 @@ from core.diagnosis.forecast import NO_BETTER
 from core.diagnosis.gradient_check import check_gradients
 from core.diagnosis.remedies import UNSCALED
 from core.nn.optimizers import OPTIMIZERS
+from core.report import strict
 from core.training.cost_model import FORWARD, activation_cost
 from core.training.evaluation import penalty
 from core.training.trainer import Trainer
@@ -40,14 +41,14 @@ CHECKED_ROWS, COORDINATES, EVALUATIONS, CHECKING = 16, 10, 6, 300_000
 LIKE_NEIGHBOURS = 4.0
 # Signals and gradients of all layers lie within so many powers of ten
 DECADES = 2.0
-SOUND_CODE = {"advice": "Correct the backprop code.", "fix": {"faults": []}}  # the only gradients that can be wrong are planted
+SOUND_CODE = {"advice": "Correct the backprop code.", "fix": {"faults": []}}  # what is wrong was planted
 ADAM = {"name": "adam", "learning_rate": OPTIMIZERS["adam"].usual_rate, "schedule": {"name": "constant"}}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found. `passed` None: it could not be checked, as `text` says. Where it failed, `advice` says what to do, and `fix` is a
-    patch of the configuration that does it, if there is one."""
+    """What a check found. `passed` None: it could not be made, as `text` says. Where it failed, `advice` says what to do, and `fix` is a
+    patch of the configuration that does it, if there is one. `name` is that of the check in CHECKS."""
 
     passed: bool | None
     value: float | None
@@ -55,6 +56,11 @@ class Outcome:
     text: str
     advice: str | None = None
     fix: dict | None = None
+    name: str = ""
+
+    def to_dict(self):
+        """Plain values for strict JSON."""
+        return strict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -203,10 +209,11 @@ def gradients(subject):
     if check.verdict == "unknown":
         return Outcome(None, None, WRONG, check.pattern)
     error = worst.relative_error
-    if check.verdict == "faulty" and not config.faults:
-        return Outcome(None, error, WRONG, f"Not checked: the gradient of {worst.tensor} is lost in rounding.")
     if check.verdict == "faulty":
-        return _failed(error, WRONG, f"The gradient is wrong, most in {worst.tensor}: relative error {error:.2g}.", SOUND_CODE)
+        text = f"The gradient is wrong, most in {worst.tensor}: relative error {error:.2g}."
+        # The short form of softmax with cross-entropy is right only where each row of targets sums to 1
+        odd = None if config.faults else _first(settings.loss_output_mismatch(subject.evidence))
+        return _failed(error, WRONG, text, _as_remedy(odd) if odd else SOUND_CODE)
     if wrong := _first(code.update_fault(subject.evidence)):
         return _failed(error, WRONG, *_told(wrong))
     return Outcome(True, error, WRONG, f"Backprop agrees with central differences to {error:.1g}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,31 +12,12 @@ from core.data.dataset import Dataset
 from core.experiments.checks import CHECKS, Outcome
 from core.experiments.subject import Subject
 from core.limits import ConfigError
-from core.report import strict
 
 MARKS = {True: "ok", False: "FAILED", None: "-"}
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    """What became of a check (the contract's). `passed` None: it could not be made. `advice` and `fix` (a patch of the configuration) say
-    what to do where it failed."""
-
-    name: str
-    passed: bool | None
-    value: float | None
-    expected: float | None
-    text: str
-    advice: str | None = None
-    fix: dict | None = None
-
-    def to_dict(self):
-        """Plain values for strict JSON."""
-        return strict(vars(self))
-
-
-def preflight(config: RunConfig, dataset: Dataset | None = None, between: Callable[[], None] | None = None) -> Iterator[CheckResult]:
-    """Make all CHECKS of a configuration, and yield each result as soon as it is known; two seconds at most for small networks.
+def preflight(config: RunConfig, dataset: Dataset | None = None, between: Callable[[], None] | None = None) -> Iterator[Outcome]:
+    """Make all CHECKS of a configuration, and yield each Outcome as soon as it is known; two seconds at most for small networks.
 
     The same configuration gives the same results. `between` is called without arguments between pieces of the work; what it raises ends
     it. Raises ConfigError when the configuration cannot run.
@@ -49,7 +30,7 @@ def preflight(config: RunConfig, dataset: Dataset | None = None, between: Callab
                 outcome = check.find(subject)
         except ConfigError as refused:  # a planted fault that cannot be made in what is trained beside the run
             outcome = Outcome(None, None, None, f"Not checked: {refused.message}.")
-        yield CheckResult(name, **vars(outcome))
+        yield replace(outcome, name=name)
 
 
 def report(results) -> dict:

@@ -58,10 +58,10 @@ def _heading(found):
         return f"Preflight: {len(found.results)} of {len(CHECKS)} checks made." if found.kind == "preflight" else "Range test under way."
     if found.config != session().run.live_run.config:
         return "Of the settings before the last change; run it again for those of now."
-    failed = sum(result.passed is False for result in found.results) if found.kind == "preflight" else 0
-    return (
-        "Range test." if found.kind == "range" else f"Preflight: {failed} of {len(CHECKS)} checks failed." if failed else "Ready to train."
-    )
+    if found.kind == "range":
+        return "Losses of a copy of the run while its learning rate grows."
+    failed = sum(result.passed is False for result in found.results)
+    return f"Preflight: {failed} of {len(CHECKS)} checks failed." if failed else "Preflight: nothing is wrong. Ready to train."
 
 
 def _check(result, number):

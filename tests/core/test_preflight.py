@@ -67,7 +67,7 @@ BROKEN = {
     ),
     "a loss for values on classes": (
         {"data": {"source": "moons"}, "layers": layers("tanh", 8, output="softmax")},
-        {"initial_loss", "target_scale", "uses_input"},
+        {"initial_loss", "target_scale", "uses_input", "gradients"},
         "initial_loss",
     ),
     "weights of zero": (
