@@ -121,6 +121,8 @@ def told(name, answer):
             f'<div class="lines"><div class="cell wrong"><b>As if yours said</b><pre>{html.escape(mistake.wrong)}</pre></div>'
             f'<div class="cell right"><b>Right</b><pre>{html.escape(mistake.right)}</pre></div></div>'
         )
+    if answer.verdict == "not_reproduced":  # there is nothing to hold the gradients against
+        return
     if answer.right:
         figures(doctor_panels(answer, theme()), key="doctor figures")
     table(name, answer)

@@ -57,7 +57,7 @@ def _heading(found):
     if found.running:
         return f"Preflight: {len(found.results)} of {len(CHECKS)} checks made." if found.kind == "preflight" else "Range test under way."
     if found.config != session().run.live_run.config:
-        return "Of the settings before the last change; run it again for those of now."
+        return "This was for the settings before your last change. Run it again for those of now."
     if found.kind == "range":
         return "Losses of a copy of the run while its learning rate grows."
     failed = sum(result.passed is False for result in found.results)

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 
+from benchmarks.backprop import Program
 from core.doctor.examples import EXAMPLES, example
 from tests.app.files import HOSTILE
 
@@ -55,6 +56,16 @@ def test_an_answer_is_worked_out_once_and_forgotten_with_the_file(page):
     assert page.run().test.session_state["doctor answer"] is first
     upload(page, "other.npz", example(("sign_flip:1",)))
     assert page.test.session_state["doctor answer"] is not first and "Sign turned round" in page.words
+
+
+def test_gradients_of_another_network_are_not_held_against_it(page):
+    program = Program(3, sizes=[3, 6, 1], hidden="tanh", loss="binary_cross_entropy", output="sigmoid", m=9, summed=False)
+    arrays = program.arrays(*program.gradients(), loss_value=program.loss_value()) | {"activations": np.array(["gelu", "sigmoid"])}
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    upload(page, "RUN.npz", file.getvalue())
+    assert "Not reproduced" in page.words and "core.check_gradients" in page.words
+    assert not page.dataframe and "right, as a share" not in page.words
 
 
 @pytest.mark.parametrize("case", HOSTILE)

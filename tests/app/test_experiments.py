@@ -30,7 +30,7 @@ def test_the_preflight_lists_its_checks_and_a_remedy_is_taken_over(open_page):
     assert "1 of 10 checks failed" in page.words and "3.78 times its stability limit" in page.words
     page.press("apply check learning_rate")
     assert page.live_run.config.optimizer.learning_rate == page.number("optimizer.learning_rate") < 0.27
-    assert "Of the settings before the last change" in page.words
+    assert "for the settings before your last change" in page.words
     assert "Ready to train" in ended(page.press("preflight")).words
     page.press("end experiment")
     assert experiment(page).kind is None and "Ready to train" not in page.words

@@ -29,7 +29,7 @@ def test_preflight_and_range_test_find_a_learning_rate_that_is_used(open_tab):
     card.get_by_role("button", name="Use").click()
     expect(tab).to_have_url(re.compile(r"learning_rate=0\.\d+"))
     expect(tab.locator(".reading.gauge b")).not_to_contain_text("unstable")
-    expect(card).to_contain_text("Of the settings before the last change")
+    expect(card).to_contain_text("for the settings before your last change")
     card.get_by_role("button", name="Close").click()
     expect(card).to_have_count(0)
     expect(button(tab, "Play")).to_be_enabled()
