@@ -119,7 +119,6 @@ def figure(theme, title, data, alt, *, height, axes, legend=None, keys=(), help=
             "showlegend": legend is not None,
             "legend": {"title": {"text": legend or ""}, "orientation": "h"},
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme.faint, "activecolor": theme.ink},
-            "uirevision": "kept",
             **axes,
             **layout,
         },

@@ -220,6 +220,16 @@ def test_zoom_survives_and_a_double_click_ends_it(page, url):
     assert ranges(page)[0] == 0 and ranges(page)[1] >= whole[1]
 
 
+def test_a_double_click_ends_the_zoom_of_a_chart_that_stands_still(page, url):
+    whole = ranges(opened(page, url))
+    drag(page, "loss")
+    page.wait_for_function(f"() => document.querySelector('[data-name=loss] .descent-plot')._fullLayout.xaxis.range[0] > {whole[0]}")
+    box = chart(page, "loss").bounding_box()
+    page.mouse.dblclick(box["x"] + 200, box["y"] + 100)
+    page.wait_for_function(f"() => document.querySelector('[data-name=loss] .descent-plot')._fullLayout.xaxis.range[0] === {whole[0]}")
+    assert ranges(page) == whole
+
+
 def test_hover_survives(page, url):
     play(opened(page, url))
     box = chart(page, "loss").bounding_box()

@@ -220,7 +220,7 @@ class Panel {
 
   react() {
     const { data, layout } = this.figure
-    const { title, legend, ...rest } = layout
+    const { title, legend, ...rest } = structuredClone(layout) // Plotly writes into what it is given
     const shown = { ...rest, width: this.width, showlegend: false, font: { ...rest.font, family: getComputedStyle(this.node).fontFamily } }
     for (const [axis, range] of Object.entries(this.zoom)) shown[axis] = { ...shown[axis], range, autorange: false }
     const traces = data.map((trace) => (this.hidden.has(trace.name) ? { ...trace, visible: false } : trace))
