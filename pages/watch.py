@@ -6,12 +6,15 @@ import streamlit as st
 
 from core.diagnosis.finding import SEVERITIES
 from core.limits import LIMITS, ConfigError
+from core.link import RUN
+from core.store.store import StoreError
 from pages import wording
 from pages.shell.components import listener, live, served
-from pages.shell.identity import owner
+from pages.shell.identity import owner, store
 from pages.shell.page_head import head
 from pages.shell.tab import handler, tab
 from pages.watching.door import SCRIPT, runs, url
+from pages.watching.keeping import keep_soon
 from pages.watching.view import WatchView
 
 HELP = "Looks back: the parameters as they were at that step. Your program is left alone."
@@ -77,6 +80,7 @@ def _uploaded():
         entry = runs.take(file.getvalue(), owner(), file=True)
         entry.heard = 0.0
         view().run_id = entry.run.run_id
+        keep_soon(entry)
     except ConfigError as error:
         st.session_state["probe problem"] = wording.complaint(error)
 
@@ -84,6 +88,21 @@ def _uploaded():
 @handler
 def _chosen():
     view().run_id, view().moment = st.session_state["watched run"], None
+    st.query_params.pop(RUN, None)
+
+
+def fetch():
+    """The run that the address names, out of the store where no probe has told of it since the server began."""
+    asked = st.query_params.get(RUN)
+    if asked is None or st.session_state.get("watched asked") == asked:
+        return
+    st.session_state["watched asked"] = asked
+    try:
+        if asked not in [entry.run.run_id for entry in runs.of(owner())]:
+            runs.take(store().load_watched(asked, owner()), owner(), file=True).heard = 0.0
+        view().run_id, view().moment = asked, None
+    except (StoreError, ConfigError) as error:
+        st.error(wording.literal(str(error)), icon=":material/error:")
 
 
 def choose():
@@ -130,6 +149,7 @@ def cards():
 def page():
     """The first visit shows the lines and waits; then what moves comes over the live line."""
     tab().begin()
+    fetch()
     with tab().lock:
         empty = view().entry is None
     st.session_state["watch empty"] = empty

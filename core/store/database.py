@@ -76,6 +76,7 @@ MIGRATIONS = [
         bytes BLOB NOT NULL
     );
     """,
+    "ALTER TABLE runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'trained'",  # or watched
 ]
 
 

@@ -60,6 +60,23 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class WatchedRecord:
+    """A watched program as it is saved: `id` is its probe's run id, `probe` all that is known of it in the probe's form, `figures`
+    those of FIGURES that were told, `spark` losses at even distances, `findings` dicts of FINDING_FIELDS."""
+
+    id: str
+    owner: str | None
+    name: str
+    status: str
+    step: int
+    seconds: float
+    figures: dict
+    spark: np.ndarray
+    findings: tuple[dict, ...]
+    probe: bytes
+
+
+@dataclass(frozen=True)
 class StoredRun:
     """A run as it is read back, and validated. `history` is what Telemetry.load_arrays takes; `moments` begin with the oldest, the last
     one is the present; both are empty in a run of which only the figures were kept. `file` is (name, bytes) of the upload it trains on."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from core.config import RunConfig
-from core.limits import LIMITS, legible, plain_text
+from core.limits import LIMITS, ConfigError, legible, plain_text
 from core.settings import Settings
 from core.store import run_lock
 from core.store.array_codec import DecodeError, decode, encode
@@ -32,9 +32,11 @@ GIVEN_BACK = 20_000  # pages (of 4 KiB) that one purge gives back to the disk: a
 HISTORY_BYTES = 64 << 20  # unpacked; the tables of the deepest network take 4 MiB
 LISTED = [
     *("number", "id", "owner", "parent", "forked_at", "name", "note", "starred", "created", "updated"),
-    *("status", "step", "epoch", "seconds", *FIGURES, "metric", "findings", "config", "spark"),
+    *("status", "step", "epoch", "seconds", *FIGURES, "metric", "findings", "config", "spark", "kind"),
 ]
-TEXTS = ("id", "parent", "name", "note", "status", "metric", "findings", "config")
+TEXTS = ("id", "parent", "name", "note", "status", "metric", "findings", "config", "kind")
+GONE = "There is no such run; it may have been deleted."
+TRAINED, WATCHED = "trained", "watched"  # kinds of runs: Descent's own, and programs that a probe watched
 WHOLE, NUMBERS = ("forked_at", "step"), ("created", "updated", "epoch", "seconds", *FIGURES)
 
 
@@ -101,10 +103,39 @@ class Store:
             )
             make_room(connection, number, self._store_bytes)
 
+    def save_watched(self, record):
+        """Insert or update a WatchedRecord: its name is the person's once it is stored. Raises StoreError, and ConfigError when its name is
+        no plain text or it is another owner's."""
+        values = _watched_row(record)
+        with self._database.writing() as connection:
+            known = connection.execute("SELECT owner, kind FROM runs WHERE id = ?", (record.id,)).fetchone()
+            if known not in (None, (record.owner, WATCHED)):
+                raise ConfigError("probe", "must be a run of its own; another person's has this id")
+            number = _upsert(connection, values if known else values | {"name": plain_text("name", record.name, NAME_LENGTH)})
+            probe = encode({WATCHED: np.frombuffer(record.probe, np.uint8)})
+            connection.execute("REPLACE INTO histories(run, interventions, arrays) VALUES (?, '[]', ?)", (number, probe))
+            make_room(connection, number, self._store_bytes)
+
+    def load_watched(self, id, owner=None):
+        """What save_watched was given of this owner's run as `probe`. Raises NoSuchRun, and StoreError when what is stored is damaged or
+        only the figures were kept."""
+        with self._database.reading() as connection:
+            row = _found(connection, id, "number, owner", WATCHED)
+            if row["owner"] != owner:
+                raise NoSuchRun(GONE)
+            number = row["number"]
+            history = connection.execute("SELECT arrays FROM histories WHERE run = ?", (number,)).fetchone()
+        if history is None:
+            raise StoreError("Of this run only the figures were kept.")
+        try:
+            return decode(history[0], HISTORY_BYTES)[WATCHED].tobytes()
+        except (DecodeError, KeyError) as error:
+            raise StoreError("What is stored of this run cannot be used: it is damaged.") from error
+
     def load(self, id):
         """The StoredRun with this id, validated throughout. Raises NoSuchRun, and StoreError when what is stored is damaged."""
         with self._database.reading() as connection:
-            row = _found(connection, id, "*")
+            row = _found(connection, id, "*", TRAINED)
             number = row["number"]
             history = connection.execute("SELECT interventions, arrays FROM histories WHERE run = ?", (number,)).fetchone()
             moments = connection.execute(
@@ -121,7 +152,7 @@ class Store:
     def settings_of(self, id):
         """(configuration's dict, (name, bytes) of the file that it trains on or None) of a run. Raises as `load` does."""
         with self._database.reading() as connection:
-            row = _found(connection, id, "config, upload")
+            row = _found(connection, id, "config, upload", TRAINED)
             file = connection.execute("SELECT name, bytes FROM uploads WHERE digest = ?", (row["upload"],)).fetchone()
         try:
             return RunConfig.from_dict(json.loads(row["config"])).to_dict(), file
@@ -180,7 +211,7 @@ class Store:
         table = pd.DataFrame(columns | {"spark": _only(bytes, columns["spark"], b""), "starred": list(map(bool, columns["starred"]))})
         table = table.astype({"starred": bool})
         stopped = (table["status"] == "running") & (table["updated"] < time.time() - LIVING)
-        table.loc[stopped, "status"] = "paused"
+        table.loc[stopped, "status"] = np.where(table.loc[stopped, "kind"] == WATCHED, "ended", "paused")
         return table
 
     def rename(self, id, text):
@@ -276,12 +307,28 @@ def _upsert(connection, values):
     return connection.execute("SELECT number FROM runs WHERE id = ?", (values["id"],)).fetchone()[0]
 
 
-def _found(connection, id, columns):
-    """The row of a run that is there, as a dict."""
-    cursor = connection.execute(f"SELECT {columns} FROM runs WHERE id = ? AND deleted IS NULL AND config IS NOT NULL", (id,))
+def _watched_row(record):
+    """The columns that saving a watched program sets. It has no settings that Descent knows of."""
+    findings = [dict(finding) for finding in record.findings]
+    return {
+        **{name: getattr(record, name) for name in ("id", "owner", "status", "step", "seconds")},
+        **{name: record.figures.get(name) for name in FIGURES},
+        "config": "{}",
+        "kind": WATCHED,
+        "findings": json.dumps(findings),
+        "healthy": all(finding["severity"] == "info" for finding in findings),
+        "spark": record.spark.astype("<f4").tobytes(),
+        "updated": time.time(),
+    }
+
+
+def _found(connection, id, columns, kind=None):
+    """The row of a run that is there, as a dict; of this kind alone if one is given."""
+    query = f"SELECT {columns} FROM runs WHERE id = ? AND deleted IS NULL AND config IS NOT NULL AND kind = COALESCE(?, kind)"
+    cursor = connection.execute(query, (id, kind))
     row = cursor.fetchone()
     if row is None:
-        raise NoSuchRun("There is no such run; it may have been deleted.")
+        raise NoSuchRun(GONE)
     return dict(zip((column[0] for column in cursor.description), row))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +38,15 @@ class WholeStep:
     activations: tuple[str, ...]
     nbytes: int = field(repr=False)
 
+    def record(self) -> Record:
+        """The Record that it was made of."""
+        arrays = {f"params.{at}": array for at, array in enumerate(self.params)}
+        arrays |= {f"grads.{at}": array for at, array in enumerate(self.grads) if array is not None}
+        arrays |= {name: array for name in ("X", "Y", "outputs") if (array := getattr(self, name)) is not None}
+        arrays |= {f"activations.{name}": array for name, array in self.hidden.items()}
+        arrays |= {"loss": np.float64(self.loss), "learning_rate": np.float64(self.learning_rate)}
+        return Record("whole", {"step": self.step, "loss_name": self.loss_name, "activations": self.activations}, arrays)
+
 
 class WatchedRun:
     """A program of somebody's, as far as its probe told. `names`, `shapes` and `gradient_shapes` describe its tensors; they are () until
@@ -45,6 +55,7 @@ class WatchedRun:
     (rows, layers, 2), the shares of dead and saturated units. `version` counts what was added."""
 
     def __init__(self, header: Header):
+        self.header = header
         self.run_id, self.name, self.began = header.run, header.name, header.began
         self.names, self.shapes, self.gradient_shapes = (), (), ()
         self.layers, self.events = (), []
@@ -59,6 +70,29 @@ class WatchedRun:
         """Take in one validated record. Raises ConfigError where it does not fit to those before."""
         getattr(self, f"_add_{record.kind}")(record)
         self.version += 1
+
+    def records(self, most: int) -> Iterator[Record]:
+        """The Records that make a fresh run the same as this one. Of its whole steps, as many as take up to `most` bytes: those between the
+        first and the last are left out first."""
+        if self.names:
+            yield Record("tensors", {"names": self.names, "shapes": self.shapes, "gradient_shapes": self.gradient_shapes}, {})
+        columns = dict(zip(("loss", "learning_rate", "test_loss"), self.scalars[:, 1:].T))
+        yield Record("scalars", {}, {"step": self.scalars[:, 0].astype("<i8"), **columns})
+        for step, norms, finite, units in zip(self.norm_steps, self._norms, self._finite, self._units):
+            arrays = dict(zip(("parameter", "gradient", "update", "alike"), norms)) | {"finite": finite.astype("|u1")}
+            about = {"step": step}
+            if units is not None and len(units) == len(self.layers):
+                about["layers"], arrays["units"] = self.layers, units
+            yield Record("norms", about, arrays)
+        if self.histograms:
+            yield Record(
+                "histograms", {"step": self.histograms["step"]}, {name: a for name, a in self.histograms.items() if name != "step"}
+            )
+        kept = self.frozen()
+        while kept.whole and sum(step.nbytes for step in kept.whole.values()) > most:
+            del kept.whole[kept._least_wanted() if len(kept.whole) > 2 else next(iter(kept.whole))]
+        yield from (step.record() for step in kept.whole.values())
+        yield from (Record("event", event, {}) for event in self.events)
 
     # Looking
 

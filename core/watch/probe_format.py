@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,24 @@ def read_batch(raw: bytes, most: int = BATCH_BYTES) -> tuple[Header, list[Record
         records.append(_record(line, _arrays(raw, at, listed)))
         at += size
     return header, records
+
+
+def write_batch(header: Header, records: Iterable[Record]) -> bytes:
+    """The bytes that `read_batch` makes this header and these records of."""
+    parts = [_written({"descent_probe": VERSION, **vars(header)})]
+    for record in records:
+        arrays = {name: np.ascontiguousarray(array) for name, array in record.arrays.items()}
+        listed = [[name, array.dtype.str, record.arrays[name].shape] for name, array in arrays.items()]
+        size = sum(array.nbytes for array in arrays.values())
+        parts += [
+            _written({"kind": record.kind, **record.about, "arrays": listed, "bytes": size}),
+            *(array.tobytes() for array in arrays.values()),
+        ]
+    return b"".join(parts)
+
+
+def _written(line):
+    return json.dumps(line, allow_nan=False).encode() + b"\n"
 
 
 def _error(message):

@@ -35,11 +35,11 @@ class Entry:
         """Whether its program seems to run."""
         return time.monotonic() < self.heard + LIVE
 
-    def look(self):
-        """(the run as it stands, as a copy that stays so; the Examined), the latter worked out anew at most once in LOOK seconds."""
+    def look(self, now: bool = False) -> tuple[WatchedRun, Examined]:
+        """(the run as it stands, as a copy that stays so; the Examined), worked out anew at most once in LOOK seconds, or `now`."""
         with self.lock:
             run = self.run.frozen()
-        if run.version != self._version and time.monotonic() > self._looked + LOOK:
+        if run.version != self._version and (now or time.monotonic() > self._looked + LOOK):
             twin_of = tuple(run.whole)[:STEPS]
             self.examined = examine(run, True if twin_of != self._twin_of else self.examined.twin)
             self._version, self._looked, self._twin_of = run.version, time.monotonic(), twin_of

@@ -12,13 +12,21 @@ from core.link import RUN
 from core.live.apart import apart
 from core.store import archive
 from core.store.comparison import history_csv
-from core.store.store import NAME_LENGTH, NOTE_LENGTH, StoreError
+from core.store.store import NAME_LENGTH, NOTE_LENGTH, TRAINED, WATCHED, StoreError
 from pages import wording
 from pages.run_list.table import choose, chosen, name_of
 from pages.shell.identity import owner, store
 
 TROUBLE = "runs.trouble"  # why the last thing could not be done
 DELETED = "runs.deleted"  # ids that can be had back
+OPENED = {  # kind -> where a run of it is opened
+    TRAINED: (
+        "playground.py",
+        "Open in playground",
+        "As it stands, with its charts and its past; it goes on from there when you press Play.",
+    ),
+    WATCHED: ("watch.py", "Open in Watch", "With its charts, its findings, and the whole steps that were kept."),
+}
 BROUGHT = "runs.brought"  # how many files were brought in: each gets a fresh uploader
 
 
@@ -52,10 +60,8 @@ def _for_chosen(rows):
     one, ids = rows.iloc[0], rows["id"].tolist()
     single = len(rows) == 1
     if single:
-        st.page_link(
-            "playground.py", label="Open in playground", icon=":material/open_in_new:", query_params={RUN: one["id"]},
-            help="As it stands, with its charts and its past; it goes on from there when you press Play.",
-        )  # fmt: skip
+        page, label, told = OPENED[one["kind"]]
+        st.page_link(page, label=label, icon=":material/open_in_new:", query_params={RUN: one["id"]}, help=told)
         _naming(one)
     starred = bool(rows["starred"].all())
     st.button(
@@ -88,6 +94,12 @@ def _naming(row):
 def _exports(row):
     file = re.sub(r"[^A-Za-z0-9]+", "-", name_of(row)).strip("-").lower() or "run"
     with st.popover("Export", icon=":material/download:", key="runs exports"):
+        if row["kind"] == WATCHED:
+            st.download_button(
+                "What the probe told", lambda: store().load_watched(row["id"], owner()), f"{file}.probe", "application/octet-stream",
+                key="runs.probe", on_click="ignore", width="stretch", help="A RUN.probe, which the page Watch and `core watch` open.",
+            )  # fmt: skip
+            return
         st.download_button(
             "Whole run", lambda: archive.export(store().load(row["id"])), f"{file}.descent", "application/zip", key="runs.export",
             on_click="ignore", width="stretch", help="One file that another Descent opens: settings, history, checkpoints, your data.",

@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import watch
 from core.diagnosis.finding import SEVERITIES
 from core.limits import ConfigError
 from core.store.comparison import AXES, learned, parting, positions, rows_of, start_alike, varying
 from core.store.record import StoredRun
-from core.store.store import StoreError
+from core.store.store import WATCHED, StoreError
+from core.watch.curves import frames, samples
 from pages import wording
 from pages.charts.document import document
 from pages.charts.runs import MOST, Line, parallel, run_panels
-from pages.run_list.table import name_of, said, summary
+from pages.run_list.table import findings_of, name_of, said, summary
 from pages.shell.components import figures, theme
 from pages.shell.identity import store
 
@@ -31,20 +33,32 @@ NAMES = {"step": "Step", "epoch": "Epoch", "time": "Time"}
 
 @dataclass(frozen=True)
 class Looked:
-    """A run as it is drawn: itself without its states, where its rows lie on each axis, and what it has learned."""
+    """A run as it is drawn: itself without its states (None: a watched program, of which only `rows` are known), where its rows lie on each
+    axis, and what it has learned."""
 
-    run: StoredRun
+    run: StoredRun | None
+    rows: list[np.ndarray]
     sampled_at: dict[str, np.ndarray]
     evaluated_at: dict[str, np.ndarray]
     learned: object
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def looked(path, id, updated):
+def looked(path, id, kind, owner, seconds, updated):
     """The Looked of a run as it was saved at `updated`. Raises StoreError, and ConfigError where its data cannot be had any more."""
+    if kind == WATCHED:
+        return _watched(watch.read(store().load_watched(id, owner)), seconds)
     run = store().load(id)
-    at = [{axis: positions(run, rows[:, 0], axis) for axis in AXES} for rows in rows_of(run)]
-    return Looked(replace(run, moments=(), file=None), *at, learned(run))
+    rows = rows_of(run)
+    at = [{axis: positions(run, part[:, 0], axis) for axis in AXES} for part in rows]
+    return Looked(replace(run, moments=(), file=None), rows, *at, learned(run))
+
+
+def _watched(run, seconds):
+    """Steps of a program of somebody's own take the same time each, as far as is known, and nobody knows its epochs."""
+    rows = [samples(run), frames(run)]
+    scale = {"step": 1.0, "epoch": np.nan, "time": seconds / max(run.steps, 1)}
+    return Looked(None, rows, *({axis: part[:, 0] * scale[axis] for axis in AXES} for part in rows), None)
 
 
 def comparison(rows, table):
@@ -52,7 +66,7 @@ def comparison(rows, table):
     drawn, names = [], []
     for _, row in rows.head(MOST).iterrows():
         try:
-            drawn.append(looked(str(store().path), row["id"], row["updated"]))
+            drawn.append(looked(str(store().path), *(row[name] for name in ("id", "kind", "owner", "seconds", "updated"))))
             names.append(name_of(row))
         except (StoreError, ConfigError) as error:
             st.error(f"{wording.literal(name_of(row))}: {wording.literal(str(error))}", icon=":material/error:")
@@ -60,18 +74,18 @@ def comparison(rows, table):
         return
     st.markdown(f"##### {wording.literal(names[0]) if len(rows) == 1 else 'Compared'}")
     if len(rows) == 1:
-        _told(drawn[0].run, rows.iloc[0]["note"], table)
+        _told(drawn[0].run, rows.iloc[0], table)
     _controls(len(rows))
     along, logarithmic = st.session_state[ALONG], st.session_state[LOGARITHMIC]
-    lines = [Line(name, *rows_of(one.run), one.sampled_at[along], one.evaluated_at[along], one.learned) for name, one in zip(names, drawn)]
+    lines = [Line(name, *one.rows, one.sampled_at[along], one.evaluated_at[along], one.learned) for name, one in zip(names, drawn)]
     panels = run_panels(lines, along, logarithmic, theme())
     if len(rows) > 1 and (settings := _parallel(rows)):
         panels["whole_settings"] = settings
     figures(panels, key="runs figures")
     _download(panels, names)
-    if len(drawn) > 1:
+    if sum(one.run is not None for one in drawn) > 1:
         _partings([one.run for one in drawn])
-        _settings(names, [one.run.config for one in drawn])
+        _settings(names, [one.run and one.run.config for one in drawn])
 
 
 def _download(panels, names):
@@ -82,16 +96,18 @@ def _download(panels, names):
     )  # fmt: skip
 
 
-def _told(run, note, table):
+def _told(run, row, table):
     """Of a single run: where it came from, your note, and all that was found."""
     lines = []
-    if run.parent is not None:
+    if run is None:
+        lines.append('<div class="quiet">A training loop of your own, which a probe watched.</div>')
+    elif run.parent is not None:
         origin = table[table["id"] == run.parent]
         name = "a run that is no longer here" if origin.empty else name_of(origin.iloc[0])
         lines.append(f'<div class="quiet">Forked from {html.escape(name)} at step {wording.count(run.forked_at)}.</div>')
-    if note:
-        lines.append(f'<div class="note">{html.escape(note)}</div>')
-    for finding in run.findings:
+    if row["note"]:
+        lines.append(f'<div class="note">{html.escape(row["note"])}</div>')
+    for finding in findings_of(row):
         mark = f'<span class="mark">{SEVERITIES[finding["severity"]].mark}</span>'
         lines.append(f'<div class="{finding["severity"]}">{mark} {html.escape(finding["title"])}</div>')
     if lines:
@@ -138,7 +154,7 @@ def _partings(runs):
             continue
         partner = next((other for other in partners if _is_fork(other, run)), partners[0])
         how = "are forks of one run" if _is_fork(partner, run) else "begin with the same weights on the same data"
-        begin = f"{[run.id for run in runs].index(partner.id) + 1} and {place + 1} {how}"
+        begin = f"{runs.index(partner) + 1} and {place + 1} {how}"
         found = parting(partner, run)
         if found.step is None:
             told.append(f"{begin} and do the same up to step {wording.count(found.last)}.")
@@ -150,7 +166,7 @@ def _partings(runs):
 
 
 def _comparable(one, other):
-    return all(len(rows_of(run)[0]) for run in (one, other)) and start_alike(one.config, other.config)
+    return all(run and len(rows_of(run)[0]) for run in (one, other)) and start_alike(one.config, other.config)
 
 
 def _is_fork(one, other):
@@ -158,12 +174,13 @@ def _is_fork(one, other):
 
 
 def _settings(names, configs):
-    """The settings in which the drawn runs differ, a row each."""
+    """The settings in which the drawn runs differ, a row each; a watched program (None) has none that are known."""
     st.markdown("##### What differs")
-    settings = varying(configs)
+    known = {f"{place} · {name}": config for place, (name, config) in enumerate(zip(names, configs), 1) if config}
+    settings = varying(list(known.values()))
     if not settings:
         st.caption("Nothing: their settings are the same.")
         return
-    columns = {f"{place} · {name}": [said(values[place - 1]) for values in settings.values()] for place, name in enumerate(names, 1)}
+    columns = {name: [said(values[place]) for values in settings.values()] for place, name in enumerate(known)}
     table = pd.DataFrame({"Setting": [wording.label(name) for name in settings], **columns})
     st.dataframe(table, hide_index=True, width="stretch", alt="The settings in which these runs differ.")

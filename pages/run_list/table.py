@@ -15,6 +15,7 @@ from core.data.sources import SOURCES
 from core.diagnosis.finding import SEVERITIES
 from core.limits import legible
 from core.store.comparison import varying
+from core.store.store import WATCHED
 from pages import wording
 
 CHOSEN = "runs.chosen"  # ids, in the order of the list
@@ -23,7 +24,7 @@ PAGE = "runs.page"
 FILTER, STARRED = "runs.filter", "runs.starred"
 ROWS = 100  # of one page of the list
 MOST_SETTINGS = 4  # told of what differs in a row
-STATES = {"running": "▶ running", "paused": "❚❚ paused", "finished": "■ stopped early", "nonfinite": "✕ not finite"}
+STATES = {"running": "▶ running", "paused": "❚❚ paused", "finished": "■ stopped early", "ended": "■ ended", "nonfinite": "✕ not finite"}
 UNREADABLE = "cannot be read"
 
 
@@ -54,6 +55,9 @@ def summary(row):
     told = Summary(row["name"] or f"Run {row['number']}")
     with suppress(Exception):  # whoever wrote it: a row that makes no sense must not hide the others
         told.spark = _spark(row["spark"])
+        if row["kind"] == WATCHED:
+            told.found = _found(row["findings"])
+            return told
         config = RunConfig.from_dict(json.loads(row["config"]))
         told.config = config.to_dict()
         told.name = row["name"] or f"{SOURCES[config.data.source].title} {'-'.join(str(layer.units) for layer in config.layers)}"
@@ -151,7 +155,8 @@ def _shown(rows):
             "final": rows["final"].to_numpy(),
             "best": rows["best"].to_numpy(),
             "metric": [
-                f"{wording.phrase(name)} {wording.number(value, 3)}" for name, value in zip(rows["metric"], _metric(rows), strict=True)
+                f"{wording.phrase(name)} {wording.number(value, 3)}" if name else ""
+                for name, value in zip(rows["metric"], _metric(rows), strict=True)
             ],
             "step": rows["step"].to_numpy(),
             "test": rows["test"].to_numpy(),
@@ -170,6 +175,16 @@ def _spark(raw):
     losses = np.frombuffer(raw[: len(raw) // 4 * 4], "<f4")
     losses = losses[np.isfinite(losses) & (losses > 0)]
     return tuple(np.log10(losses).round(3).tolist())
+
+
+def findings_of(row):
+    """The findings in a row of the store's table, as dicts; none where they cannot be read."""
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
+        return [
+            {"severity": SEVERITIES[one["severity"]] and one["severity"], "title": legible(one["title"])}
+            for one in json.loads(row["findings"])
+        ]
+    return []
 
 
 def _found(text):

@@ -24,6 +24,7 @@ from core.settings import Settings
 from core.watch import WatchedRuns
 from core.watch.probe_format import BATCH_BYTES
 from pages.shell.components import served
+from pages.watching.keeping import keep_soon
 
 PROBE = Path(__file__).resolve().parents[2] / "probe" / "descent_probe.py"
 DOOR, SCRIPT = "/descent/probe", "/probe/descent_probe.py"
@@ -64,7 +65,7 @@ async def take(request) -> Response:
     try:
         async with _reading, asyncio.timeout(SECONDS):
             body = await _body(request)
-            await run_in_threadpool(runs.take, body, owner)
+            keep_soon(await run_in_threadpool(runs.take, body, owner))
     except TimeoutError:
         return _refused(408, f"A batch must come within {SECONDS:g} seconds.")
     except ConfigError as error:

@@ -14,8 +14,12 @@ from core.store import archive
 from core.store.record import record_of
 from core.store.store import NoSuchRun, Store, StoreError
 from core.training.trainer import Trainer
+from core.watch.watched_runs import WatchedRuns
 from pages.shell import identity
+from pages.watching import keeping
+from tests.core.live_runs import until
 from tests.core.stored_runs import SMALL, saved, trained
+from tests.watched import perceptron, watched
 
 HOSTILE_NAME = "<img src=x onerror=alert(1)> $x^2$ [a](javascript:b)"
 
@@ -327,3 +331,44 @@ def test_a_locked_store_is_told_and_the_page_stands(store, open_runs, monkeypatc
 def test_configurations_in_the_list_are_whole(store):
     id = saved(store, trained(1))
     assert RunConfig.from_dict(json.loads(store.table()["config"][0])) == RunConfig.from_dict(SMALL) and store.load(id).step == 1
+
+
+@pytest.fixture
+def told(store, tmp_path, monkeypatch):
+    """The Entry of a watched program with a mistake in it, as the door makes it."""
+    monkeypatch.setattr(keeping, "AFTER", 0.01)
+    runs = WatchedRuns()
+    watched(perceptron, tmp_path / "run.probe", name="my loop", bug="no_slope", steps=60)
+    return runs.take((tmp_path / "run.probe").read_bytes())
+
+
+def test_a_watched_program_stands_beside_the_others(store, told, open_runs):
+    mine = saved(store, trained(120))
+    keeping.keep_soon(told)
+    until(lambda: len(store.table()) == 2)
+    page = open_runs([mine, told.run.run_id])
+    rows = listed(page).set_index("name")
+    assert rows.loc["my loop", ["status", "step", "differs", "metric"]].tolist() == ["■ ended", 60, "", ""]
+    assert rows.loc["my loop", "found"].startswith("✕ Hidden slope left out") and rows.loc["my loop", "final"] > 0
+    assert len(rows.loc["my loop", "spark"]) > 5 and not page.error
+
+
+def test_it_is_opened_where_it_was_watched_and_handed_on_as_it_was_told(store, told, open_runs):
+    keeping.keep(told)
+    page = open_runs([told.run.run_id])
+    assert "a probe watched" in page.words and not page.error
+    link = page.test.get("page_link")[0].proto
+    assert (link.label, link.page) == ("Open in Watch", "watch") and told.run.run_id in link.query_string
+    assert [button.label for button in page.test.get("download_button")][:1] == ["What the probe told"]
+
+
+def test_after_a_restart_the_page_watch_has_it_from_the_store(store, told, open_page, monkeypatch):
+    keeping.keep(told)
+    runs = WatchedRuns()
+    monkeypatch.setattr("pages.watching.door.runs", runs)
+    monkeypatch.setattr("pages.watching.view.runs", runs)
+    page = open_page()
+    page.test.switch_page("watch.py")
+    page.test.query_params["run"] = told.run.run_id
+    page.run().run()
+    assert "Hidden slope left out" in page.words and [entry.run.steps for entry in runs.of(None)] == [60]

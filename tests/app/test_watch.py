@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pages.charts.watch import watch_panels
-from pages.watching import door
+from pages.watching import door, keeping
 from pages.watching.view import WatchView
 from tests.app.conftest import Page, line
 from tests.watched import PROBE, descent_probe, perceptron, watched
@@ -20,6 +20,7 @@ def client(monkeypatch):
     """A caller on this machine."""
     monkeypatch.setattr(door, "runs", door.WatchedRuns())
     monkeypatch.setattr("pages.watching.view.runs", door.runs)
+    monkeypatch.setattr(keeping, "AFTER", 1e9)
     return TestClient(Starlette(routes=door.routes()), client=("::ffff:127.0.0.1", 50000))
 
 
