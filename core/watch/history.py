@@ -88,10 +88,10 @@ class WatchedRun:
             yield Record(
                 "histograms", {"step": self.histograms["step"]}, {name: a for name, a in self.histograms.items() if name != "step"}
             )
-        kept = self.frozen()
-        while kept.whole and sum(step.nbytes for step in kept.whole.values()) > most:
-            del kept.whole[kept._least_wanted() if len(kept.whole) > 2 else next(iter(kept.whole))]
-        yield from (step.record() for step in kept.whole.values())
+        whole = dict(self.whole)
+        while whole and sum(step.nbytes for step in whole.values()) > most:
+            del whole[_least_wanted(list(whole))]
+        yield from (step.record() for step in whole.values())
         yield from (Record("event", event, {}) for event in self.events)
 
     # Looking
@@ -215,13 +215,7 @@ class WatchedRun:
         self.whole = dict(sorted(self.whole.items()))
         self.steps = max(self.steps, step.step)
         while len(self.whole) > 2 and sum(step.nbytes for step in self.whole.values()) > WHOLE_BYTES:
-            del self.whole[self._least_wanted()]
-
-    def _least_wanted(self):
-        """The whole step to forget: one between the first and the last, that with the least distance to its neighbours."""
-        steps = list(self.whole)
-        between = range(FIRST_WHOLE, len(steps) - LAST_WHOLE) or range(1, len(steps) - 1)
-        return steps[min(between, key=lambda at: steps[at + 1] / max(steps[at - 1], 1))]
+            del self.whole[_least_wanted(list(self.whole))]
 
     def _add_event(self, record):
         self.events = [*self.events[: EVENTS - 1], record.about]
@@ -229,3 +223,9 @@ class WatchedRun:
     def _check_count(self, count):
         if count != len(self.names):
             raise ConfigError(FIELD, f"must have a figure for each of its {len(self.names):,} tensors; had {count:,}")
+
+
+def _least_wanted(steps):
+    """Which of these whole steps to forget: one between the first and the last, that with the least distance to its neighbours."""
+    between = range(FIRST_WHOLE, len(steps) - LAST_WHOLE) or range(1, len(steps) - 1)
+    return steps[min(between, key=lambda at: steps[at + 1] / max(steps[at - 1], 1), default=0)]

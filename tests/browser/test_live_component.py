@@ -222,11 +222,11 @@ def test_zoom_survives_and_a_double_click_ends_it(page, url):
 
 def test_a_double_click_ends_the_zoom_of_a_chart_that_stands_still(page, url):
     whole = ranges(opened(page, url))
+    left = "() => document.querySelector('[data-name=loss] .descent-plot')._fullLayout.xaxis.range[0]"
     drag(page, "loss")
-    page.wait_for_function(f"() => document.querySelector('[data-name=loss] .descent-plot')._fullLayout.xaxis.range[0] > {whole[0]}")
-    box = chart(page, "loss").bounding_box()
-    page.mouse.dblclick(box["x"] + 200, box["y"] + 100)
-    page.wait_for_function(f"() => document.querySelector('[data-name=loss] .descent-plot')._fullLayout.xaxis.range[0] === {whole[0]}")
+    page.wait_for_function(f"{left} > {whole[0]}")
+    chart(page, "loss").dblclick(position={"x": 200, "y": 100})
+    page.wait_for_function(f"{left} === {whole[0]}")
     assert ranges(page) == whole
 
 
