@@ -214,8 +214,7 @@ def test_zoom_survives_and_a_double_click_ends_it(page, url):
     page.mouse.move(5, 5)
     moved(page)
     assert ranges(page) == zoomed
-    box = chart(page, "loss").bounding_box()
-    page.mouse.dblclick(box["x"] + 200, box["y"] + 100)
+    chart(page, "loss").dblclick(position={"x": 200, "y": 100})
     moved(page)
     assert ranges(page)[0] == 0 and ranges(page)[1] >= whole[1]
 
