@@ -54,7 +54,7 @@ def score(config):
         trainer.run(STEPS)
         ours.append(trainer.evaluator.metric("test"))
         kind = MLPRegressor if dataset.task == "regression" else MLPClassifier
-        network = kind((config.layers[0].units,), activation="tanh", max_iter=400, random_state=seed)
+        network = kind(hidden_layer_sizes=(config.layers[0].units,), activation="tanh", max_iter=400, random_state=seed)
         targets = [np.squeeze(part.targets) for part in (dataset.train, dataset.test)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
