@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from core import faults
+from core.data import drawn, formula
 from core.data.sources import FEATURES, SCALINGS, SOURCES, SPLITS
 from core.data.table import settings
 from core.fit import check_fit
@@ -55,9 +56,10 @@ def names(default, options, help):
     return field(default=default, metadata={"kind": "names", "options": options, "help": help})
 
 
-def own(default, check, help):
-    """A field of a shape of its own: `check(name, value)` gives what is kept, or raises ConfigError."""
-    return field(default=default, metadata={"check": check, "help": help})
+def own(default, check, help, *, text=False):
+    """A field of a shape of its own: `check(name, value)` gives what is kept, or raises ConfigError. A `text` is written in a link as it
+    is, all else as JSON."""
+    return field(default=default, metadata={"check": check, "help": help, "text": text})
 
 
 def _checked_choice(name, value, rule):
@@ -175,7 +177,7 @@ class DataConfig(Checked):
     target_scaling: str = choice("none", SCALINGS, "How regression targets are scaled, fitted on the training part; none for classes.")
     features: tuple[str, ...] = names(("x1", "x2"), FEATURES, "Which functions of the two coordinates the network is fed.")
     path: str | None = text("File of source 'file': a CSV with a header, or an NPZ with X and y.")
-    task: str = choice("classification", ("classification", "regression"), "What a file's targets are.")
+    task: str = choice("classification", ("classification", "regression"), "What the targets of a file or a formula are.")
     target: str | tuple[str, ...] | None = field(
         default=None, metadata={"help": "Target column, or columns, of a CSV file; the last column when left out."}
     )
@@ -187,6 +189,12 @@ class DataConfig(Checked):
     delimiter: str | None = own(None, settings.delimiter, "What separates the columns of a text; null finds out.")
     columns: tuple[tuple[str, settings.ColumnSetting], ...] = own(
         settings.Named(), settings.column_settings, "What columns of a file are, and what they are used for."
+    )
+    points: tuple[tuple[float, float, int], ...] | None = own(
+        None, drawn.checked, "The points of source 'drawn', [x1, x2, class] each; null stands for an example."
+    )
+    formula: str = own(
+        formula.USUAL, formula.checked, "Of source 'formula': class 1 where it is above 0, or the value of each point.", text=True
     )
     seed: int = whole(0, 0, 2**31 - 1, "Seed of the samples, their noise and their split.")
 
@@ -319,7 +327,8 @@ class RunConfig(Checked):
             raise ConfigError(where, f"must be 0 in the output layer, whose outputs are the answer; was {self.layers[-1].dropout:g}")
         source = SOURCES[self.data.source]
         if source.outputs is not None:
-            check_fit(self, source.inputs or len(self.data.features), source.outputs, source.task)
+            task = source.task or self.data.task
+            check_fit(self, source.inputs or len(self.data.features), source.outputs_of(self.data), task)
 
     @classmethod
     def from_dict(cls, values, path=""):
@@ -384,6 +393,6 @@ def suggested_output(data, outputs=None, task=None):
     """(LayerConfig, loss name) that suit the data's task: what the page offers first. `outputs` is needed for files."""
     source = SOURCES[data.source]
     task = task or source.task or data.task
-    outputs = outputs or source.outputs or (2 if task == "classification" else 1)
+    outputs = outputs or source.outputs_of(data) or (2 if task == "classification" else 1)
     activation, loss = suited_output(task, exclusive=outputs != 2)
     return LayerConfig(1 if task == "classification" and outputs == 2 else outputs, activation), loss

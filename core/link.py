@@ -142,9 +142,14 @@ def _text(name, value):
         return "_".join(map(_layer_text, value))
     if name == "data.target":
         return json.dumps(value) if isinstance(value, list) or value.startswith(("[", '"')) else value
-    if "check" in SETTINGS[name].metadata:
-        return json.dumps(value)
+    if _is_json(name):
+        return json.dumps(value, separators=(",", ":"))
     return _written(value)
+
+
+def _is_json(name):
+    rule = SETTINGS[name].metadata
+    return "check" in rule and not rule["text"]
 
 
 def _written(value):
@@ -164,8 +169,10 @@ def _value(name, text):
         return [_layer(part) for part in NEXT_LAYER.split(text)]
     if name == "data.target":
         return _target(text)
-    if "check" in SETTINGS[name].metadata:
+    if _is_json(name):
         return _json(name, text)
+    if "check" in SETTINGS[name].metadata:
+        return text
     return _ruled(name, SETTINGS[name].metadata, text)
 
 

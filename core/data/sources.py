@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from core.data import files, photos, planar, tables
+from core.data import drawn, files, formula, photos, planar, tables
 from core.limits import LIMITS
 
 # TensorFlow Playground's seven functions of the two coordinates: name -> f(x1, x2)
@@ -28,8 +28,9 @@ SPLITS = ("stratified", "random", "ordered")
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of a source without loading it, and how it is made. `inputs` None: as many as features are chosen;
-    `outputs` is the number of classes or of target columns, None when only the file knows.
+    """What is known of a source without loading it, and how it is made. `inputs` None: as many as features are chosen; `task` None: the
+    configuration's. `outputs` is the number of classes or of target columns: a function of the DataConfig where that decides, None when
+    only the file knows. The rows of a `given` source are there already: there is no noise on them, and no number of them to choose.
 
     `make(data, rng)` gives the Samples of a DataConfig, drawing from a NumPy generator; it raises ConfigError.
     """
@@ -38,11 +39,16 @@ class Source:
     kind: str  # planar | table | image | file
     task: str | None
     inputs: int | None
-    outputs: int | None
+    outputs: int | Callable | None
     samples: int  # the source's own number: what a configuration without `samples` gets
     about: str
     make: Callable
     test_fraction: float = 0.5  # what the page holds back when the source is chosen
+    given: bool = False
+
+    def outputs_of(self, data):
+        """The number of classes or of target columns of a DataConfig; None when only the file knows."""
+        return self.outputs(data) if callable(self.outputs) else self.outputs
 
 
 def _planar(title, make, about, outputs=2, task="classification", samples=500, **settings):
@@ -69,6 +75,13 @@ SOURCES = {
     "plane": _surface("Plane", planar.plane, "A tilted plane: the value grows along one direction."),
     "hills": _surface("Hills", planar.hills, "Smooth bumps, up and down."),
     "sine": _surface("Sine", planar.sine, "A wave along one direction."),
+    "drawn": Source(
+        "Your own points", "planar", "classification", None, drawn.classes, drawn.MOST, "Points that you place on the plane.", drawn.drawn,
+        test_fraction=0.0, given=True,
+    ),
+    "formula": Source(
+        "Formula", "planar", None, None, formula.outputs, 500, "Classes or values by a formula of x1 and x2.", formula.formula
+    ),
     "iris": _table("Iris", "load_iris", "classification", 4, 3, 150, "150 flowers, 4 measures, 3 species."),
     "wine": _table("Wine", "load_wine", "classification", 13, 3, 178, "178 wines, 13 analyses in unlike units, 3 growers."),
     "breast_cancer": _table("Breast cancer", "load_breast_cancer", "classification", 30, 2, 569, "569 biopsies, 30 measures, 2 diagnoses."),
