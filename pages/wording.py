@@ -108,7 +108,7 @@ def _said(value):
     if value is None or value == []:
         return "none"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return f"{len(value)} points" if isinstance(value[0], list) else ", ".join(map(str, value))
     if isinstance(value, bool):
         return "on" if value else "off"
     return phrase(value) if isinstance(value, str) else f"{value:g}"

@@ -212,7 +212,7 @@ def said(value):
     if value is None or value == []:
         return "none"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return f"{len(value)} points" if isinstance(value[0], list) else ", ".join(map(str, value))
     if isinstance(value, str):
         return "-".join(wording.phrase(part) for part in value.split("-"))
     return f"{value:g}"

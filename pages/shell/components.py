@@ -97,15 +97,21 @@ def listener(key, outline):
     _mount(key, {"part": "listener", **_line(), "outline": digest(outline), "drawing": tab().drawing})
 
 
+def pad(key, drawn, **options):
+    """Mount the plane to draw on (`points`, `colors`, `classes`, `half`, `most`: see browser/pad.js). `drawn` is called when points were
+    drawn; they are in the session's state under `key`, as its `drawn`."""
+    _mount(key, {"part": "pad", **options}, on_drawn_change=drawn)
+
+
 def _line():
     return {"line": {"url": served(PATH), "key": tab().key}, "view": tab().view.name}
 
 
-def _mount(key, options, lines=()):
+def _mount(key, options, lines=(), **triggers):
     options |= {"module": served(f"{SCRIPTS}/live.js"), "plotly": served(PLOTLY_ADDRESS)}
     # Bytes, so that JSON is not packed into JSON; of a text Streamlit finds out first whether it is a table, for which pandas is imported
     data = "\n".join([_json(options), *lines]).encode()
-    _component(key=key, data=data, on_theme_change=_nothing, on_lost_change=_nothing, on_outdated_change=_nothing)
+    _component(key=key, data=data, on_theme_change=_nothing, on_lost_change=_nothing, on_outdated_change=_nothing, **triggers)
 
 
 def _nothing():

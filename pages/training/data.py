@@ -11,6 +11,7 @@ from core.settings import Settings
 from pages import wording
 from pages.shell.controls import folded, show
 from pages.shell.tab import handler
+from pages.training import own_plane
 from pages.training.draft import NO_FILE, TABLE
 from pages.training.session import session
 from pages.training.setting_controls import changed, complaint, grid
@@ -28,8 +29,8 @@ FIRST = ("data.noise", "data.test_fraction", "data.features")
 def data():
     """The source and its settings."""
     source()
-    if session().draft.values["data.source"] == "file":
-        own_file()
+    own = {"file": own_file, "drawn": own_plane.points, "formula": own_plane.formula}
+    own.get(session().draft.values["data.source"], lambda: None)()
     names = [name for name, spec in SETTINGS.items() if name.startswith("data.") and "kind" in spec.metadata and name not in PLAIN]
     grid("data.noise", "data.test_fraction")
     grid("data.features")

@@ -10,7 +10,8 @@ from pages.training.launch import OWN, with_suited_output
 from pages.training.uploads import Uploads
 
 TABLE = ("data.task", "data.target", "data.drop", "data.columns", "data.missing", "data.header", "data.delimiter")  # how a file is read
-DATA_SHAPE = ("data.source", "data.path", *TABLE)  # what decides how many outputs there are, and of which kind
+ONE_SOURCE = {"data.points": "drawn", "data.formula": "formula"}  # settings of one source: while it is another they wait here
+DATA_SHAPE = ("data.source", "data.path", "data.points", *TABLE)  # what decides how many outputs there are, and of which kind
 PLAIN = flat(RunConfig())
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 
@@ -28,6 +29,7 @@ class Draft:
         self.explained = False
         self.table = None
         self._follow = follow
+        self._waiting = {}  # of ONE_SOURCE
         self._before = []  # values of TABLE as they were before each change
 
     def adopt(self, config):
@@ -43,7 +45,9 @@ class Draft:
         self.values[name] = value
         if name == "data.source":
             source, before = SOURCES[value], SOURCES[self.config.data.source]
-            self.values |= {"data.samples": source.samples, "data.path": None} | {other: PLAIN[other] for other in TABLE}
+            self._waiting |= {other: self.values[other] for other in ONE_SOURCE if SOURCES[ONE_SOURCE[other]] is before}
+            own = {other: self._waiting.get(other, PLAIN[other]) if whose == value else PLAIN[other] for other, whose in ONE_SOURCE.items()}
+            self.values |= {"data.samples": source.samples, "data.path": None} | {other: PLAIN[other] for other in TABLE} | own
             if self.values["data.test_fraction"] == before.test_fraction:  # nobody chose another one
                 self.values["data.test_fraction"] = source.test_fraction
             self.table, self._before = None, []

@@ -21,7 +21,8 @@ from pages.training.session import session
 
 # Settings that mean nothing for some values of others: name -> does it apply, from the draft
 APPLIES = {
-    "data.noise": lambda draft: SOURCES[draft["data.source"]].kind == "planar",
+    "data.samples": lambda draft: not SOURCES[draft["data.source"]].given,
+    "data.noise": lambda draft: SOURCES[draft["data.source"]].kind == "planar" and not SOURCES[draft["data.source"]].given,
     "data.features": lambda draft: SOURCES[draft["data.source"]].kind == "planar",
     "data.target_scaling": lambda draft: task(draft) == "regression",
     "init.bias_scale": lambda draft: draft["init.bias"] != "zeros",

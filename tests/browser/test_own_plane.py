@@ -1,0 +1,40 @@
+"""The plane to draw on, in a browser."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.test_playground import ready
+
+
+def test_points_are_drawn_erased_and_had_back(open_tab):
+    tab = ready(open_tab("/?data.source=drawn"))
+    plane, brush = tab.locator(".descent-plane"), lambda label: tab.get_by_role("button", name=f"Brush: class {label}")
+    tab.get_by_role("button", name="Clear", exact=True).click()
+    expect(tab.get_by_text("No points yet")).to_be_visible()
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+
+    def stroke(*places):
+        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+        tab.mouse.move(*at[0])
+        tab.mouse.down()
+        for place in at[1:]:
+            tab.mouse.move(*place, steps=20)
+        tab.mouse.up()
+
+    brush(1).click()
+    stroke((0.5, 0.25))
+    expect(tab).to_have_url(re.compile(r"data\.points=%5B%5B0\.\d*%2C(2\.9|3\.0)\d*%2C1%5D%5D"), timeout=30_000)
+    brush(0).click()
+    stroke((0.1, 0.8), (0.9, 0.8))
+    expect(tab).to_have_url(re.compile("%2C0%5D"), timeout=30_000)
+    drawn = plane.locator("path[transform]")
+    many = drawn.count()
+    assert 8 < many < 25
+    tab.get_by_role("button", name="Erase", exact=True).click()
+    stroke((0.5, 0.25))
+    expect(drawn).to_have_count(many - 1)
+    tab.get_by_role("button", name="Undo", exact=True).click()
+    expect(drawn).to_have_count(many)
+    expect(plane).to_have_attribute("aria-label", re.compile(f"with {many} points"))
