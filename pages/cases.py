@@ -51,15 +51,29 @@ def _followed(asked):
     return show("case", asked if other and tab().led() else st.session_state.get("case", asked))
 
 
-def story(case):
-    """What its author saw, and what is wrong: formula beside formula, line beside line."""
-    st.markdown(f"##### {case.title}")
-    st.markdown(case.complaint)
+def question(case):
+    """The symptom, what its author asked, and the answer in short."""
+    st.html(
+        f'<div class="case"><h2>{html.escape(case.title)}</h2><blockquote>{html.escape(case.complaint)}</blockquote>'
+        f"<p>{html.escape(case.answer)}</p></div>"
+    )
+
+
+def reasons(case):
+    """Why it happens, step by step, and what is wrong: formula beside formula, line beside line."""
+    if case.why:
+        with st.expander("Why it happens", expanded=True):
+            st.markdown("\n".join(f"{number}. {wording.literal(reason)}" for number, reason in enumerate(case.why, 1)))
+            if case.crash:
+                st.caption("Where the program stops, as posted:")
+                st.code(case.crash, language=None, wrap_lines=True)
+            if case.link:
+                st.markdown("[{}]({})".format(*case.link))
     with st.expander("What is wrong, formula by formula", expanded=True):
         for slip in case.slips:
             wrong, right = st.columns(2)
-            wrong.markdown(f":red[✕]&ensp;${slip.wrong}$")
-            right.markdown(f":blue[✓]&ensp;${slip.right}$")
+            wrong.markdown(f"{':red[✕]' if slip.mistake else '='}&ensp;${slip.wrong}$")
+            right.markdown(f"{':blue[✓]' if slip.mistake else '='}&ensp;${slip.right}$")
             st.caption(slip.effect)
     with st.expander("One step, line by line"):
         wrong, right = _marked(case.posted.splitlines(), case.mended.splitlines())
@@ -85,20 +99,21 @@ def _marked(posted, mended):
 
 def variants(case):
     """Which two ways to run it stand beside each other."""
-    names = [entry.name for entry in case.variants]
+    names = [entry.name for entry in case.distinct]
     picked = []
-    for side, column, usual in zip(SIDES, st.columns(2), ("as_posted", "mended")):
+    for side, column, usual in zip(SIDES, st.columns(2), case.opening):
         key = f"{case.name} {side}"
         with column:
-            shown = show(key, st.session_state.get(key, usual))
-            name = st.selectbox(
-                f"On the {side}", names, **shown, format_func=lambda name: case.variant(name).title, help="One way to run this program."
-            )
-            entry = case.variant(name)
+            shown = show(key, st.session_state.get(key, usual.name))
+            with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+                name = st.selectbox(
+                    f"On the {side}", names, **shown, format_func=lambda name: case.variant(name).title, help="One way to run this program."
+                )
+                entry = case.variant(name)
+                st.page_link(
+                    "playground.py", label="Open in the playground", icon=":material/open_in_new:", query_params=to_query(entry.config)
+                )
             st.caption(f"{entry.about} ({wording.count(entry.steps)} steps)")
-            st.page_link(
-                "playground.py", label="Open in the playground", icon=":material/open_in_new:", query_params=to_query(entry.config)
-            )
             picked.append(entry)
     with tab().lock:
         pair().show(*picked)
@@ -135,8 +150,9 @@ def closer(case):
 head("Cases", "Programs that people posted because they did not work: as they were, beside what mends them, on the same seed.")
 tab().begin()
 the_case = chosen()
-story(the_case)
+question(the_case)
 variants(the_case)
 tab().view = PairView(pair(), the_case.show)
 runs(the_case)
+reasons(the_case)
 tab().wake()

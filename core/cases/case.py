@@ -61,19 +61,22 @@ class Variant:
 
 @dataclass(frozen=True)
 class Slip:
-    """One thing that is wrong: the formula as it was and as it should be, in TeX, and what it does."""
+    """One thing that is wrong: the formula as it was and as it should be, in TeX, and what it does; with `mistake` False, what only looks
+    wrong."""
 
     wrong: str
     right: str
     effect: str
+    mistake: bool = True
 
 
 @dataclass(frozen=True)
 class Case:
-    """A program with its story. `source` is the file that it was posted in, `complaint` what its author saw, in other words. `posted` and
-    `mended` are one step of it in features-first NumPy, as the variants `as_posted` and `mended` run it. `slips` are what differs;
-    `remarks` say what could not be reproduced, or had to be added. `show` names what the page shows besides the runs: the
-    equations, the tour or the pictures."""
+    """A program with its story. `title` is the symptom, `complaint` the question of its author in other words, `answer` two sentences,
+    `why` the reasons in their order, each following from the one before. `source` is the file that it was posted in, `link` (words,
+    address) a page that belongs to it, `crash` the lines at which it stops and what Python says there. `posted` and `mended` are one step
+    of it in features-first NumPy, as the variants `as_posted` and `mended` run it. `slips` are what differs; `remarks` say what could not
+    be reproduced, or had to be added. `show` names what the page shows besides the runs: the equations, the tour or the pictures."""
 
     name: str
     title: str
@@ -83,6 +86,10 @@ class Case:
     slips: tuple[Slip, ...]
     posted: str
     mended: str
+    answer: str
+    why: tuple[str, ...] = ()
+    crash: str | None = None
+    link: tuple[str, str] | None = None
     remarks: tuple[str, ...] = ()
     show: str | None = None
 
@@ -90,12 +97,25 @@ class Case:
         """The Variant of this name, or None."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
+    @property
+    def distinct(self):
+        """The variants without those whose run is that of one before."""
+        return [entry for place, entry in enumerate(self.variants) if entry.config not in [other.config for other in self.variants[:place]]]
+
+    @property
+    def opening(self):
+        """The two variants that stand beside each other first: as posted, and mended if that is another run."""
+        left, *others = self.distinct
+        return left, next((entry for entry in others if entry.name == "mended"), others[0])
+
     def to_dict(self):
         """The contract's JSON shape; `config` is that of the program as posted, `variants` holds all."""
         return {
             "name": self.name,
             "title": self.title,
             "complaint": self.complaint,
+            "answer": self.answer,
+            "why": list(self.why),
             "source": self.source,
             "config": self.variants[0].config.to_dict(),
             "steps": self.variants[0].steps,

@@ -31,8 +31,21 @@ W2, b2 = W2 - learning_rate * dW2, b2 - learning_rate * db2
 
 FLOWER_BOUNDARY = Case(
     name="flower_boundary",
-    title="A boundary for a flower",
-    complaint="A walk through a first network in seven steps; copied out as it stands, it stops with a NameError before its first update.",
+    title="A NameError before the first step",
+    complaint="I copied an article's first network, seven steps from data to decision boundary. It stops before its first update. Is the "
+    "backpropagation wrong?",
+    answer="No: its mathematics are right, and only names are wrong or missing. With the names filled in it draws the boundary, and its "
+    "cost falls as in the table.",
+    why=(
+        "The sum of the cost is kept as cost_sum, and the next line divides logprobs, a name that nothing has: NameError.",
+        "With that name put right, the backward pass asks for m, the training data and the learning rate, which exist only inside other "
+        "functions or nowhere.",
+        "The loop calls forward_propagation and backward_propagation; the functions are called forward_prop and back_propagate.",
+        "With all names in place it learns. Weights of 0.01 make all units nearly 0, so the cost waits at ln 2 = 0.693 before it falls.",
+    ),
+    crash="cost_sum = np.multiply(np.log(A2), Y) + np.multiply((1 - Y), np.log(1 - A2))\n"
+    "cost = - np.sum(logprobs) / m\n\n"
+    "NameError: name 'logprobs' is not defined",
     source="003_605891a0108a7a7e.txt",
     variants=(
         Variant(
@@ -44,6 +57,12 @@ FLOWER_BOUNDARY = Case(
             "mended", "Mended",
             "The same run: only names were wrong.",
             CONFIG, STEPS, Expects(("healthy",), loss=(0.1, 0.35), metric=(0.87, 0.97)),
+        ),
+        Variant(
+            "usual_weights", "Larger initial weights",
+            "Not a mending: initial weights of Glorot's size instead of 0.01. The cost no longer waits at ln 2, and ends where it did.",
+            CONFIG.patched({"init": {"weights": "glorot_normal", "scale": 1.0}}), STEPS,
+            Expects(("healthy",), loss=(0.1, 0.35), metric=(0.87, 0.97)),
         ),
     ),
     slips=(

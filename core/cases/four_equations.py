@@ -18,8 +18,17 @@ POSTED = RunConfig.from_dict(
 
 FOUR_EQUATIONS = Case(
     name="four_equations",
-    title="Four equations, one class",
-    complaint="After years with the frameworks the author writes backpropagation out, to see what the error of a layer really is.",
+    title="100 epochs, and the loss hardly moves",
+    complaint="After years with frameworks I wrote backpropagation out, by its four equations, in one class. What is the error of a "
+    "layer really, and why does training for 100 epochs change next to nothing?",
+    answer="The four equations are right; the batches are cut along the wrong axis, so that an epoch makes one update instead of 25. The "
+    "error of a layer is how the cost changes with its weighted sums: below it stands in numbers, for any sample.",
+    why=(
+        "One column is one sample, and the slice takes rows: of two rows it takes both, so each batch is all samples.",
+        "100 epochs are then 100 updates and not 2,500, at a learning rate of 0.01: the loss has no time to fall.",
+        "With pixels of 0 to 255 as inputs it would break instead: for z above 709, e to the z is infinite, and infinity over infinity "
+        "is NaN.",
+    ),
     source="002_4018bb2d00b5f364.txt",
     variants=(
         Variant(
@@ -65,6 +74,7 @@ FOUR_EQUATIONS = Case(
             r"\delta^{2} = (y - a^{2}) \odot \sigma'(z^{2}), \quad W \leftarrow W + \eta\, \frac{\partial C}{\partial W}",
             r"\delta^{2} = 2\, (a^{2} - y) \odot \sigma'(z^{2}), \quad W \leftarrow W - \eta\, \frac{\partial C}{\partial W}",
             "No mistake: the error is taken the other way round and added. It is half the gradient of the squared error.",
+            mistake=False,
         ),
     ),
     posted="""\

@@ -19,8 +19,20 @@ SLOWER = {"optimizer": {"learning_rate": 0.01}}
 
 OVERFIT_TEN_IMAGES = Case(
     name="overfit_ten_images",
-    title="Ten pictures, not learned by heart",
-    complaint="To test the code it should overfit a handful of pictures, but the loss jumps up, comes back to where it began and stays.",
+    title="The loss explodes, then sticks at 0.693",
+    complaint="To test my code I overfit ten pictures. The loss explodes in the first steps, comes back to where it began, and stays "
+    "there. Is my backpropagation wrong?",
+    answer="One line is: the first layer's weight gradient is not divided by the number of pictures, so its first steps are ten times "
+    "too long and kill every ReLU. Divide by m and take a tenth of the learning rate, and all ten pictures are learned.",
+    why=(
+        "The first layer's gradient is a sum over ten pictures where the others are means: its step is ten times too long.",
+        "12,288 inputs add up, so after a few such steps the weighted sums of all 64 units are below 0 for every picture: each ReLU "
+        "gives 0, and its gradient is 0 for ever.",
+        "Only the output's bias is left to learn, so the output is the same number for every picture, whatever its class.",
+        "With as many pictures of one class as of the other, the best single number is 0.5: both outputs, for 0 and for 1, go there.",
+        "The loss of an output of 0.5 is ln 2 = 0.6931, whichever the class, so that is exactly where it ends. Untrained, with weights "
+        "of 0.01, the outputs were close to 0.5 too: that is why it seems to come back to where it began.",
+    ),
     source="001_0cf8dfd501b6fb9f.txt",
     variants=(
         Variant(

@@ -41,8 +41,27 @@ BROKEN = ("nonfinite", "update_fault", "gradient_fault")
 
 UPSCALE_16_TO_64 = Case(
     name="upscale_16_to_64",
-    title="Pictures enlarged through five units",
-    complaint="The weights run away to both sides: those above zero grow with every update and those below fall.",
+    title="Weights that keep growing",
+    complaint="We enlarge pictures from 16 x 16 to 64 x 64 with one hidden layer of five ReLUs. With every update positive weights grow "
+    "and negative ones fall, and the hidden layer's update ends in a shape error. What is wrong with our backpropagation?",
+    answer="Two lines of it: the output layer's gradient is a sum over all pictures instead of their mean, and the hidden layer's error "
+    "multiplies in the wrong order. Initial weights of 1 on 768 inputs make the first error so large that the rest follows.",
+    why=(
+        "768 inputs with weights of N(0, 1) add up to numbers of about 15, so the first outputs are some 26 away from pixels of 0 to 1.",
+        "The output layer's gradient adds that error up over all pictures and is not divided by their number: its first step overshoots "
+        "the target, to the other side and further away.",
+        "A larger error gives a larger gradient, and a longer step back: each update multiplies the error and the weights, which grow to "
+        "both sides of 0.",
+        "The hidden layer gets its error through the output weights, after they have been updated: what has grown there multiplies what "
+        "arrives here, and both layers run away together.",
+        "Nothing stops it: weights that are drawn anew at every call are small beside what is added to them. After two steps weights "
+        "are beyond 10 to the 25, after three the loss is no longer finite.",
+    ),
+    crash="Error = Error_Output * np.dot(Weights_Output.T , da_dz)\n"
+    "dw = np.dot(Error, a_2.T) * (1/10000)\n"
+    "Weights = Weights - alpha * dw.T\n\n"
+    "ValueError: operands could not be broadcast together with shapes (768,5) (768,12288)",
+    link=("The page that its authors worked from", "https://ml-cheatsheet.readthedocs.io/en/latest/backpropagation.html"),
     source="000_4e82b2fdeeaf31b1.txt",
     variants=(
         Variant(
@@ -77,8 +96,8 @@ UPSCALE_16_TO_64 = Case(
         ),
         Variant(
             "widened", "Widened: 256 units",
-            "256 units instead of five, 2,250 patches in small batches, and Adam. Much more comes through, and it still stays behind both "
-            "interpolations: a dense layer has to learn for each pixel by itself what interpolation knows for all.",
+            "256 units instead of five, 2,250 patches in small batches, and Adam. Much more comes through, and it still stays behind "
+            "both interpolations: a dense layer has to learn for each pixel by itself what interpolation knows for all.",
             WIDENED, 1800, Expects(("healthy", "warning"), loss=(0.0, 0.02), metric=(0.75, 1.0)),
         ),
     ),

@@ -11,6 +11,8 @@ from core.faults import edit, placed
 from core.nn.formulas import Formulas, Plan, Values, parameters_given
 from core.training.trainer import Trainer
 
+PRINTED = 1000  # updates after which a program of this kind prints its cost
+
 
 @dataclass(frozen=True)
 class Term:
@@ -23,16 +25,22 @@ class Term:
 
 
 class Follower:
-    """A Trainer that is where a live run of the same configuration is: the same configuration gives the same bits."""
+    """A Trainer that is where a live run of the same configuration is: the same configuration gives the same bits. `costs` {step: training
+    loss} are those of every thousandth update that it came by."""
 
     def __init__(self, config):
         self.trainer = Trainer(config)
+        self.costs = {0: self.trainer.loss()}
 
     def at(self, step):
         """The Trainer after so many updates, or where a value was no longer finite."""
         if step < self.trainer.step:
             self.trainer.reset()
-        return self.trainer.advance(step - self.trainer.step)
+        while self.trainer.step < step and not self.trainer.nonfinite:
+            self.trainer.advance(min(step, (self.trainer.step // PRINTED + 1) * PRINTED) - self.trainer.step)
+            if self.trainer.step % PRINTED == 0:
+                self.costs[self.trainer.step] = self.trainer.loss()
+        return self.trainer
 
 
 def values(trainer):

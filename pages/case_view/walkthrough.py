@@ -109,6 +109,14 @@ def tour(side):
     step = st.session_state.get("tour.step", 1)
     st.caption(f"{walkthrough.TOUR[step - 1][1]} Numbers of update {wording.count(trainer.step)}, first samples.")
     _matrices(walkthrough.tour(trainer, first, step))
+    _costs({at: cost for at, cost in following.costs.items() if at <= trainer.step})
+
+
+def _costs(costs):
+    """What the program prints as it trains."""
+    told = {"After iteration": map(wording.count, costs), "Cost": (f"{cost:.6f}" for cost in costs.values())}
+    rows = "".join(f"<tr><th>{name}</th>{''.join(f'<td>{text}</td>' for text in texts)}</tr>" for name, texts in told.items())
+    st.html(f'<div class="matrix-box"><b>What the program prints</b><table class="matrix">{rows}</table></div>')
 
 
 def _matrices(terms):

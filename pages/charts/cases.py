@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from pages.charts.curves import loss, units
+from pages.charts.curves import gradients, loss, units
 from pages.charts.histograms import histograms
 from pages.charts.images import png
 from pages.charts.options import ViewOptions
 from pages.charts.output import output
 from pages.charts.style import THEMES, log_axis
 
-PANELS = {"loss": loss, "output": output, "histograms": histograms, "units": units}
-OVER_STEPS = ("loss", "units")
+PANELS = {"loss": loss, "gradients": gradients, "output": output, "histograms": histograms, "units": units}
+OVER_STEPS = ("loss", "gradients", "units")
 MOST_DECADES = 8  # of a loss axis that two runs share
 
 

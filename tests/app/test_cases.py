@@ -1,5 +1,6 @@
 """The cases' page: every case opens, runs side by side and leads to the playground; links to it are checked."""
 
+import html
 import re
 import time
 from urllib.parse import parse_qsl
@@ -63,11 +64,11 @@ def open_cases(open_page):
 def test_both_run_to_the_end_of_their_steps(open_cases, name):
     cases = open_cases(case=name)
     assert cases.steps == [0, 0]
-    assert CASES[name].complaint in cases.page.words and CASES[name].slips[0].effect in cases.page.words
+    words = html.unescape(cases.page.words)
+    assert CASES[name].complaint in words and CASES[name].answer in words and CASES[name].slips[0].effect in words
     cases.page.press("play")
     cases.wait(lambda: not cases.pair.playing)
-    variants = CASES[name].variant("as_posted"), CASES[name].variant("mended")
-    assert cases.steps == [variant.steps for variant in variants]
+    assert cases.steps == [variant.steps for variant in CASES[name].opening]
     cases.page.press("reset")
     cases.wait(lambda: not cases.pair.needs_updates)
     assert cases.steps == [0, 0]
@@ -123,6 +124,11 @@ def test_the_tour_has_seven_steps(open_cases):
         cases.page.set("segmented_control", "tour.step", step)
         seen.add(cases.page.words)
     assert len(seen) == 7 and "accuracy" in cases.page.words
+    cases.page.press("play")
+    cases.wait(lambda: not cases.pair.playing)
+    printed = re.findall(r"<td>(0\.\d{6})</td>", cases.page.words)
+    left, right = (side.variant.config for side in cases.pair.sides)
+    assert len(printed) == 11 and printed[0].startswith("0.693") and left != right
 
 
 def test_the_address_names_the_case(open_cases):

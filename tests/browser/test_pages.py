@@ -16,7 +16,7 @@ def drawn(tab):
 
 
 @pytest.mark.parametrize(("address", "words"), [
-    ("/cases?case=flower_boundary", "A boundary for a flower"),
+    ("/cases?case=flower_boundary", "A NameError before the first step"),
     ("/cases", "Programs that people posted"),
     ("/doctor", "Is your own backprop right?"),
 ])  # fmt: skip

@@ -1,6 +1,7 @@
 """Every case, every way: the failure is real, the mending mends, and the lines that are shown are the lines that run."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from core.config import ConfigError
 from core.data import load
 from core.link import from_query, to_query
 from core.nn.initializers import layer_parameters
+from core.nn.network import with_ones
 from core.report import report, strict
 from core.training.trainer import Trainer
 
@@ -33,6 +35,10 @@ def test_says_what_people_need(case):
     names = [entry.name for entry in case.variants]
     assert names[0] == "as_posted" and "mended" in names and len(set(names)) == len(names)
     assert case.title and case.complaint and case.slips and case.source.endswith(".txt")
+    assert len(re.findall(r"[.!?](?= [A-Z]|$)", case.answer)) == 2 and len(case.why) >= 3
+    assert not any(slip.mistake for slip in case.slips if slip.effect.startswith("No mistake"))
+    runs = [entry.config for entry in case.distinct]
+    assert all(runs.count(config) == 1 for config in runs) and case.opening[0].config != case.opening[1].config
     assert not case.variant("mended").config.faults
     listed = strict(case.to_dict())
     assert {"name", "title", "source", "config", "expects"} <= set(listed)
@@ -137,6 +143,32 @@ class TestUpscaling:
         dataset = load(CASES["upscale_16_to_64"].variants[0].config.data)
         nearest = upscaling.enlargements(dataset)["nearest neighbour"].reshape(-1, 64, 64, 3)
         np.testing.assert_allclose(nearest[:, ::4, ::4].reshape(len(nearest), -1), dataset.test.inputs)
+
+
+def test_the_lines_that_crash_crash_as_is_said():
+    names = {"np": np, "Error_Output": np.ones((12288, 2)), "Weights_Output": np.ones((5, 12288)), "da_dz": np.ones((5, 2)), "alpha": 0.001}
+    names |= {"a_2": np.ones((768, 2)), "Weights": np.ones((768, 5)), "A2": np.full((1, 2), 0.5), "Y": np.ones((1, 2)), "m": 2}
+    for case, error in (("upscale_16_to_64", ValueError), ("flower_boundary", NameError)):
+        lines, said = CASES[case].crash.split("\n\n")
+        with pytest.raises(error) as crashed:
+            exec(lines, names)
+        assert f"{error.__name__}: {crashed.value}".strip() == said
+
+
+def test_ten_images_end_at_ln_2_because_both_outputs_are_one_half():
+    run = trained("overfit_ten_images/as_posted")
+    outputs = run.evaluator.predicted_classes("train")
+    assert run.loss() == pytest.approx(np.log(2), abs=1e-4) and len(set(outputs.tolist())) == 1
+    np.testing.assert_allclose(run.network.forward(with_ones(run.dataset.train.inputs, run.network.dtype))[-1][1], 0.5, atol=0.01)
+
+
+def test_a_follower_keeps_the_costs_that_it_came_by():
+    config = CASES["flower_boundary"].variants[0].config
+    follower = walkthrough.Follower(config)
+    follower.at(1200)
+    run = Trainer(config).advance(1000)
+    assert follower.costs == {0: Trainer(config).loss(), 1000: run.loss()}
+    np.testing.assert_array_equal(follower.at(1000).network.vector, run.network.vector)
 
 
 def test_four_equations_batches_are_the_full_batch():
