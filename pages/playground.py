@@ -10,6 +10,7 @@ from pages.training.export_menu import export_menu
 from pages.training.findings import findings
 from pages.training.fixes import fixes
 from pages.training.predict_menu import predict_menu
+from pages.training.run_name import name_menu
 from pages.training.run_view import RunView
 from pages.training.session import session
 from pages.training.sidebar import sidebar
@@ -39,6 +40,7 @@ def page():
                 view_menu()
                 export_menu()
                 predict_menu()
+                name_menu()
                 notices.not_applied()
             with st.container(key="status", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
                 status()

@@ -12,6 +12,8 @@ from pages.run_list.table import chosen, filtered, filters, runs_list
 from pages.shell.identity import owner, store
 from pages.shell.page_head import head
 
+FOLLOW = 4.0  # seconds between two looks at runs that train, which are saved about as often
+
 
 def clear_away():
     """Once in a session, have what was deleted long ago really gone."""
@@ -39,13 +41,14 @@ def nothing_yet():
             bring_in()
 
 
-def page():
-    """The list, what can be done with the chosen ones, and how they compare."""
-    clear_away()
+def page(following):
+    """The list, what can be done with the chosen ones, and how they compare; drawn again by itself while a run trains (`following`)."""
     messages()
     table = kept()
     if table is None:
         return
+    if trains(table) != following:
+        st.rerun()
     if table.empty:
         nothing_yet()
         return
@@ -55,11 +58,28 @@ def page():
         st.caption("No run has all of these words.")
     else:
         runs_list(listed)
-    picked = table[table["id"].isin(chosen())]
+    picked = listed[listed["id"].isin(chosen())]  # what the filter hides is not acted upon
     actions(picked)
     if not picked.empty:
         comparison(picked, table)
+    elif not listed.empty:
+        comparison(listed.head(1), table, quiet=True)
+
+
+def trains(table):
+    """Whether a run of the store's table trains now."""
+    return bool((table["status"] == "running").any())
+
+
+def begin():
+    """The page, which follows runs that train."""
+    clear_away()
+    try:
+        following = trains(store().table(owner()))
+    except StoreError:
+        following = False
+    st.fragment(page, run_every=FOLLOW if following else None)(following)
 
 
 head("Runs", "Every run that trained is kept: look back, compare, go on from where it was, hand it on.")
-page()
+begin()

@@ -108,7 +108,7 @@ def _said(value):
     if value is None or value == []:
         return "none"
     if isinstance(value, list):
-        return f"{len(value)} points" if isinstance(value[0], list) else ", ".join(map(str, value))
+        return f"{len(value)}" if isinstance(value[0], list) else ", ".join(map(str, value))
     if isinstance(value, bool):
         return "on" if value else "off"
     return phrase(value) if isinstance(value, str) else f"{value:g}"
@@ -147,6 +147,17 @@ def number(value, digits=4):
 def count(value):
     """A whole number, grouped: 12,400."""
     return f"{value:,.0f}"
+
+
+def duration(seconds):
+    """A time in few characters: 3.2 s, 2 min 5 s, 3 h 20 min; a dash for none."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return "–"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours:,} h {left} min" if hours else f"{minutes} min {rest} s"
 
 
 def rate(value):

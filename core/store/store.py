@@ -159,6 +159,11 @@ class Store:
         except (ValueError, RecursionError) as error:
             raise StoreError("What is stored of this run cannot be used: its settings are damaged.") from error
 
+    def name_of(self, id):
+        """The name that a person gave a run, or "". Raises NoSuchRun."""
+        with self._database.reading() as connection:
+            return _found(connection, id, "name")["name"] or ""
+
     def owner_of(self, id):
         """Whose run it is. Raises NoSuchRun."""
         with self._database.reading() as connection:

@@ -24,8 +24,14 @@ WIDE = 30.0  # numbers that span more than this factor are put on a logarithmic 
 
 # Told apart with any colour vision (after Okabe and Ito 2008, without the reds, which mean trouble), one list a theme
 COLORS = {
-    "light": ("#1d5c9f", "#c77700", "#00876a", "#8a4f9e", "#4aa3d8", "#6b5d00"),
-    "dark": ("#62b3f2", "#f7a248", "#35c79a", "#c79be0", "#a6dcff", "#e0d36b"),
+    "light": (
+        *("#1d5c9f", "#c77700", "#00876a", "#8a4f9e", "#4aa3d8", "#6b5d00"),
+        *("#5b6773", "#332288", "#2f7d1f", "#b0559b", "#0f8b9d", "#8c6d4f"),
+    ),
+    "dark": (
+        *("#62b3f2", "#f7a248", "#35c79a", "#c79be0", "#a6dcff", "#e0d36b"),
+        *("#b5c0ca", "#9d8df1", "#9fd67f", "#f0a8dc", "#5fd9e6", "#d3b491"),
+    ),
 }
 MOST = len(COLORS["light"])  # runs that are drawn over one another
 

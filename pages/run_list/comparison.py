@@ -61,18 +61,21 @@ def _watched(run, seconds):
     return Looked(None, rows, *({axis: part[:, 0] * scale[axis] for axis in AXES} for part in rows), None)
 
 
-def comparison(rows, table):
-    """Charts and tables of the chosen runs (rows of the store's table)."""
+def comparison(rows, table, quiet=False):
+    """Charts and tables of the chosen runs (rows of the store's table); of the newest, which nobody chose, `quiet` where it cannot be
+    shown."""
     drawn, names = [], []
     for _, row in rows.head(MOST).iterrows():
         try:
             drawn.append(looked(str(store().path), *(row[name] for name in ("id", "kind", "owner", "seconds", "updated"))))
             names.append(name_of(row))
         except (StoreError, ConfigError) as error:
-            st.error(f"{wording.literal(name_of(row))}: {wording.literal(str(error))}", icon=":material/error:")
+            if not quiet:
+                st.error(f"{wording.literal(name_of(row))}: {wording.literal(str(error))}", icon=":material/error:")
     if not drawn:
         return
-    st.markdown(f"##### {wording.literal(names[0]) if len(rows) == 1 else 'Compared'}")
+    newest = "The newest run: " if quiet else ""
+    st.markdown(f"##### {newest}{wording.literal(names[0])}" if len(rows) == 1 else "##### Compared")
     if len(rows) == 1:
         _told(drawn[0].run, rows.iloc[0], table)
     _controls(len(rows))

@@ -23,6 +23,7 @@ SHOWN = "runs.shown"  # ids as the browser shows them: its choice comes as row n
 PAGE = "runs.page"
 FILTER, STARRED = "runs.filter", "runs.starred"
 ROWS = 100  # of one page of the list
+ROW_HEIGHT, TALLEST = 66, 8  # pixels, from 65 on Streamlit wraps texts; rows that are in view at once
 MOST_SETTINGS = 4  # told of what differs in a row
 STATES = {"running": "▶ running", "paused": "❚❚ paused", "finished": "■ stopped early", "ended": "■ ended", "nonfinite": "✕ not finite"}
 UNREADABLE = "cannot be read"
@@ -111,7 +112,8 @@ def runs_list(table):
     key = f"runs.list {st.session_state['runs.drawn']}"  # rows that moved would be ticked in others' place
     ticked = [ids.index(id) for id in chosen() if id in ids]
     st.dataframe(
-        _shown(rows), key=key, hide_index=True, width="stretch", row_height=34, placeholder="–",
+        _shown(rows), key=key, hide_index=True, width="stretch", row_height=ROW_HEIGHT, placeholder="–",
+        height=ROW_HEIGHT * min(len(rows), TALLEST) + 38,
         column_config=_columns(), on_select=lambda: _ticked(key, ids), selection_mode="multi-row",
         selection_default={"selection": {"rows": ticked}}, alt="The runs that were kept",
     )  # fmt: skip
@@ -148,19 +150,19 @@ def _shown(rows):
         {
             "starred": np.where(rows["starred"], "★", ""),
             "name": [one.name for one in told],
+            "created": pd.to_datetime(rows["created"].to_numpy(), unit="s", utc=True, errors="coerce"),
+            "seconds": [wording.duration(seconds) for seconds in rows["seconds"]],
             "spark": [one.spark for one in told],
             "status": [STATES.get(status, UNREADABLE) for status in rows["status"]],
             "found": [one.found for one in told],
             "differs": _differences([one.config for one in told]),
             "final": rows["final"].to_numpy(),
-            "best": rows["best"].to_numpy(),
+            "test": rows["test"].to_numpy(),
             "metric": [
                 f"{wording.phrase(name)} {wording.number(value, 3)}" if name else ""
                 for name, value in zip(rows["metric"], _metric(rows), strict=True)
             ],
             "step": rows["step"].to_numpy(),
-            "test": rows["test"].to_numpy(),
-            "updated": pd.to_datetime(rows["updated"].to_numpy(), unit="s", utc=True, errors="coerce"),
         }
     )
 
@@ -202,7 +204,8 @@ def _differences(configs):
     named = list(settings)
     told = dict.fromkeys(range(len(configs)), "")
     for index, place in enumerate(readable):
-        told[place] = ", ".join(f"{wording.label(name).lower()} {said(settings[name][index])}" for name in named[:MOST_SETTINGS])
+        values = {name: settings[name][index] for name in named[:MOST_SETTINGS]}
+        told[place] = ", ".join(f"{wording.label(name).lower()} {said(value)}" for name, value in values.items() if value is not None)
         told[place] += f" +{len(named) - MOST_SETTINGS}" if len(named) > MOST_SETTINGS else ""
     return list(told.values())
 
@@ -212,7 +215,7 @@ def said(value):
     if value is None or value == []:
         return "none"
     if isinstance(value, list):
-        return f"{len(value)} points" if isinstance(value[0], list) else ", ".join(map(str, value))
+        return f"{len(value)}" if isinstance(value[0], list) else ", ".join(map(str, value))
     if isinstance(value, str):
         return "-".join(wording.phrase(part) for part in value.split("-"))
     return f"{value:g}"
@@ -222,15 +225,15 @@ def _columns():
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
         "starred": text("★", width=30, help="Starred runs are never thinned."),
-        "name": text("Run", width=130, help="Your name for it, or its data and layers."),
-        "spark": st.column_config.LineChartColumn("Loss", width=80, help="Training loss so far, on a logarithmic scale."),
-        "status": text("State", width=92, help="Whether it trains now, stands, or broke."),
-        "found": text("Found", width=150, help="The first cause of what went wrong, and how many findings more."),
+        "name": text("Run", width=128, help="Your name for it, or its data and layers."),
+        "created": st.column_config.DatetimeColumn("Begun", width=104, format="D MMM HH:mm:ss", help="When it began."),
+        "seconds": text("Trained", width=70, help="Time in training."),
+        "spark": st.column_config.LineChartColumn("Loss", width=70, help="Training loss so far, on a logarithmic scale."),
+        "status": text("State", width=96, help="Whether it trains now, stands, or broke."),
+        "found": text("Found", width=200, help="The first cause of what went wrong, and how many findings more."),
         "differs": text("What differs", width=200, help="The settings in which the runs listed here differ."),
-        "final": number("Final", width=62, format="%.3g", help="Training loss at the last look."),
-        "best": number("Best", width=62, format="%.3g", help="Lowest training loss."),
-        "metric": text("Metric", width=108, help="On the samples that were held back; without any, on the others."),
-        "step": number("Steps", width=66, format="localized", help="Parameter updates."),
-        "test": number("Test", width=62, format="%.3g", help="Loss on the samples that were held back."),
-        "updated": st.column_config.DatetimeColumn("Saved", width=112, format="distance", help="When it was last saved."),
+        "final": number("Train", width=64, format="%.3g", help="Training loss at the last look."),
+        "test": number("Test", width=64, format="%.3g", help="Loss on the samples that were held back."),
+        "metric": text("Metric", width=84, help="On the samples that were held back; without any, on the others."),
+        "step": number("Steps", width=72, format="localized", help="Parameter updates."),
     }

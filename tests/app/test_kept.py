@@ -8,7 +8,7 @@ from core.export import EXPORTS
 from core.limits import ConfigError
 from core.live.client import LiveRun
 from core.presets import OPENING, PRESETS
-from core.store.store import Store
+from core.store.store import Store, StoreError
 from pages.shell import identity, tab
 from pages.training import launch, session, tab_run
 from tests.core.live_runs import until
@@ -287,3 +287,20 @@ def test_what_cannot_be_kept_is_told_and_trains_on(open_page, monkeypatch, tmp_p
     until(lambda: page.live_run.snapshot().store_error)
     assert page.run().step == 10 and "kept" in " ".join(warning.value for warning in page.warning)
     identity.store.clear()
+
+
+def test_a_run_is_named_where_it_trains(open_page, store, monkeypatch):
+    page = open_page(**{"data.source": "circle"})
+    page.test.session_state["name menu"] = True
+    assert "named once it has trained" in page.run().words
+    id = trained(page, 20)
+    page.run().run()  # what is drawn first of a page hears of it only then
+    key = f"run name {id}"
+    page.set("text_input", key, "  the  first ")
+    assert identity.store().load(id).name == "the first" and page.live_run.snapshot().step == 20
+
+    def refuse(*_):
+        raise StoreError("Runs cannot be kept now")
+
+    monkeypatch.setattr(Store, "rename", refuse)
+    assert "cannot be kept" in page.set("text_input", key, "another").words

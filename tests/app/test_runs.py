@@ -15,6 +15,7 @@ from core.store.record import record_of
 from core.store.store import NoSuchRun, Store, StoreError
 from core.training.trainer import Trainer
 from core.watch.watched_runs import WatchedRuns
+from pages.charts.runs import MOST
 from pages.shell import identity
 from pages.watching import keeping
 from tests.core.live_runs import until
@@ -94,6 +95,29 @@ def test_the_filter_finds_names_notes_findings_and_settings(store, open_runs):
     assert listed(open_runs(**{"runs.starred": True}))["starred"].tolist() == ["★"]
 
 
+def test_what_the_filter_hides_is_not_chosen(store, open_runs):
+    ids = [saved(store, trained(steps)) for steps in (1, 2)]
+    store.rename(ids[0], "first")
+    assert "Delete 2" in labels(open_runs(ids)) and "Delete" in labels(open_runs(ids, **{"runs.filter": "first"}))
+    page = open_runs(ids, **{"runs.filter": "nothing like this"})
+    assert not [label for label in labels(page) if "Delete" in label] and "No run has all" in page.words and not page.dataframe
+
+
+def test_when_and_how_long_a_run_trained_is_told(store, open_runs):
+    id = saved(store, trained(5))
+    with store._database.writing() as connection:
+        connection.execute("UPDATE runs SET seconds = 125.4, created = 1700000000 WHERE id = ?", (id,))
+    row = listed(open_runs()).iloc[0]
+    assert row["seconds"] == "2 min 5 s" and str(row["created"]).startswith("2023-11-14 22:13:20")
+
+
+def test_of_a_short_list_the_newest_run_is_shown(store, open_runs):
+    ids = [saved(store, trained(steps)) for steps in (1, 2)]
+    page = open_runs()
+    assert "The newest run:" in page.words and "Delete" not in labels(page)
+    assert "The newest run:" not in open_runs(ids[:1]).words
+
+
 def test_of_many_runs_one_page_is_sent(store, open_runs):
     record = record_of(trained(3), "", status="paused", seconds=1.0)
     for number in range(250):
@@ -169,8 +193,8 @@ def test_a_single_run_is_told_in_full(store, open_runs):
 
 
 def test_many_chosen_runs_are_drawn_in_part(store, open_runs):
-    page = open_runs([saved(store, trained(steps, seed=steps)) for steps in range(8)])
-    assert "The first 6 of 8 are drawn" in page.words and not page.error
+    page = open_runs([saved(store, trained(steps, seed=steps)) for steps in range(MOST + 2)])
+    assert MOST >= 12 and f"The first {MOST} of {MOST + 2} are drawn" in page.words and not page.error
 
 
 def test_a_run_that_is_damaged_is_told_and_the_others_are_drawn(store, open_runs):
@@ -207,7 +231,7 @@ def test_a_run_that_is_refused_is_told_in_a_sentence_and_the_list_is_as_it_was(s
         page.run()
         (error,) = page.error
         assert error.value.startswith("one\\.descent cannot be used\\. File must be") and error.value.isprintable(), what
-        assert listed(page).drop(columns="updated").equals(before.drop(columns="updated"))
+        assert listed(page).equals(before)
         assert not page.run().error
 
 

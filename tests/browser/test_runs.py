@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from core.store import archive
 from core.store.record import record_of
 from core.store.store import Store
+from pages.run_list.table import ROW_HEIGHT
 from tests.browser.test_pages import drawn
 from tests.browser.test_playground import expect_true, settled
 from tests.core.stored_runs import saved, trained
@@ -37,7 +38,7 @@ def tick(tab, *rows):
     expect(table.locator("canvas").first).to_be_visible()
     settled(tab)
     for row in rows:
-        table.click(position={"x": 18, "y": 36 + 34 * row + 17})
+        table.click(position={"x": 18, "y": 36 + ROW_HEIGHT * row + ROW_HEIGHT // 2})
     return settled(tab)
 
 
