@@ -23,13 +23,21 @@ def show(key, value):
     if key not in st.session_state or st.session_state[key] != value:
         tab().moved[key] = tab().drawing, st.session_state.get(key)
         st.session_state[key] = value
+    tab().shown[key] = value
     return {"key": key, "persist_state": "session"}
 
 
 def stale(key):
-    """Whether this widget's value is where it stood before the page moved it: the browser had yet to hear of that."""
-    drawing, before = tab().moved.get(key, (0, None))
-    return tab().behind(drawing) and st.session_state[key] == before
+    """Whether this widget's value is where it stood before the page moved it, and the browser had yet to hear of that. A busy one may have
+    drawn the page and send the old value all the same, beside that of the control that a person has changed."""
+    mine = tab()
+    changed = {other for other, value in mine.shown.items() if other in st.session_state and st.session_state[other] != value}
+    drawing, before = mine.moved.get(key, (0, None))
+    old = st.session_state[key] == before and (mine.behind(drawing) or (key in mine.moved and len(changed) > 1))
+    for heard in mine.moved.keys() - changed:  # what it sends of these is where the page has put them
+        if not mine.behind(mine.moved[heard][0]):
+            del mine.moved[heard]
+    return old
 
 
 def folded(title, content, key):

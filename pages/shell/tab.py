@@ -40,6 +40,7 @@ class Tab:
         self.connections, self.connected = set(), threading.Event()
         self.drawing, self.drawn = 0, None
         self.moved = {}  # key of a widget that the page moved -> (the drawing that did, where it stood before)
+        self.shown = {}  # key of a widget -> where the page has put it
         self._page, self._came, self._stale = None, False, True
         self.went_back = threading.Event()  # the browser told that its Back or Forward button was pressed
         self._began = self._left = time.monotonic()
