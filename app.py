@@ -5,7 +5,7 @@ import os
 import streamlit as st
 from starlette.middleware import Middleware
 
-from pages.shell.access import Headers, share_with_others
+from pages.shell.access import Headers, MessagesAlone, share_with_others
 from pages.shell.access import routes as access_routes
 from pages.shell.components import Preload, routes
 from pages.shell.identity import Identity
@@ -16,5 +16,5 @@ share_with_others(os.environ)
 app = st.App(
     "pages/frame.py",
     routes=[*routes(), *access_routes(), thumbnails.ROUTE, *door.routes()],
-    middleware=[Middleware(Headers), Middleware(Identity), Middleware(Preload)],
+    middleware=[Middleware(Headers), Middleware(Identity), Middleware(Preload), Middleware(MessagesAlone)],
 )

@@ -98,7 +98,7 @@ def _print(name, values, aim):
 def _open(browser, url, height=2600):
     page = browser.new_page(viewport={"width": 1280, "height": height})
     page.goto(url)
-    page.wait_for_function("document.querySelectorAll('.descent-plot .main-svg').length >= 7", timeout=60_000)
+    page.locator(".descent-plot .main-svg").nth(6).wait_for(timeout=60_000)
     page.wait_for_timeout(1500)
     return page
 

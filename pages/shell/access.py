@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import ipaddress
+import re
+from pathlib import Path
 
 import streamlit as st
+from google.protobuf.message import DecodeError
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from core.settings import Settings
 from pages.shell.components import served
 
 HEALTH = "/descent/health"
+UNSUPPORTED = 1003  # WebSocket close code: data of a kind that is not taken
 
 
 def share_with_others(environment) -> None:
@@ -28,15 +35,39 @@ def is_local(address: str | None) -> bool:
         return False
 
 
+def policy():
+    """The content security policy. Scripts come from this server alone: no inline script but Streamlit's own, no `eval`. Streamlit makes
+    modules of what components bring (blob:), its protobuf uses WebAssembly, and both it and Plotly write styles into the page."""
+    rules = {
+        "default-src": "'self'",
+        "script-src": " ".join(["'self'", "'wasm-unsafe-eval'", "blob:", *_inline_scripts()]),
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "font-src": "'self' data:",
+        "worker-src": "'self' blob:",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": Settings.from_environment().frame_ancestors,
+    }
+    return "; ".join(f"{name} {allowed}" for name, allowed in rules.items())
+
+
+def _inline_scripts():
+    """The scripts that stand in Streamlit's page itself, by their digests."""
+    page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    digests = (hashlib.sha256(script.encode()).digest() for script in re.findall("<script>(.*?)</script>", page, re.DOTALL))
+    return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+
+
 class Headers:
-    """Middleware that tells browsers not to guess what a file is, not to run plugins or take another base address, and which pages may
-    show this one in a frame (the setting `frame_ancestors`)."""
+    """Middleware that tells browsers what a page may load and run, which pages may show it in a frame (the setting `frame_ancestors`), and
+    not to guess what a file is."""
 
     def __init__(self, app):
-        policy = f"frame-ancestors {Settings.from_environment().frame_ancestors}; object-src 'none'; base-uri 'self'"
         self._app = app
         self._headers = {
-            b"content-security-policy": policy.encode("latin-1"),
+            b"content-security-policy": policy().encode("latin-1"),
             b"x-content-type-options": b"nosniff",
             b"referrer-policy": b"same-origin",
         }
@@ -49,6 +80,30 @@ class Headers:
             await send(message)
 
         await self._app(scope, receive, sends if scope["type"] == "http" else send)
+
+
+class MessagesAlone:
+    """Middleware for Streamlit's WebSocket: who sends anything but a message of Streamlit's is no page of ours, and counts as gone.
+    Streamlit would fail on a text, and log a traceback for bytes that are none of its own."""
+
+    def __init__(self, app):
+        self._app = app
+
+    async def __call__(self, scope, receive, send):
+        async def receives():
+            message = await receive()
+            sound = message["type"] != "websocket.receive" or _is_streamlits(message.get("bytes"))
+            return message if sound else {"type": "websocket.disconnect", "code": UNSUPPORTED, "reason": ""}
+
+        of_streamlit = scope["type"] == "websocket" and scope["path"].endswith("/_stcore/stream")
+        await self._app(scope, receives if of_streamlit else receive, send)
+
+
+def _is_streamlits(content):
+    try:
+        return content is not None and BackMsg.FromString(content) is not None
+    except DecodeError:
+        return False
 
 
 def routes():

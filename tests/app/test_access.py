@@ -1,11 +1,15 @@
 """Who reaches the server, and what its answers tell browsers."""
 
 import asyncio
+import base64
+import hashlib
+import re
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from starlette.applications import Starlette
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from core.settings import Settings
 from pages.shell import access
@@ -60,8 +64,33 @@ def test_every_answer_has_the_headers_once(monkeypatch):
     for path, status in ((access.HEALTH, 200), ("/nothing", 404)):
         answer, headers, _ = asked(app, path)
         assert answer == status and headers[b"x-content-type-options"] == b"nosniff"
-        assert headers[b"content-security-policy"].startswith(b"frame-ancestors https://school.example;")
+        assert headers[b"content-security-policy"].endswith(b"; frame-ancestors https://school.example")
     assert asked(app, access.HEALTH)[2] == b"ok"
+
+
+def test_no_script_runs_that_the_server_did_not_bring():
+    rules = dict(rule.split(" ", 1) for rule in access.policy().split("; "))
+    page = (Path(st.__file__).parent / "static" / "index.html").read_text()
+    inline = re.findall("<script>(.*?)</script>", page, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in inline]
+    assert rules["script-src"].split() == ["'self'", "'wasm-unsafe-eval'", "blob:", *[f"'sha256-{digest}'" for digest in digests]]
+    assert rules["default-src"] == rules["base-uri"] == "'self'" and rules["object-src"] == "'none'"
+
+
+@pytest.mark.parametrize("content", [{"text": "x"}, {"bytes": b"\xff" * 9}, {"bytes": None, "text": "x"}])
+@pytest.mark.parametrize(("path", "heard"), [("/_stcore/stream", "websocket.disconnect"), ("/descent/line", "websocket.receive")])
+def test_what_is_no_message_of_streamlits_ends_its_websocket(path, heard, content):
+    sound = BackMsg(load_git_info=True).SerializeToString()
+    said = [{"type": "websocket.receive", "bytes": sound}, {"type": "websocket.receive", **content}]
+
+    async def app(scope, receive, send):
+        assert (await receive())["bytes"] == sound
+        assert (await receive())["type"] == heard
+
+    async def receive():
+        return said.pop(0)
+
+    asyncio.run(access.MessagesAlone(app)({"type": "websocket", "path": path}, receive, None))
 
 
 def test_a_policy_cannot_be_widened_by_a_semicolon():

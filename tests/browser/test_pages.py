@@ -6,12 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from core.doctor.examples import example
-from tests.browser.test_playground import expect_true, settled
+from tests.browser.test_playground import DRAWN, expect_true, settled
 
 
 def drawn(tab):
     """Wait until there are charts, and all that are in view are drawn."""
-    tab.wait_for_function("(plots => plots.length && plots.every(plot => plot.data))([...document.querySelectorAll('.js-plotly-plot')])")
+    expect_true(lambda: tab.evaluate(DRAWN))
     return tab
 
 
