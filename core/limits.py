@@ -43,6 +43,8 @@ def shown(value) -> str:
         text = legible(repr(value))
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         text = "a number of thousands of digits"
+    except RecursionError:  # json.loads goes a little deeper than repr does
+        text = "lists in lists, hundreds deep"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from core.faults import deltas, gradients, modes, numerics, set_up, state
 from core.faults.fault import KINDS, Fault
-from core.limits import ConfigError, shown
+from core.limits import ConfigError, listed, shown
 from core.nn.formulas import Plan
 from core.nn.initializers import initial_parameters
 from core.nn.plain_program import PlainProgram
@@ -41,7 +41,7 @@ def check_names(entries):
     for entry in entries:
         name, _, layer = entry.partition(":")
         if name not in FAULTS:
-            raise ConfigError("faults", f"must be names out of {', '.join(FAULTS)}; was {shown(entry)}")
+            raise ConfigError("faults", f"must be names out of the catalogue ({listed(FAULTS)}); was {shown(entry)}")
         if ":" in entry and (FAULTS[name].whole or not (layer.isascii() and layer.isdecimal() and layer[0] != "0" and len(layer) < 4)):
             allowed = "for the whole run alone" if FAULTS[name].whole else "for a layer from 1, as in missing_mean:1"
             raise ConfigError("faults", f"must have {name} {allowed}; was {shown(entry)}")

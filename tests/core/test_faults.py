@@ -333,7 +333,7 @@ class TestRuns:
 
 
 REFUSED = {
-    "unknown": (["mising_mean"], "must be names out of missing_mean, "),
+    "unknown": (["mising_mean"], "must be names out of the catalogue"),
     "no such layer": (["missing_mean:3"], "from 1 to 2; was missing_mean:3"),
     "layer zero": (["missing_mean:0"], "for a layer from 1"),
     "not a layer": (["missing_mean:x"], "for a layer from 1"),

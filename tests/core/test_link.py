@@ -178,3 +178,9 @@ def test_a_whole_number_in_a_link_has_no_point(text):
 def test_flat_and_nested_undo_each_other():
     config = RunConfig().patched({"data": {"features": ["x1", "sin(x2)"]}, "batch_size": None})
     assert RunConfig.from_dict(nested(flat(config))) == config
+
+
+def test_json_as_deep_as_python_goes_is_refused():
+    for depth in range(900, 1000):  # from some depth on it can be read and not be shown, then not be read
+        with pytest.raises(ConfigError):
+            from_query({"data.columns": "[" * depth + "]" * depth})
