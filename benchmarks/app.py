@@ -74,6 +74,11 @@ class Server:
         """Bytes that the server itself holds in memory, its workers not counted."""
         return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def seconds(self):
+        """Seconds of processor time that the server itself has taken, its workers not counted."""
+        user, system = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def kill(self):
         """End the server without a warning; its workers find out by themselves."""
         self._process.kill()

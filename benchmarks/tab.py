@@ -11,7 +11,10 @@ import asyncio
 import html
 import json
 import re
+import secrets
+import urllib.request
 from contextlib import suppress
+from http.cookies import SimpleCookie
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -33,24 +36,26 @@ class Tab:
 
     `readings` {name: text} are the figures in the bar of the playground, `pictures` how many came, `exceptions` the tracebacks on the page,
     `pages` how many times the whole page has come. `on_readings` is called without arguments at new readings, `on_run` with the id of the
-    run that the figures say they are of, or None.
+    run that the figures say they are of, or None. `page` is the page's path, "" for the playground; `cookie` is the browser's.
     """
 
-    def __init__(self, host, query, on_readings=lambda: None, on_run=lambda run: None):
+    def __init__(self, host, query, on_readings=lambda: None, on_run=lambda run: None, page="", cookie=""):
         self.query, self.readings, self.exceptions, self.pages, self.pictures = query, {}, [], 0, 0
         self._host, self._on_readings, self._on_run = host, on_readings, on_run
+        self._page_name, self._headers = page, {"Cookie": cookie} if cookie else {}
         self._elements = {}  # place in the page -> (element, id of its fragment, id of the script run that made it)
         self._states = {}  # widget id -> WidgetState
         self._session = self._page = self._run = ""
         self._socket = self._listening = None
-        self._key = self._line = self._on_line = None  # the live line: its key, its connection, the task that listens
+        self.key = self._line = self._on_line = None  # the live line: its key, its connection, the task that listens
         self._buttons, self._outline, self._asked = {}, None, None
         self._news = asyncio.Event()
 
     async def connect(self):
         """Connect, or connect again after the server was gone, as a browser does, and ask for the page. Raises one of GONE."""
         names = ["streamlit", "PLACEHOLDER_AUTH_TOKEN", *([self._session] if self._session else [])]
-        self._socket = await connect(f"ws://{self._host}/_stcore/stream", subprotocols=names, max_size=None, open_timeout=30)
+        address = f"ws://{self._host}/_stcore/stream"
+        self._socket = await connect(address, subprotocols=names, max_size=None, open_timeout=30, additional_headers=self._headers)
         self._listening = asyncio.create_task(self._listen())
         await self._ask()
 
@@ -97,7 +102,7 @@ class Tab:
     async def press(self, key):
         """Press a button, once it is there: one that stands behind others is gone for a moment when a line comes between them."""
         if key in self._buttons or key == "reset":
-            await self._tell_line(key)
+            await self.send(key)
             return
         await self.until(lambda: self.widget(key), PATIENCE)
         button, fragment = self._found(key)
@@ -109,6 +114,36 @@ class Tab:
         self._states[field.id] = WidgetState(id=field.id, string_value=text)
         await self._ask(fragment)
 
+    async def choose(self, key, index):
+        """Choose one of a control's options."""
+        group, fragment = self._found(key)
+        self._states[group.id] = WidgetState(id=group.id, string_array_value={"data": [_names(group)[index]]})
+        await self._ask(fragment)
+
+    async def upload(self, key, name, raw):
+        """Choose a file, as a browser does: ask where it may be put, put it there, and say so. Raises TimeoutError."""
+        uploader, fragment = self._found(key)
+        asked = BackMsg()
+        asked.file_urls_request.request_id, asked.file_urls_request.session_id = "upload", self._session
+        asked.file_urls_request.file_names.append(name)
+        self._places = None
+        await self._socket.send(asked.SerializeToString())
+        if not await self.until(lambda: self._places, PATIENCE):
+            raise TimeoutError("The server did not say where a file may be put.")
+        place = self._places[0]
+        await asyncio.to_thread(_put_file, self._host, place.upload_url, name, raw)
+        state = WidgetState(id=uploader.id)
+        state.file_uploader_state_value.uploaded_file_info.add(file_id=place.file_id, name=name, size=len(raw), file_urls=place)
+        self._states[uploader.id] = state
+        await self._ask(fragment)
+
+    def found(self, pattern):
+        """The first group of the first place on the page, as it was sent, that the pattern is found in; None where there is none."""
+        for element, _, _ in self._elements.values():
+            if match := re.search(pattern.encode(), element.SerializeToString()):
+                return match[1].decode()
+        return None
+
     def _found(self, key):
         for element, fragment, _ in self._elements.values():
             widget = getattr(element, element.WhichOneof("type"))
@@ -119,7 +154,7 @@ class Tab:
     async def _ask(self, fragment="", *triggers):
         message = BackMsg()
         request = message.rerun_script
-        request.query_string, request.page_script_hash = self.query, self._page
+        request.query_string, request.page_script_hash, request.page_name = self.query, self._page, "" if self._page else self._page_name
         request.fragment_id = fragment
         request.widget_states.widgets.extend([*self._states.values(), *triggers])
         request.context_info.url = f"http://{self._host}/"
@@ -146,6 +181,8 @@ class Tab:
                 self._session = message.new_session.initialize.session_id or self._session
             case "delta":
                 await self._put(tuple(message.metadata.delta_path), message.delta)
+            case "file_urls_response":
+                self._places = list(message.file_urls_response.file_urls)
             case "page_info_changed":
                 self.query = message.page_info_changed.query_string
             case "script_finished" if message.script_finished in FINISHED:
@@ -178,16 +215,17 @@ class Tab:
     # The live line
 
     async def _mount(self, part):
-        if "line" in part and part["line"]["key"] != self._key:
+        if "line" in part and part["line"]["key"] != self.key:
             if self._on_line is not None:
                 self._on_line.cancel()
-            self._key = part["line"]["key"]
+            self.key = part["line"]["key"]
             self._on_line = asyncio.create_task(self._follow_line(f"ws://{self._host}{part['line']['url']}"))
         if part["part"] == "listener":
             self._outline, self._asked, self._drawing = part["outline"], None, part["drawing"]
-            await self._tell_line("page", part["drawing"])
+            await self.send("page", part["drawing"])
 
-    async def _tell_line(self, name, value=None):
+    async def send(self, name, value=None):
+        """Send a command up the live line, whether there is a button for it or not."""
         if self._line is not None:
             with suppress(*GONE):
                 await self._line.send(json.dumps({"do": name, "value": value}))
@@ -195,8 +233,9 @@ class Tab:
     async def _follow_line(self, address):
         while True:
             try:
-                async with connect(address, origin=f"http://{self._host}", max_size=None, open_timeout=30) as self._line:
-                    await self._line.send(json.dumps({"key": self._key, "theme": "light", "hidden": False}))
+                settings = {"origin": f"http://{self._host}", "max_size": None, "open_timeout": 30, "additional_headers": self._headers}
+                async with connect(address, **settings) as self._line:
+                    await self._line.send(json.dumps({"key": self.key, "theme": "light", "hidden": False}))
                     async for data in self._line:
                         if data:
                             await self._show(data)
@@ -222,18 +261,29 @@ class Tab:
             self._on_readings()
         self._news.set()
         if self._outline is not None and head["drawing"] != self._drawing:
-            await self._tell_line("page", self._drawing)
+            await self.send("page", self._drawing)
         elif self._outline is not None and head["outline"] not in (self._outline, self._asked):
             self._asked = head["outline"]
             await self._trigger("cards", "outdated")
         await asyncio.sleep(DRAWING)
-        await self._tell_line("drawn")
+        await self.send("drawn")
 
     async def _trigger(self, key, event):
         component, fragment = self._found(key)
         if component is not None:
             told = json.dumps([{"event": event, "value": True}])
             await self._ask(fragment, WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{component.id}__events", json_trigger_value=told))
+
+
+def _put_file(host, path, name, raw):
+    with urllib.request.urlopen(f"http://{host}/_stcore/health") as answer:
+        cookies = SimpleCookie("; ".join(answer.headers.get_all("set-cookie")))
+    token, border = cookies["_streamlit_xsrf"].value, secrets.token_hex(16)
+    head = f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={border}", "X-Xsrftoken": token, "Cookie": f"_streamlit_xsrf={token}"}
+    body = head + raw + f"\r\n--{border}--\r\n".encode()
+    request = urllib.request.Request(f"http://{host}/{path.lstrip('/')}", body, headers, method="PUT")
+    urllib.request.urlopen(request).close()
 
 
 def _text(field):
@@ -253,8 +303,12 @@ def _choice(box):
     return WidgetState(id=box.id, string_value=box.options[box.default] if box.HasField("default") and box.options else None)
 
 
+def _names(group):
+    return [getattr(option, "content", option) for option in group.options]
+
+
 def _choices(group):
-    names = [getattr(option, "content", option) for option in group.options]
+    names = _names(group)
     return WidgetState(id=group.id, string_array_value={"data": group.raw_values if group.set_value else [names[i] for i in group.default]})
 
 
