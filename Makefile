@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test test-integrations setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables soak screenshot architecture clean
+.PHONY: run test test-integrations setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables soak attack lock screenshot architecture clean
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -30,6 +30,14 @@ bench: setup
 
 soak: setup
 	$(BIN)/python -m benchmarks.soak
+
+attack: setup-test
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.attack
+
+# What servers install, from requirements.txt
+lock: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements.txt --output-file requirements.lock
 
 bench-live: setup-test
 	$(BIN)/python -m benchmarks.live

@@ -4,6 +4,8 @@ import re
 from dataclasses import fields
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from benchmarks.architecture import ROOT
 from core.settings import Settings
@@ -14,13 +16,13 @@ NAME = re.compile(r"`(\w+_\w+|[A-Z]{4,}|[A-Z][a-z]+[A-Z]\w+)`")
 TABLE = re.compile(r"(?:row of|name in|or) `([A-Z_]+)`")
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/deploying.md", "SECURITY.md"])
 def test_what_a_document_names_is_there(name):
     path = ROOT / name
     text = path.read_text(encoding="utf-8")
     named = [ROOT / found for found in re.findall(r"`((?:app|core|pages|tests|benchmarks|docs)[/.][\w./]*)`", text)]
     linked = [path.parent / found for found in re.findall(r"\]\(([\w./]+)\)", text)]
-    assert named and linked and not [str(found) for found in (*named, *linked) if not found.exists()]
+    assert linked and not [str(found) for found in (*named, *linked) if not found.exists()]
     targets = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1].split()
     assert not set(re.findall(r"(?:^|`)make ([\w-]+)", text, re.M)) - set(targets)
     parsers = "".join((ROOT / file).read_text(encoding="utf-8") for file in ("core/__main__.py", "core/experiments/commands.py"))
@@ -59,3 +61,12 @@ def test_contributings_activation_is_complete():
     scope["replay"](row.slope(z, a, slope))
     scope["replay"](row.value(later, b := later.copy()))
     assert slope == pytest.approx((b - a) / 1e-6, abs=1e-5)
+
+
+def test_the_lock_has_what_the_requirements_ask_for():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pinned = {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", locked, re.M)}
+    for asked in (Requirement(line.partition("#")[0]) for line in lines if not line.startswith("#")):
+        assert asked.specifier.contains(pinned[canonicalize_name(asked.name)]), asked
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", locked)) >= len(pinned) and "://" not in locked
