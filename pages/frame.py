@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shell.account import account
 from pages.shell.tab import tab
 
 SHELL = Path(__file__).with_name("shell")
@@ -25,3 +26,4 @@ page = st.navigation(
 )
 tab().visit(page.title)
 page.run()
+account()

@@ -82,6 +82,6 @@ def owner():
         return None
     person = st.user.to_dict()
     if person.get("is_logged_in"):
-        return f"person:{person.get('sub') or person.get('email')}"
+        return f"person:{person.get('iss')} {person.get('sub') or person.get('email')}"  # a name is one provider's
     name = browser_name() or st.session_state.setdefault(ANYONE, Store.new_id())
     return f"browser:{hashlib.sha256(name.encode()).hexdigest()}"

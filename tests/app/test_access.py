@@ -5,6 +5,7 @@ import base64
 import hashlib
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
@@ -12,7 +13,7 @@ from starlette.applications import Starlette
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from core.settings import Settings
-from pages.shell import access
+from pages.shell import access, identity
 
 
 def asked(app, path, kind="http"):
@@ -96,3 +97,16 @@ def test_what_is_no_message_of_streamlits_ends_its_websocket(path, heard, conten
 def test_a_policy_cannot_be_widened_by_a_semicolon():
     with pytest.raises(ValueError, match="DESCENT_FRAME_ANCESTORS must be"):
         Settings.from_environment({"DESCENT_FRAME_ANCESTORS": "*; script-src *"})
+
+
+def test_an_account_is_its_providers(monkeypatch):
+    monkeypatch.setenv("DESCENT_SHARED", "1")
+    names = []
+    for claims in (
+        {"iss": "https://a.example", "sub": "7"},
+        {"iss": "https://b.example", "sub": "7"},
+        {"iss": "https://a.example", "sub": "8"},
+    ):
+        monkeypatch.setattr(st, "user", SimpleNamespace(to_dict=lambda claims=claims: claims | {"is_logged_in": True}))
+        names.append(identity.owner())
+    assert len(set(names)) == 3 and all(name.startswith("person:") for name in names)
