@@ -18,6 +18,7 @@ from core.settings import Settings
 from pages.shell.components import served
 
 HEALTH = "/descent/health"
+HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # as a browser names a server
 UNSUPPORTED = 1003  # WebSocket close code: data of a kind that is not taken
 
 
@@ -53,6 +54,12 @@ def policy():
     return "; ".join(f"{name} {allowed}" for name, allowed in rules.items())
 
 
+def connections(scope):
+    """The rule of the policy for what a page may connect to: this server. By 'self' not all browsers mean its WebSockets, too."""
+    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+    return f"connect-src 'self' ws://{host} wss://{host}" if HOST.fullmatch(host) else "connect-src 'self'"
+
+
 def _inline_scripts():
     """The scripts that stand in Streamlit's page itself, by their digests."""
     page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
@@ -66,17 +73,15 @@ class Headers:
 
     def __init__(self, app):
         self._app = app
-        self._headers = {
-            b"content-security-policy": policy().encode("latin-1"),
-            b"x-content-type-options": b"nosniff",
-            b"referrer-policy": b"same-origin",
-        }
+        self._policy = policy()
+        self._headers = {b"x-content-type-options": b"nosniff", b"referrer-policy": b"same-origin"}
 
     async def __call__(self, scope, receive, send):
         async def sends(message):
             if message["type"] == "http.response.start":
-                others = [(name, value) for name, value in message["headers"] if name.lower() not in self._headers]
-                message = message | {"headers": [*others, *self._headers.items()]}
+                ours = {b"content-security-policy": f"{connections(scope)}; {self._policy}".encode("latin-1")} | self._headers
+                others = [(name, value) for name, value in message["headers"] if name.lower() not in ours]
+                message = message | {"headers": [*others, *ours.items()]}
             await send(message)
 
         await self._app(scope, receive, sends if scope["type"] == "http" else send)

@@ -78,6 +78,20 @@ def test_no_script_runs_that_the_server_did_not_bring():
     assert rules["default-src"] == rules["base-uri"] == "'self'" and rules["object-src"] == "'none'"
 
 
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        (b"descent.example:8501", "'self' ws://descent.example:8501 wss://descent.example:8501"),
+        (b"[::1]:8501", "'self' ws://[::1]:8501 wss://[::1]:8501"),
+        (b"x; script-src *", "'self'"),
+        (b"*", "'self'"),
+        (b"", "'self'"),
+    ],
+)
+def test_a_page_connects_to_its_own_server_alone(host, allowed):
+    assert access.connections({"headers": [(b"host", host)]}) == f"connect-src {allowed}"
+
+
 @pytest.mark.parametrize("content", [{"text": "x"}, {"bytes": b"\xff" * 9}, {"bytes": None, "text": "x"}])
 @pytest.mark.parametrize(("path", "heard"), [("/_stcore/stream", "websocket.disconnect"), ("/descent/line", "websocket.receive")])
 def test_what_is_no_message_of_streamlits_ends_its_websocket(path, heard, content):
