@@ -22,6 +22,7 @@ class Settings:
     checkpoint_every: float = 5.0  # seconds: the most that is lost when a process is killed
     reply_timeout: float = 30.0  # seconds after which a process that does not answer counts as dead
     trial_niceness: int = 14  # how far tried fixes, preflights and range tests give way to live runs and pages: 19 is furthest
+    map_runs: int = 16_384  # runs that one map of divergence of the page may ask for
     worker_memory_bytes: int = 4 << 30  # address space of one worker: the largest run twice (two are alive while one is exchanged)
     checkpoint_folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"descent-{os.getuid()}")
     data_folder: Path = field(default_factory=lambda: _data_home() / "descent")  # where runs are kept

@@ -119,6 +119,14 @@ def forecast(trainer, budget=BEFORE, between=None):
         )
 
 
+def stability_limit(trainer, budget=BEFORE, between=None):
+    """The Forecast's stability limit alone: a tenth of the work."""
+    with np.errstate(all="ignore"):
+        stage = _Stage(trainer, budget, between or (lambda: None))
+        sharpness = stage.sharpness()[1].value
+        return stage.optimizer.stability(trainer.config.optimizer) / sharpness if sharpness > 0 else math.inf
+
+
 def _largest_factor(trainer):
     """The largest factor on the learning rate that the schedule still has in store, at PREVIEWED updates over its length."""
     schedule, now = trainer.config.optimizer.schedule, trainer.step

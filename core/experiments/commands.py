@@ -3,7 +3,9 @@
 Anything that needs NumPy is imported inside the functions, as in `core.__main__`.
 """
 
-from core.command_line import answered, configuration, read
+import os
+
+from core.command_line import answered, configuration, read, updates
 
 CASE = "case:"  # begins the name of a case where a file is expected
 FILE = "a JSON file, - for standard input, or a case: case:NAME, case:NAME/VARIANT"
@@ -55,6 +57,39 @@ def range_(arguments):
 
     def answer():
         found = range_test(_wanted(arguments.file))
+        return found.to_dict(), found
+
+    return answered(answer, arguments.json)
+
+
+def add_map(commands):
+    """`map FILE --x FIELD=LOW:HIGH:COUNT[:log] --y ...`: the map of divergence."""
+    parser = commands.add_parser(
+        "map",
+        help="train a whole grid of two settings and say what becomes of each run",
+        description="Trains the configuration in FILE at every pair of values of two fields, many runs at once. Prints what became of "
+        "each: learns, slow, plateau, oscillates, diverged, nonfinite; the step from which on it was out of bounds; and for each x the y "
+        "at which the learning rate is at the stability limit. Fields are numbers: optimizer.learning_rate, init.scale, layers.0.units, "
+        "width, depth.",
+        epilog="Exit status: 0, or 2 when the configuration, a field or a range is invalid.",
+    )
+    parser.add_argument("file", metavar="FILE", help=FILE)
+    for name in ("x", "y"):
+        parser.add_argument(f"--{name}", metavar="FIELD=LOW:HIGH:COUNT[:log]", required=True, help=f"the values of axis {name}")
+    parser.add_argument("--steps", type=updates, metavar="N", default=500, help="parameter updates of each run (default 500)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=map_)
+
+
+def map_(arguments):
+    """Make a map and print it; the exit status."""
+    from core.experiments.map import Axis, Map, MapPlan, divergence_map
+
+    def answer():
+        plan = MapPlan(_wanted(arguments.file), Axis.parsed(arguments.x), Axis.parsed(arguments.y), arguments.steps)
+        found = Map(plan)
+        for part in divergence_map(plan, threads=os.cpu_count() or 1):
+            found.take(part)
         return found.to_dict(), found
 
     return answered(answer, arguments.json)

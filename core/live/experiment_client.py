@@ -8,6 +8,7 @@ import weakref
 from dataclasses import dataclass
 
 from core.config import RunConfig
+from core.experiments.map import MapPlan
 from core.live.process import ChildProcess
 from core.settings import Settings
 
@@ -16,11 +17,11 @@ SECONDS = 120.0  # that a preflight or a range test may take; a large network's 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A `kind` out of core.live.experiment_worker.KINDS, of a configuration (None: none was begun), and its `results` so far; `problem` is
-    one sentence where it could not be finished."""
+    """A `kind` out of core.live.experiment_worker.KINDS, of a configuration or a MapPlan (None: none was begun), and its `results` so far;
+    `problem` is one sentence where it could not be finished."""
 
     kind: str | None = None
-    config: RunConfig | None = None
+    config: RunConfig | MapPlan | None = None
     running: bool = False
     results: tuple = ()
     problem: str | None = None

@@ -11,20 +11,22 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
+from core.experiments.map import divergence_map
 from core.experiments.preflight import preflight
 from core.experiments.range_test import range_test
 from core.limits import ConfigError
 from core.live.priority import give_way
 
-# What can be asked for -> a function of (configuration, between) that yields results
+# What can be asked for -> a function of (configuration, or a map's MapPlan; between) that yields results
 KINDS = {
     "preflight": lambda config, between: preflight(config, between=between),
     "range": lambda config, between: iter([range_test(config, between=between)]),
+    "map": divergence_map,
 }
 
 
 def main(descriptor):
-    """Do the task at the other end of this socket: (settings, name out of KINDS, configuration)."""
+    """Do the task at the other end of this socket: (settings, name out of KINDS, what that is made of)."""
     connection = Connection(descriptor)
     settings, kind, config = connection.recv()
     give_way(settings.trial_niceness)
