@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test test-integrations setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables soak attack lock screenshot architecture clean
+.PHONY: run test test-integrations setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables soak attack lock screenshot architecture clean bench-map
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -42,7 +42,7 @@ lock: setup
 bench-live: setup-test
 	$(BIN)/python -m benchmarks.live
 
-bench-forecast bench-doctor bench-diagnosis bench-probe: bench-%: setup
+bench-forecast bench-doctor bench-diagnosis bench-probe bench-map: bench-%: setup
 	$(BIN)/python -m benchmarks.$*
 
 bench-range: setup

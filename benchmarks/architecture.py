@@ -18,7 +18,8 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 FLOORS = (
     ("app",),
     ("pages.frame",),
-    ("pages.runs", "pages.playground", "pages.doctor", "pages.cases", "pages.watch"),
+    ("pages.runs", "pages.playground", "pages.doctor", "pages.cases", "pages.watch", "pages.experiments"),
+    ("pages.map_view",),
     ("pages.run_list", "pages.training", "pages.case_view", "pages.watching"),
     ("pages.charts", "pages.shell"),
     ("pages.wording", "core.live", "core.__main__"),

@@ -17,6 +17,7 @@ page = st.navigation(
     [
         st.Page(PLAYGROUND, title="Playground", icon=":material/tune:", url_path="", default=True),
         st.Page("watch.py", title="Watch", icon=":material/visibility:", url_path="watch"),
+        st.Page("experiments.py", title="Experiments", icon=":material/science:", url_path="experiments"),
         st.Page("runs.py", title="Runs", icon=":material/history:", url_path="runs"),
         st.Page("cases.py", title="Cases", icon=":material/auto_stories:", url_path="cases"),
         st.Page("doctor.py", title="Doctor", icon=":material/stethoscope:", url_path="doctor"),

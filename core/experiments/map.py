@@ -171,6 +171,15 @@ def divergence_map(plan: MapPlan, between: Callable[[], None] | None = None, thr
             yield Limit(_limit(plan, between))
 
 
+def watched(trainer):
+    """The training samples whose loss is looked at, as indices: SAMPLES of them, an equal share of each class."""
+    part = trainer.dataset.train
+    if len(part) <= SAMPLES:
+        return np.arange(len(part))
+    labels = part.targets if trainer.dataset.labels else None
+    return np.sort(spread(len(part), SAMPLES / len(part), np.random.default_rng(trainer.config.seed), labels))
+
+
 class _Maker:
     """Trains the cells of a plan."""
 
@@ -185,11 +194,7 @@ class _Maker:
         """What a group of cells, one of which this is, has in common: (its Trainer, samples, targets, the best constant output's loss)."""
         config = self._plan.cell(row, column)
         trainer = Trainer(config, None if config.faults else self._data(config.data))
-        part = trainer.dataset.train
-        chosen = np.arange(len(part))
-        if len(part) > SAMPLES:
-            labels = part.targets if trainer.dataset.labels else None
-            chosen = np.sort(spread(len(part), SAMPLES / len(part), np.random.default_rng(config.seed), labels))
+        part, chosen = trainer.dataset.train, watched(trainer)
         few = replace(trainer.dataset, train=Part(part.inputs[chosen], part.targets[chosen]))
         return trainer, part.inputs[chosen], trainer.evaluator.targets[chosen], baseline(config, few).loss
 

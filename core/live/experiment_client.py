@@ -1,4 +1,4 @@
-"""A preflight or a range test beside a live run: a process that makes it, and what it has found so far."""
+"""A preflight, a range test or a map beside a live run: a process that makes it, and what it has found so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.experiments.map import MapPlan
 from core.live.process import ChildProcess
 from core.settings import Settings
 
-SECONDS = 120.0  # that a preflight or a range test may take; a large network's takes about 20
+SECONDS = 120.0  # that an experiment may take; a large network's takes about 20
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class ExperimentClient:
         if self._experiment.running and time.monotonic() > self._until:
             self._end(f"It took longer than {SECONDS:g} seconds and was stopped.")
         return self._experiment
+
+    def stop(self):
+        """Stop it and keep what it found."""
+        if self.look().running:
+            self._end(None)
 
     def cancel(self):
         """Stop it and forget what it found."""

@@ -67,7 +67,7 @@ export class Board {
   }
 
   add(name, previous) {
-    const panel = new Panel(name, (pick) => this.line?.send("pick", pick), () => this.draw())
+    const panel = new Panel(name, (command, value) => this.line?.send(command, value), () => this.draw())
     this.panels.set(name, panel)
     previous ? previous.node.after(panel.node) : this.grid.prepend(panel.node)
     this.inView.observe(panel.node)
@@ -132,9 +132,9 @@ export class Board {
 }
 
 class Panel {
-  constructor(name, pick, again) {
+  constructor(name, send, again) {
     this.name = name
-    this.pick = pick
+    this.send = send
     this.again = again
     this.node = element("section", "descent-panel")
     this.node.dataset.name = name
@@ -266,10 +266,15 @@ class Panel {
         const axis = key.match(/^([xy]axis\d*)\.range/)?.[1]
         if (axis) this.zoom[axis] = [...this.plot._fullLayout[axis].range]
       }
+      if (this.name === "map" && Object.keys(this.zoom).length) {
+        this.zoom = {} // the server makes a map of that window, with axes of its own
+        this.send("zoom", { x: this.plot._fullLayout.xaxis.range, y: this.plot._fullLayout.yaxis.range })
+      }
     })
     this.plot.on("plotly_click", ({ points }) => {
       const [layer, index] = points[0].customdata ?? []
-      if (this.name === "network" && layer > 0) this.pick([layer, index])
+      if (this.name === "network" && layer > 0) this.send("pick", [layer, index])
+      if (this.name === "map" && Array.isArray(points[0].pointNumber)) this.send("pick", points[0].pointNumber)
     })
   }
 
