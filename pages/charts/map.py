@@ -52,7 +52,7 @@ def map_chart(found, theme):
 
 
 def _name(axis):
-    return axis.field.replace("_", " ")
+    return axis.field.replace("_", " ").replace(".", " ")
 
 
 def _axis(theme, plan):

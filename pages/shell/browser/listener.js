@@ -13,6 +13,8 @@ export class Listener {
 
   receive({ outline, drawing }) {
     if (this.drawing === undefined) return // it joins the line before it is shown
+    if (this.told !== this.line.socket) this.line.send("page", this.drawing) // what was said before the line was open is lost
+    this.told = this.line.socket
     if (drawing !== this.drawing) this.line.send("page", this.drawing) // a new connection does not know
     else if (outline !== this.outline && !(performance.now() < this.asked + PATIENCE)) {
       this.asked = performance.now()
