@@ -72,6 +72,6 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	touch $@ .venv/installed
 
-.venv/installed-integrations: requirements-integrations.txt .venv/installed-test
+.venv/installed-integrations: requirements-integrations.txt requirements-scale.txt .venv/installed-test
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-integrations.txt
 	touch $@

@@ -11,7 +11,7 @@ import sys
 import time
 
 from core.command_line import INVALID, MAX_BYTES, answered, configuration, lines, opened, print_json, refusal, updates
-from core.experiments.commands import add_map, add_preflight, add_range
+from core.experiments.commands import add_map, add_preflight, add_range, add_sweep
 
 # Networks this small lose by BLAS threads: two never clearly helped, and on a busy machine they cost 4 to 100 times the speed.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -156,7 +156,10 @@ def add_predict(commands):
     parser.set_defaults(run=predict)
 
 
-COMMANDS = (add_train, add_export, add_check, add_watch, add_cases, add_table, add_predict, add_preflight, add_range, add_map, add_bench)
+COMMANDS = [
+    *(add_train, add_export, add_check, add_watch, add_cases, add_table),
+    *(add_predict, add_preflight, add_range, add_map, add_sweep, add_bench),
+]
 
 
 def export(arguments):

@@ -4,8 +4,9 @@ Anything that needs NumPy is imported inside the functions, as in `core.__main__
 """
 
 import os
+import sys
 
-from core.command_line import answered, configuration, read, updates
+from core.command_line import answered, configuration, parsed, read, updates
 
 CASE = "case:"  # begins the name of a case where a file is expected
 FILE = "a JSON file, - for standard input, or a case: case:NAME, case:NAME/VARIANT"
@@ -93,6 +94,62 @@ def map_(arguments):
         return found.to_dict(), found
 
     return answered(answer, arguments.json)
+
+
+def add_sweep(commands):
+    """`sweep FILE`: many runs that differ in a few settings."""
+    parser = commands.add_parser(
+        "sweep",
+        help="train many configurations: a grid, random draws, seeds",
+        description="Trains each point of the sweep in FILE, a JSON object: base, a configuration; grid, {field: [values]}; random, "
+        "{field: {low, high, log}}, from which draws points are taken at each of the grid; seeds, a list or how many; steps; and for "
+        "successive halving a factor, halving. Fields are dotted paths: optimizer.learning_rate, layers.0.units. Prints each run's "
+        "status and metric, and the best settings with their spread over seeds.",
+        epilog="Exit status: 0, also where single runs cannot be made, which is said in their place, or 2 when the sweep is invalid.",
+    )
+    parser.add_argument("file", metavar="FILE", help="a JSON file, or - for standard input")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--out", metavar="FILE.jsonl", help="write each result down as it comes; a sweep that was ended goes on from there")
+    parser.add_argument("--keep", action="store_true", help="keep every run, with its curves, among those of the Runs page")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="train on the workers of a Dask scheduler, tcp://host:8786")
+    parser.set_defaults(run=sweep)
+
+
+def sweep(arguments):
+    """Make the runs of a sweep and print what came of them; the exit status."""
+    from core.experiments.sweep import Sweep
+    from core.experiments.sweep_results import Results, report, told
+    from core.experiments.sweep_runs import sweep_runs
+    from core.limits import ConfigError
+    from core.store.store import StoreError
+
+    def answer():
+        plan = parsed(read(arguments.file), Sweep.from_dict)
+        save, upload = _kept() if arguments.keep else (None, None)
+        with Results(arguments.out, plan.values) as results:
+            try:
+                for done, _ in enumerate(sweep_runs(plan, results, save, upload, arguments.scheduler), 1):
+                    if sys.stderr.isatty():
+                        print(f"\r{done} of {plan.total} runs ", end="", file=sys.stderr, flush=True)
+            except StoreError as error:
+                raise ConfigError("store", str(error)) from None
+            found = report(plan, results.known)
+        return found, told(plan, found)
+
+    return answered(answer, arguments.json)
+
+
+def _kept():
+    """What keeps the runs of a sweep in the store, and the files that they train on."""
+    from pathlib import Path
+
+    from core.data.files import read_bytes
+    from core.settings import Settings
+    from core.store.store import Store
+
+    settings = Settings.from_environment()
+    store = Store(settings.data_folder, settings.run_bytes, settings.store_bytes)
+    return store.save, lambda path: store.keep_upload(Path(path).name, read_bytes(path, "data.path"))
 
 
 def _wanted(name):
