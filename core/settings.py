@@ -19,6 +19,10 @@ class Settings:
     max_runs: int = 32  # live runs of one server
     pause_after: float = 150.0  # seconds without a look until a run pauses: a hidden tab still looks about once a minute
     exit_after: float = 900.0  # seconds without a look until its process writes a checkpoint and leaves
+    sweep_runs: int = 1000  # runs that one sweep of the page may ask for
+    sweep_seconds: float = 3600.0  # that it may take until it is stopped; what it has found is kept, and it can be resumed
+    sweep_processes: int = field(default_factory=lambda: max(1, (os.cpu_count() or 1) - 1))  # that train it, each with worker_memory_bytes
+    sweep_scheduler: str = ""  # the address of a Dask scheduler whose workers train it instead: tcp://host:8786
     checkpoint_every: float = 5.0  # seconds: the most that is lost when a process is killed
     reply_timeout: float = 30.0  # seconds after which a process that does not answer counts as dead
     trial_niceness: int = 14  # how far tried fixes, preflights and range tests give way to live runs and pages: 19 is furthest

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -70,7 +73,8 @@ def sweep_runs(
 def _workers(scheduler, processes):
     """What trains jobs and gives their results as they come. Small networks lose by BLAS threads: each process has one."""
     if scheduler is None:
-        with parallel_config("loky", n_jobs=processes, inner_max_num_threads=1) if processes != 1 else contextlib.nullcontext():
+        alone = {"inner_max_num_threads": 1, "initializer": _leave_with, "initargs": (os.getpid(),)}
+        with parallel_config("loky", n_jobs=processes, **alone) if processes != 1 else contextlib.nullcontext():
             try:
                 yield Parallel(return_as="generator_unordered")
             except TerminatedWorkerError:
@@ -88,6 +92,17 @@ def _workers(scheduler, processes):
         raise ConfigError("scheduler", f"must be the address of a Dask scheduler, as tcp://host:8786; {scheduler!r}: {error}") from None
     with client, parallel_config("dask", client=client):
         yield Parallel(return_as="generator_unordered")
+
+
+def _leave_with(parent):
+    """Have a process that trains end soon after the one that asked for it: where that is killed, joblib's own would wait for ever."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def trained(point, steps, id, kept, upload):

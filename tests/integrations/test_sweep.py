@@ -65,7 +65,12 @@ def whole(process, folder, name):
 def test_a_killed_sweep_goes_on_and_a_cluster_that_loses_a_worker_finds_the_same(tmp_path):
     with sweeping(tmp_path, "here") as first:
         written(tmp_path / "here.jsonl", 3, first)
+        trains = [pid for file in Path(f"/proc/{first.pid}/task").glob("*/children") for pid in file.read_text().split()]
         first.kill()
+    until = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in trains):  # none is left behind
+        assert trains and time.monotonic() < until
+        time.sleep(0.1)
     assert 3 <= len(Results.read(tmp_path / "here.jsonl").known) < RUNS
     with sweeping(tmp_path, "here") as second:
         here = whole(second, tmp_path, "here")
