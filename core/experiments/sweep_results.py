@@ -36,7 +36,7 @@ class Results:
             self._file = open(path, "a+b")  # noqa: SIM115 (open as long as the sweep goes on)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._file.seek(0)
-            whole = self._read(self._file)
+            whole = self.load(self._file)
             self._file.truncate(whole)
             if whole == 0:
                 self._write({FORMAT: VERSION, "token": self._token, "sweep": values})
@@ -55,10 +55,10 @@ class Results:
         """The Results in a file as it stands, which another process may be writing: to be looked at. Raises ConfigError and OSError."""
         results = cls()
         with open(path, "rb") as file:
-            results._read(file)
+            results.load(file)
         return results
 
-    def _read(self, file):
+    def load(self, file):
         """Take in the lines of a file; where the last whole one ends."""
         end = 0
         for number in range(MAX_RUNS * 10):
