@@ -3,12 +3,15 @@
 import streamlit as st
 
 from core.link import to_query
+from core.presets import OPENING
 from pages.map_view.controls import controls, took_over
 from pages.map_view.maps import making
 from pages.map_view.view import MapView
 from pages.shell.components import listener, live
 from pages.shell.page_head import head
 from pages.shell.tab import tab
+from pages.training.session import KEY as SESSION
+from pages.training.sweep import sweep_section
 
 SHOWN = "map shown"  # the plan that the fields were last made to show
 
@@ -32,10 +35,19 @@ def divergence():
     tab().await_connection()
 
 
-# What there is to do -> what draws it; one at a time, since each has a view of its own
-TABS = {"Map of divergence": divergence}
+def sweep():
+    """Many runs that differ in a few settings: the playground's run, or the opening one where that was not visited."""
+    config = st.session_state[SESSION].config if SESSION in st.session_state else OPENING
+    if config.data.source == "file":
+        st.info("A sweep here is made on data that Descent has itself. On a table of your own: python -m core sweep.")
+    else:
+        sweep_section(config)
 
-head("Experiments", "Two settings against each other: where a network learns, where it stands still, and where it blows up.")
+
+# What there is to do -> what draws it; one at a time, since each has a view of its own
+TABS = {"Map of divergence": divergence, "Sweep": sweep}
+
+head("Experiments", "Many runs at once: where a network learns, where it stands still, where it blows up, and which settings matter.")
 tab().begin()
 chosen = st.segmented_control("Experiment", list(TABS), default=next(iter(TABS)), key="experiment tab", label_visibility="collapsed")
 TABS[chosen or next(iter(TABS))]()

@@ -238,15 +238,11 @@ class Store:
 
     def delete(self, ids):
         """Take runs out of the list; `undelete` has them back for an hour."""
-        self._mark_deleted(ids, time.time())
+        _mark_deleted(self._database, ids, time.time())
 
     def undelete(self, ids):
         """Have deleted runs back."""
-        self._mark_deleted(ids, None)
-
-    def _mark_deleted(self, ids, when):
-        with self._database.writing() as connection:
-            connection.executemany("UPDATE runs SET deleted = ? WHERE id = ?", [(when, id) for id in ids])
+        _mark_deleted(self._database, ids, None)
 
     def purge(self):
         """Have really gone what was deleted more than an hour ago, and uploads that no run uses, and give their room back to the disk."""
@@ -259,6 +255,11 @@ class Store:
             free = connection.execute("PRAGMA freelist_count").fetchone()[0]
             for _ in range(min(free, GIVEN_BACK)):
                 connection.execute("PRAGMA incremental_vacuum(1)")  # one page a statement: sqlite3 does not ask for more
+
+
+def _mark_deleted(database, ids, when):
+    with database.writing() as connection:
+        connection.executemany("UPDATE runs SET deleted = ? WHERE id = ?", [(when, id) for id in ids])
 
 
 def _only(kinds, values, otherwise):
