@@ -18,7 +18,16 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 FLOORS = (
     ("app",),
     ("pages.frame",),
-    ("pages.runs", "pages.playground", "pages.doctor", "pages.cases", "pages.watch", "pages.experiments"),
+    (
+        "pages.runs",
+        "pages.playground",
+        "pages.doctor",
+        "pages.cases",
+        "pages.watch",
+        "pages.experiments",
+        "pages.exercises",
+        "pages.glossary",
+    ),
     ("pages.map_view",),
     ("pages.run_list", "pages.training", "pages.case_view", "pages.watching"),
     ("pages.charts", "pages.shell"),
@@ -27,12 +36,12 @@ FLOORS = (
     ("core.store", "core.export", "core.cases", "core.watch"),
     ("core.snapshot", "core.report", "core.prediction", "core.doctor", "core"),
     ("core.diagnosis",),
-    ("core.presets", "core.training", "core.command_line"),
-    ("core.settings", "core.link", "core.proposal"),
+    ("core.presets", "core.exercises", "core.training", "core.command_line"),
+    ("core.settings", "core.link", "core.lesson", "core.proposal"),
     ("core.config",),
     ("core.fit",),
     ("core.data", "core.faults", "core.numbers"),
-    ("core.nn", "core.limits"),
+    ("core.nn", "core.limits", "core.glossary"),
 )
 
 BOX, HEIGHT, GAP = 272, 82, 40  # pixels: a box, and the room below it

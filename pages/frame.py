@@ -20,6 +20,8 @@ page = st.navigation(
         st.Page("experiments.py", title="Experiments", icon=":material/science:", url_path="experiments"),
         st.Page("runs.py", title="Runs", icon=":material/history:", url_path="runs"),
         st.Page("cases.py", title="Cases", icon=":material/auto_stories:", url_path="cases"),
+        st.Page("exercises.py", title="Exercises", icon=":material/school:", url_path="exercises"),
+        st.Page("glossary.py", title="Glossary", icon=":material/menu_book:", url_path="glossary"),
         st.Page("doctor.py", title="Doctor", icon=":material/stethoscope:", url_path="doctor"),
         # Streamlit gives the default page no path of its own, and /playground is a link that people write
         st.Page(PLAYGROUND, title="Playground", url_path="playground", visibility="hidden"),

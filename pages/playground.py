@@ -9,6 +9,7 @@ from pages.training.experiments import experiment, experiments_menu
 from pages.training.export_menu import export_menu
 from pages.training.findings import findings
 from pages.training.fixes import fixes
+from pages.training.lesson_card import lesson_card
 from pages.training.predict_menu import predict_menu
 from pages.training.run_name import name_menu
 from pages.training.run_view import RunView
@@ -20,6 +21,7 @@ from pages.training.transport import buttons, status
 from pages.training.unit_editor import unit_editor
 from pages.training.view_menu import view_menu
 
+MENUS = {"check": experiments_menu, "view": view_menu, "export": export_menu, "predict": predict_menu, "name": name_menu}
 DRAWN = "drawn with"  # key of the tab's state: what the page beside its cards was drawn with
 
 
@@ -29,6 +31,7 @@ def page():
     with tab().lock:
         session().follow_address(tab().led)
         tab().went_back.clear()
+        tab().lesson = session().lesson
     if not isinstance(tab().view, RunView):
         tab().view = RunView(session())
     st.session_state[DRAWN] = drawn_with()
@@ -36,14 +39,13 @@ def page():
         with st.container(key="transport"):
             with st.container(key="buttons", horizontal=True, vertical_alignment="center", gap="xsmall"):
                 buttons()
-                experiments_menu()
-                view_menu()
-                export_menu()
-                predict_menu()
-                name_menu()
+                for name, menu in MENUS.items():
+                    if not tab().lesson.hides(name):
+                        menu()
                 notices.not_applied()
             with st.container(key="status", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
                 status()
+        lesson_card(tab().lesson)
         told = st.container()
         live("board", "figures")
         timebar()
@@ -73,8 +75,9 @@ def cards():
     if snapshot is not None:
         notices.looked_at()
         notices.not_kept(snapshot)
-        findings(snapshot)
-        fixes(snapshot)
+        if not tab().lesson.hides("findings"):
+            findings(snapshot)
+            fixes(snapshot)
         experiment()
         unit_editor(snapshot.unit)
     listener("cards", outline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.glossary import explained
 from core.training.telemetry import downsample_keep_peaks
 from pages.charts.style import axis, figure, held, layer_color, layer_name, log_axis, note, number, packed, plain, power_text, step_axis
 
@@ -48,7 +49,7 @@ def gradients(snapshot, options, theme):
     values = snapshot.curves.gradient_norm
     y_axis, floor = log_axis(theme, "gradient norm", values)
     empty = "Press Play to see each layer's gradient."
-    return _layer_curves(snapshot, theme, "Gradient norm", held(values, floor), y_axis, empty, height=HEIGHT)
+    return _layer_curves(snapshot, theme, "Gradient norm", held(values, floor), y_axis, empty, height=HEIGHT, help=explained("gradient"))
 
 
 def ratio(snapshot, options, theme):
@@ -62,7 +63,8 @@ def ratio(snapshot, options, theme):
     label = {"text": name, "font": {"size": 11, "color": theme.muted}, "textposition": "top right", "padding": 4}
     shapes = [band | {"line": {"width": 0}, "label": label}, aim | {"line": {"width": 1, "dash": "dot", "color": theme.faint}}]
     empty = "Press Play to see how far each update goes."
-    return _layer_curves(snapshot, theme, "Update : weight ratio", held(values, floor), y_axis, empty, height=LOW_HEIGHT, shapes=shapes)
+    told = {"shapes": shapes, "help": explained("update_ratio")}
+    return _layer_curves(snapshot, theme, "Update : weight ratio", held(values, floor), y_axis, empty, height=LOW_HEIGHT, **told)
 
 
 def units(snapshot, options, theme):
@@ -73,7 +75,7 @@ def units(snapshot, options, theme):
     )
     empty = "Press Play to see dead and saturated units."
     keys = [("dead", "solid"), ("saturated", "dot")]
-    solid = {"what": "dead", "keys": keys, "height": LOW_HEIGHT}
+    solid = {"what": "dead", "keys": keys, "height": LOW_HEIGHT, "help": explained("dead", "saturated")}
     shown = _layer_curves(snapshot, theme, "Dead and saturated units", 100 * curves.dead, y_axis, empty, **solid)
     dotted = _layer_lines(curves.step, 100 * curves.saturated, theme, "saturated", {"dash": "dot"})
     worst = f"{_worst(curves.dead)} are dead, {_worst(curves.saturated)} saturated"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.glossary import explained
 from pages.charts.curves import last_step, line, moment_line
 from pages.charts.style import figure, held, log_axis, note, number, packed, step_axis
 
@@ -13,9 +14,8 @@ HEIGHT = 250
 # with the curvature taken at the start
 FIRST_FAILURES = {"tanh": (1, 1.5), "sigmoid": (3, 4), "relu": (7, 9)}
 HELP = (
-    "Gradient descent is unstable where the learning rate exceeds 2 over the sharpness, the largest curvature of the loss (Cohen et al. "
-    "2021); other optimizers have limits of their own. Above 1 a run may still go on well, at the edge of stability. The band is where "
-    "plain gradient descent was first seen to fail with this activation, in 1,248 measured runs."
+    f"{explained('stability_limit')} The band is where plain gradient descent was first seen to fail with this activation, in 1,248 "
+    "measured runs."
 )
 
 

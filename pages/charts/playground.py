@@ -13,17 +13,19 @@ from pages.charts.style import THEMES, bare_axis, figure, note
 from pages.charts.unit import unit_figures
 
 
-def panels(snapshot, options):
+def panels(snapshot, options, hidden=lambda name: False):
     """Name -> Plotly figure of each panel: network, output, loss, gradients, cause, gauge, histograms, ratio, units.
 
-    With a unit picked (`snapshot.unit`), also unit_map (planar data only), unit_weights and unit_activations, after output.
+    With a unit picked (`snapshot.unit`), also unit_map (planar data only), unit_weights and unit_activations, after output. Those that are
+    `hidden`, by their names, are not drawn.
     """
     theme = THEMES[options.theme]
-    shown = {name: _drawn(name, draw, snapshot, options, theme) for name, draw in PANELS.items()}
+    shown = {name: _drawn(name, draw, snapshot, options, theme) for name, draw in PANELS.items() if not hidden(name)}
     if snapshot.unit is None:
         return shown
     of_unit = attempt("The unit", [], {}, unit_figures, snapshot, options, theme)
-    return {"network": shown.pop("network"), "output": shown.pop("output"), **of_unit, **shown}
+    first = {name: shown[name] for name in ("network", "output") if name in shown}
+    return first | {name: made for name, made in of_unit.items() if not hidden(name)} | shown
 
 
 PANELS = {

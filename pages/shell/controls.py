@@ -17,14 +17,15 @@ def refusal(text):
     st.markdown(f":red[:material/error: {wording.literal(text)}]")
 
 
-def show(key, value):
-    """The arguments of a widget that is to show `value` under this key. Only a difference is written: it would undo what is being typed.
+def show(key, value, name=None):
+    """The arguments of a widget that is to show `value` under this key, disabled where a link for a class has locked the control, whose
+    `name` is the key unless it is given. Only a difference is written: it would undo what is being typed.
     A value that persists is sent until the browser has the widget: one that makes it late would show its first choice, and send that."""
     if key not in st.session_state or st.session_state[key] != value:
         tab().moved[key] = tab().drawing, st.session_state.get(key)
         st.session_state[key] = value
     tab().shown[key] = value
-    return {"key": key, "persist_state": "session"}
+    return {"key": key, "persist_state": "session", "disabled": tab().lesson.fixes(name or key)}
 
 
 def stale(key):

@@ -11,6 +11,7 @@ import weakref
 
 import streamlit as st
 
+from core.lesson import Lesson
 from pages.shell.identity import browser_name
 
 KEY = "tab"
@@ -28,7 +29,8 @@ class Tab:
     and `outline`, of which Streamlit's part of the page is made. `theme` is as the browser shows the page.
 
     `drawing` counts the drawings of Streamlit's part that were begun, `drawn` is the last one that the browser shows. While they differ the
-    browser is not told that its page is out of date: what it sent then would be older than what is being drawn.
+    browser is not told that its page is out of date: what it sent then would be older than what is being drawn. `lesson` is what the page
+    hides or locks.
     """
 
     def __init__(self):
@@ -36,6 +38,7 @@ class Tab:
         self.browser = browser_name()
         self.lock = threading.RLock()  # what comes over the line and what Streamlit's widgets do, one at a time
         self.view = None
+        self.lesson = Lesson()
         self.theme = st.context.theme.type or "light"
         self.connections, self.connected = set(), threading.Event()
         self.drawing, self.drawn = 0, None
@@ -50,6 +53,7 @@ class Tab:
     def visit(self, page):
         """A page is about to be drawn."""
         before, self._page = self._page, page
+        self.lesson = Lesson()  # the playground has one, if its address does
         self._came = before is not None and page != before
         self._stale = before is None or self.behind(self.drawing)
 

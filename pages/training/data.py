@@ -10,7 +10,7 @@ from core.link import SETTINGS
 from core.settings import Settings
 from pages import wording
 from pages.shell.controls import folded, show
-from pages.shell.tab import handler
+from pages.shell.tab import handler, tab
 from pages.training import own_plane
 from pages.training.draft import NO_FILE, TABLE
 from pages.training.session import session
@@ -40,6 +40,8 @@ def data():
 def source():
     """A picture for every source; the style sheet of thumbnails.py draws them."""
     name = "data.source"
+    if tab().lesson.hides(name):
+        return
     value = session().draft.values[name]
     st.segmented_control(
         "Source", SOURCES, **show(name, value), format_func=wording.option, required=True, help=SETTINGS[name].metadata["help"],

@@ -11,7 +11,7 @@ from core.live.process import TooManyRuns
 from pages import wording
 from pages.charts.range_test import range_chart
 from pages.shell.components import figures, theme
-from pages.shell.tab import handler
+from pages.shell.tab import handler, tab
 from pages.training.session import ELSEWHERE, session
 
 MARKS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("–", "not checked")}
@@ -19,7 +19,8 @@ MARKS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("–", "not c
 
 def experiments_menu():
     """A menu with the two things to do before a run."""
-    with st.popover("Check", icon=":material/checklist:", key="check menu"), st.container(key="checks", gap="xsmall", width=280):
+    menu = st.popover("Check", icon=":material/checklist:", key="check menu", disabled=tab().lesson.fixes("check"))
+    with menu, st.container(key="checks", gap="xsmall", width=280):
         st.button(
             "Preflight", key="preflight", on_click=_start, args=("preflight",), width="stretch", icon=":material/checklist:",
             help="Loss at the start, scales, gradients, one batch learned by heart, learning rate and more, before you train.",

@@ -73,7 +73,7 @@ def _ways(family, plan):
 
 
 def _switch(family, ways, entries, plan):
-    shown = show(f"fault.{family.name}", bool(entries))
+    shown = show(f"fault.{family.name}", bool(entries), "faults")
     st.toggle(family.title, **shown, help=family.origin, on_change=_toggled, args=(family.name, ways))
     if not entries:
         return
@@ -94,13 +94,13 @@ def _way_and_layer(family, ways, entry, plan):
     names = list(dict.fromkeys([name, *(fault.name for fault in ways)]))
     if len(names) > 1:
         st.selectbox(
-            "Written as", names, **show(way_key, name), format_func=lambda name: FAULTS[name].title,
+            "Written as", names, **show(way_key, name, "faults"), format_func=lambda name: FAULTS[name].title,
             help="The same mistake in other places.",
             on_change=handler(lambda: _replace(entry, st.session_state[way_key])),
         )  # fmt: skip
     if not FAULTS[name].whole:
         choices = [EVERYWHERE, *map(str, _layers(FAULTS[name], plan))]
-        shown = show(layer_key, layer or EVERYWHERE)
+        shown = show(layer_key, layer or EVERYWHERE, "faults")
         st.segmented_control(
             "Layer", list(dict.fromkeys([*choices, layer or EVERYWHERE])), required=True, **shown,
             help="In which layer it is made, or in all where it can be.",

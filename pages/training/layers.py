@@ -9,7 +9,7 @@ from core.link import LAYER_SETTINGS, flat_layer, nested_layer
 from core.nn.activations import ACTIVATIONS
 from pages import wording
 from pages.shell.controls import folded, number_field, read, show, stale
-from pages.shell.tab import handler
+from pages.shell.tab import handler, tab
 from pages.training.session import session
 from pages.training.setting_controls import KINDS, NONE, NUMBERS, complaint
 
@@ -23,7 +23,8 @@ def layers():
     for index, layer in enumerate(hidden):
         _hidden_row(index, layer)
     st.button(
-        "Add layer", icon=":material/add:", on_click=_add, disabled=len(hidden) >= MOST_HIDDEN, width="stretch", key="add layer",
+        "Add layer", icon=":material/add:", on_click=_add, width="stretch", key="add layer",
+        disabled=len(hidden) >= MOST_HIDDEN or tab().lesson.fixes("layers"),
         help=f"One more hidden layer before the output, up to {MOST_HIDDEN}.",
     )  # fmt: skip
     _output_row(len(hidden), output)
@@ -50,7 +51,10 @@ def _hidden_row(index, layer):
         )  # fmt: skip
     with remove:
         name = f"Remove layer {number}"  # for screen readers; the style sheet shows only the icon
-        st.button(name, icon=":material/close:", key=name.lower(), help=name, on_click=_remove, args=(index,))
+        st.button(
+            name, icon=":material/close:", key=name.lower(), help=name, on_click=_remove, args=(index,),
+            disabled=tab().lesson.fixes("layers"),
+        )  # fmt: skip
     complaint(f"layers[{index}].units", layer["units"], whole=True)
 
 

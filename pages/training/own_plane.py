@@ -17,7 +17,7 @@ from core.limits import ConfigError
 from pages.charts.style import THEMES, layer_color, signed_color
 from pages.shell.components import pad, theme
 from pages.shell.controls import folded, show
-from pages.shell.tab import handler
+from pages.shell.tab import handler, tab
 from pages.training.session import session
 from pages.training.setting_controls import complaint, control
 
@@ -28,6 +28,8 @@ COLUMNS = ("x1", "x2", "class")
 
 def points():
     """The plane with a brush for each class and one more, and the same points as a table."""
+    if tab().lesson.hides(POINTS):
+        return
     there = _points()
     if not there:
         session().draft.explained = True
@@ -101,6 +103,8 @@ def edited(points, changes):
 
 def formula():
     """The formula, examples of it, and what it gives."""
+    if tab().lesson.hides(FORMULA):
+        return
     st.text_input(
         "Formula", **show(FORMULA, session().draft.values[FORMULA]), max_chars=LENGTH, autocomplete="off", on_change=_written,
         args=(FORMULA,), help=f"Of x1 and x2, which go from -{RADIUS:g} to {RADIUS:g}, with + - * / ^, parentheses and "
@@ -112,7 +116,7 @@ def formula():
     st.caption("Class 1 where the formula is above 0, class 0 elsewhere." if value == "classification" else "The formula is the target.")
     used = session().draft.values[FORMULA]
     st.pills(
-        "Examples", EXAMPLES, **show("formula example", used if used in EXAMPLES else None), on_change=_written, args=("formula example",),
+        "Examples", EXAMPLES, **show("formula example", used if used in EXAMPLES else None, FORMULA), on_change=_written, args=("formula example",),
         help="Press one to use it.",
     )  # fmt: skip
 

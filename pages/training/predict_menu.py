@@ -22,7 +22,8 @@ def predict_menu():
     """A menu for runs that train on a file, made when it is opened."""
     if session().config.data.source != "file":
         return
-    menu = st.popover("Predict", icon=":material/online_prediction:", key="predict menu", on_change="rerun")
+    locked = tab().lesson.fixes("predict")
+    menu = st.popover("Predict", icon=":material/online_prediction:", key="predict menu", on_change="rerun", disabled=locked)
     if not menu.open or session().last_snapshot is None:
         return
     with menu, st.container(key="prediction", gap="xsmall", width=420):

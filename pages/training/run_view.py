@@ -10,10 +10,11 @@ from core.link import RUN
 from pages import wording
 from pages.charts import ViewOptions, panels
 from pages.training import timebar, transport
+from pages.training.lesson_card import goal, hidden_panels, restricted
 
 # Figures are computed one after the other in a server: threads that compute take turns of 5 ms, and a press would wait for all of them
 _drawing = threading.Lock()
-GONE = {"buttons": None, "slider": None, "text": {"readings": "", "time": ""}}
+GONE = {"buttons": None, "slider": None, "text": {"readings": "", "time": "", "goal": ""}}
 
 
 class RunView:
@@ -39,11 +40,15 @@ class RunView:
         head = {
             "buttons": transport.button_states(session, snapshot) | timebar.button_states(session, snapshot),
             "slider": timebar.slider(session, snapshot),
-            "text": {"readings": transport.readings(session, snapshot), "time": timebar.line(session, snapshot)},
+            "text": {
+                "readings": transport.readings(session, snapshot),
+                "time": timebar.line(session, snapshot),
+                "goal": goal(session.lesson, snapshot),
+            },
             "address": [RUN, session.run.run_id],
         }
         with _drawing:
-            return head, panels(snapshot, self.options(theme))
+            return restricted(head, session.lesson), panels(snapshot, self.options(theme), hidden_panels(session.lesson))
 
     def options(self, theme):
         """The ViewOptions of this moment."""
@@ -52,7 +57,7 @@ class RunView:
     def command(self, name, value):
         """Do what was pressed. What cannot be done is told, and changes nothing."""
         session = self._session
-        if not session.ready() or session.run.death or session.last_snapshot is None:
+        if not session.ready() or session.run.death or session.last_snapshot is None or session.lesson.fixes(name):
             return
         try:
             self.commands[name](value)

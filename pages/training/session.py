@@ -6,8 +6,9 @@ import weakref
 
 import streamlit as st
 
+from core.lesson import Lesson, lesson_of
 from core.limits import ConfigError
-from core.link import flat, nested, stored_run
+from core.link import flat, nested
 from core.live.process import TooManyRuns
 from core.presets import OPENING
 from core.store.store import StoreError
@@ -15,7 +16,8 @@ from core.training.live_changes import LIVE_CHANGES
 from pages import wording
 from pages.shell.identity import owner
 from pages.shell.tab import tab
-from pages.training.address import Address
+from pages.training.address import Address, parts
+from pages.training.control_names import control_names
 from pages.training.draft import Draft
 from pages.training.launch import linked
 from pages.training.tab_run import TabRun
@@ -35,9 +37,9 @@ def session():
 class Session:
     """`draft` is what the controls show and the configuration in use, `run` this tab's run, `address` what the browser's address shows.
 
-    `notice` is what the person must know first. `last_snapshot` is what was last seen of the run, `playing` whether it played then,
-    `picked` the unit looked at: (layer from 1, index from 0). `moment` is the past step that is shown (None: the present), `now` the
-    run's own.
+    `lesson` is what a link for a class asks for, `notice` what the person must know first. `last_snapshot` is what was last seen of the
+    run, `playing` whether it played then, `picked` the unit looked at: (layer from 1, index from 0). `moment` is the past step that is
+    shown (None: the present), `now` the run's own.
     `tried_from` is where the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this
     run.
     """
@@ -46,10 +48,11 @@ class Session:
         self.draft = Draft(weakref.WeakMethod(self._follow))  # no circle: a tab that goes takes its run along at once
         self.run = TabRun(tab().key)
         self.address = Address()
+        self.lesson = Lesson()
         self.notice = self.picked = self.last_snapshot = self.moment = self.tried_from = None
         self.now = 0
         self.playing = self.had_findings = False
-        self._open(*stored_run(query))
+        self._open(*parts(query))
 
     @property
     def config(self):
@@ -58,13 +61,14 @@ class Session:
 
     # The address
 
-    def _open(self, settings, run_id):
+    def _open(self, settings, run_id, lesson):
         """Begin with what a link asks for."""
         config, at, run_id = self._linked(settings, run_id)
         self.draft.adopt(config)
         self.picked = self.run.speed = None
         self.had_findings = False
-        self.address.opened(settings, run_id, config)
+        self.address.opened(settings, run_id, config, lesson)
+        self._teach(lesson)
         self.start(at, run_id)
 
     def follow_address(self, led):
@@ -74,13 +78,21 @@ class Session:
             self._open(*asked)
         elif asked:
             config, at, _ = self._linked(asked[0]) if asked[0] else (self.address.plain, 0, None)
+            self.lesson = Lesson()  # what another link has locked is no matter any more
             self.draft.load(config)
+            self._teach(asked[2])
             if at and not self.run.refusal:
                 self.moment = None
                 self.act("reset")
                 self.act("step", at)
         living = self.run.lives and not self.run.foreign
         self.address.write(self.config, self.run.live_run.run_id if living else self.run.run_id)
+
+    def _teach(self, query):
+        """Take up what a link holds for a class, and tell what of it cannot be."""
+        self.lesson, problems = lesson_of(query, control_names())
+        told = [f"{wording.complaint(problem)}." for problem in problems]
+        self.notice = " ".join([*([self.notice] if self.notice else []), *told]) or None
 
     def _linked(self, settings, run_id=None):
         config, at, run_id, problem = linked(settings, run_id, self.draft.uploads, owner())
@@ -194,6 +206,7 @@ class Session:
     def go_on_from(self, at, patch=None):
         """Go on from step `at` with the settings of then, or with these changed: that is another run."""
         try:
+            self.lesson.check(flat(self.config), flat(self.config.patched(patch or {})))
             forked = self.act("fork", at, patch)
         except ConfigError as error:
             self.notice = str(error)
@@ -239,6 +252,7 @@ class Session:
             raise ConfigError("", ELSEWHERE)
         old, new = flat(self.config), flat(config)
         patch = nested({name: value for name, value in new.items() if value != old[name]})
+        self.lesson.check(old, new)
         if self.run.refusal:
             self.draft.config = config
             self.start()
@@ -252,6 +266,7 @@ class Session:
         ConfigError leaves the run untouched."""
         if self.run.watching:
             raise ConfigError("", ELSEWHERE)
+        self.lesson.check(flat(self.config), flat(config))
         playing = self.playing
         self.act("configure", self.draft.uploads.resolved(config), parameters)
         self.picked = self.moment = None

@@ -16,7 +16,7 @@ from core.nn.optimizers import OPTIMIZERS
 from core.numbers import parse_number
 from pages import wording
 from pages.shell.controls import number_field, read, refusal, show, stale
-from pages.shell.tab import handler
+from pages.shell.tab import handler, tab
 from pages.training.session import session
 
 # Settings that mean nothing for some values of others: name -> does it apply, from the draft
@@ -52,10 +52,15 @@ def applies(name, draft):
     return APPLIES.get(name, lambda draft: True)(draft)
 
 
+def offered(name):
+    """Whether the setting has a control: it applies, and no link for a class hides it."""
+    return applies(name, session().draft.values) and not tab().lesson.hides(name)
+
+
 def control(name):
-    """The control of one setting, if it applies, and under it why its value was refused."""
+    """The control of one setting, if it has one, and under it why its value was refused."""
     draft = session().draft.values
-    if not applies(name, draft):
+    if not offered(name):
         return
     rule = SETTINGS[name].metadata
     unit = f" ({rule['unit']})" if rule.get("unit") and name not in EMPTY else ""
@@ -66,7 +71,7 @@ def control(name):
 
 def grid(*names):
     """Controls of the settings that apply, two in a row."""
-    names = [name for name in names if applies(name, session().draft.values)]
+    names = [name for name in names if offered(name)]
     if len(names) == 1:
         control(*names)
         return
@@ -136,12 +141,14 @@ KINDS = {"choice": _choice, "flag": _flag, "names": _names, "number": _number, "
 def learning_rate():
     """A slider over the decades, and beside it a field for any value."""
     name, slider = "optimizer.learning_rate", "learning rate slider"
+    if not offered(name):
+        return
     value, rule = session().draft.values[name], SETTINGS[name].metadata
     wide, narrow = st.columns([3, 2], vertical_alignment="bottom")
     with wide:
         st.select_slider(
-            wording.label(name), LEARNING_RATES, **show(slider, _mark(value)), format_func=lambda rate: f"{rate:g}", help=rule["help"],
-            on_change=_slide, args=(name, slider),
+            wording.label(name), LEARNING_RATES, **show(slider, _mark(value), name), format_func=lambda rate: f"{rate:g}",
+            help=rule["help"], on_change=_slide, args=(name, slider),
         )  # fmt: skip
     with narrow:
         common = {"label": "Any learning rate", "help": rule["help"], "on_change": changed, "args": (name,)}

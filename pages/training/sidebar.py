@@ -8,7 +8,7 @@ from core.link import SETTINGS
 from core.presets import PRESETS
 from pages import wording
 from pages.shell.controls import folded, refusal, show, stale
-from pages.shell.tab import handler
+from pages.shell.tab import handler, tab
 from pages.training import fault_switches
 from pages.training.data import data
 from pages.training.layers import layers
@@ -24,23 +24,28 @@ def sidebar():
         st.caption("Build a small network, press Play, and see what it learns or why it does not.")
         top = st.container()
         presets()
-        section("Data", data)
-        section("Network", layers)
+        section("Data", data, "data")
+        section("Network", layers, "layers")
         section("Training", training)
-        section(fault_switches.heading(), fault_switches.faults)
+        section(fault_switches.heading(), fault_switches.faults, "faults")
     problem = session().draft.problem
     if problem and not session().draft.explained:
         with top:
             refusal(wording.complaint(problem))
 
 
-def section(title, content):
+def section(title, content, name=""):
+    """Some controls under their title, unless a link for a class hides all that have this name."""
+    if tab().lesson.hides(name):
+        return
     st.markdown(f"#### {title}")
     content()
 
 
 def presets():
     """Ready-made runs, and what to look at in the one that is shown."""
+    if tab().lesson.hides("preset"):
+        return
     chosen = next((name for name, preset in PRESETS.items() if preset.config == session().config), None)
     st.selectbox(
         "Preset", PRESETS if chosen else [None, *PRESETS], **show("preset", chosen),

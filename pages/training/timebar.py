@@ -13,6 +13,7 @@ from pages.charts.output import influence_text
 from pages.shell.components import live
 
 START, NOW = "start", "now"
+SLIDER = "look"
 HELP = "Looks back: all panels show the run as it was at that step. The run itself is left alone."
 BUTTONS = [
     {
@@ -35,7 +36,7 @@ def timebar():
     """The slider over the kept steps, and what can be done there. While the run plays it rests at now."""
     with st.container(key="timebar"):
         with st.container(key="time", horizontal=True, vertical_alignment="center", gap="small"):
-            live("slider", "time slider", name="look", label="Time", help=HELP)
+            live("slider", "time slider", name=SLIDER, label="Time", help=HELP)
             live("buttons", "time buttons", buttons=BUTTONS)
         live("text", "time line", name="time")
 
@@ -103,7 +104,7 @@ def commands(session):
 
         return pressed
 
-    return {"look": look, "healthy": healthy, "now": now, "continue": go_on(False), "continue_changed": go_on(True)}
+    return {SLIDER: look, "healthy": healthy, "now": now, "continue": go_on(False), "continue_changed": go_on(True)}
 
 
 def look_at(session, step):

@@ -16,7 +16,7 @@ CHOICES = ("hard_edges", "show_test", "histogram", "histogram_layer", "cause")
 @st.fragment
 def view_menu():
     """A menu with the choices, made once it is opened."""
-    menu = st.popover("View", icon=":material/tune:", key="view", on_change="rerun")
+    menu = st.popover("View", icon=":material/tune:", key="view", on_change="rerun", disabled=tab().lesson.fixes("view"))
     if menu.open:
         with menu:
             _choices()
