@@ -34,13 +34,19 @@ def document(title, panels, theme):
 """.encode()
 
 
-def _figure(figure, with_script):
+def standing(figure):
+    """(title, layout, caption) of a figure in a page of its own: what the layout has of the title stands above, and the caption says in
+    words what is drawn."""
     layout = {name: value for name, value in figure["layout"].items() if name != "title"}
     layout |= {"legend": layout["legend"] | LEGEND, "height": layout["height"] + LEGEND_HEIGHT * layout["showlegend"]}
+    strokes = "".join(f" {name.capitalize()}: {STROKES[dash]}." for name, dash in figure["keys"])
+    return figure["layout"]["title"]["text"], layout, figure["alt"] + strokes
+
+
+def _figure(figure, with_script):
+    title, layout, caption = standing(figure)
     plot = to_html(
         {"data": figure["data"], "layout": layout}, {"displaylogo": False}, include_plotlyjs=with_script, full_html=False,
         default_height=f"{layout['height']}px", validate=False,
     )  # fmt: skip
-    title = escape(figure["layout"]["title"]["text"])
-    strokes = "".join(f" {name.capitalize()}: {STROKES[dash]}." for name, dash in figure["keys"])
-    return f"<figure><h2>{title}</h2>{plot}<p>{escape(figure['alt'] + strokes)}</p></figure>"
+    return f"<figure><h2>{escape(title)}</h2>{plot}<p>{escape(caption)}</p></figure>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 import streamlit as st
@@ -12,9 +13,11 @@ from core.live.apart import apart
 from pages import wording
 from pages.charts import panels
 from pages.charts.document import document
+from pages.charts.replay import evenly, replay
 from pages.shell.components import theme
 from pages.shell.controls import refusal
 from pages.shell.tab import handler, tab
+from pages.training.lesson_card import hidden_panels
 from pages.training.session import session
 
 ICONS = {"text/x-python": "code"}  # by MIME type; all else is plain data
@@ -26,18 +29,20 @@ OUTCOME = "weights outcome"  # (the file's name, why it was refused or None)
 @st.fragment
 def export_menu():
     """A menu with a download for each format, made when it is asked for, and an uploader for weights."""
-    menu = st.popover("Export", icon=":material/download:", key="export menu", on_change="rerun")
+    menu = st.popover("Export", icon=":material/download:", key="export menu", on_change="rerun", disabled=tab().lesson.fixes("export"))
     if not menu.open or session().last_snapshot is None:
         return
     with menu, st.container(key="exports", gap="xsmall", width=WIDTH):
         if not session().run.owned:
             st.caption("This run is somebody else's. You can take home its charts; scripts, weights and data are its owner's.")
             _charts()
+            _replay()
             return
         st.caption("This run, to read, to run and to use elsewhere.")
         for name, export in EXPORTS.items():
             _download(name, export)
         _charts()
+        _replay()
         if session().last_snapshot.events:
             st.caption("Scripts train with the settings of now from the beginning: what was changed on the way is not in them.")
         _uploader(session().last_snapshot.inputs)
@@ -56,13 +61,40 @@ def _charts():
     here, options = session(), tab().view.options(theme())
 
     def made():
-        return document("A run of Descent", panels(here.last_snapshot, options), options.theme)
+        return document("A run of Descent", panels(here.last_snapshot, options, hidden_panels(here.lesson)), options.theme)
 
     st.download_button(
         "Charts", made, "descent_charts.html", "text/html", key="charts", on_click="ignore",
         icon=":material/bar_chart:", width="stretch",
         help="One HTML page with all charts as they stand, to look at and to zoom anywhere. A single one as PNG: the camera above it.",
     )  # fmt: skip
+
+
+def _replay():
+    here, options = session(), tab().view.options(theme())
+    drawn = partial(panels, options=options, hidden=hidden_panels(here.lesson))
+
+    def made():
+        pictures = [(f"Step {wording.count(snapshot.step)}", drawn(snapshot)) for snapshot in _moments(here)]
+        return replay("A run of Descent", pictures, options.theme)
+
+    st.download_button(
+        "Run with its time slider", made, "descent_run.html", "text/html", key="replay", on_click="ignore",
+        icon=":material/movie:", width="stretch",
+        help="One HTML page of at most 5 MB with the charts at moments of the whole run: move its slider anywhere, without a server.",
+    )  # fmt: skip
+
+
+def _moments(here):
+    """Snapshots of the run from its beginning to now, as far as it can be had again."""
+    now = here.act("snapshot")
+    if now is None:
+        now = here.last_snapshot
+    for step in evenly([step for step in now.kept_steps if step < now.step]):
+        with suppress(ConfigError):
+            if (past := here.act("snapshot", None, step)) is not None:
+                yield past
+    yield now
 
 
 def _uploader(inputs):
