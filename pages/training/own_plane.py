@@ -116,8 +116,8 @@ def formula():
     st.caption("Class 1 where the formula is above 0, class 0 elsewhere." if value == "classification" else "The formula is the target.")
     used = session().draft.values[FORMULA]
     st.pills(
-        "Examples", EXAMPLES, **show("formula example", used if used in EXAMPLES else None, FORMULA), on_change=_written, args=("formula example",),
-        help="Press one to use it.",
+        "Examples", EXAMPLES, **show("formula example", used if used in EXAMPLES else None, FORMULA), on_change=_written,
+        args=("formula example",), help="Press one to use it.",
     )  # fmt: skip
 
 
