@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test test-integrations setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables soak attack lock screenshot architecture clean bench-map
+.PHONY: run test test-integrations test-frameworks setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables soak attack lock screenshot architecture clean bench-map
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -15,6 +15,10 @@ test: setup-test lint
 
 test-integrations: .venv/installed-integrations
 	$(BIN)/python -m pytest tests/integrations
+
+# PyTorch and Keras are large: they have an environment of their own
+test-frameworks: .venv-frameworks/installed
+	KERAS_BACKEND=jax .venv-frameworks/bin/python -m pytest tests/integrations
 
 setup: .venv/installed
 
@@ -58,7 +62,7 @@ architecture: setup
 	$(BIN)/python -m benchmarks.architecture
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-frameworks
 
 # Debian ships venv apart from Python: install it where it is missing.
 $(BIN)/python:
@@ -71,6 +75,11 @@ $(BIN)/python:
 .venv/installed-test: requirements-test.txt requirements.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	touch $@ .venv/installed
+
+.venv-frameworks/installed: requirements-frameworks.txt requirements-integrations.txt requirements-test.txt requirements.txt
+	$(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/pip install --quiet --disable-pip-version-check -r requirements-frameworks.txt
+	touch $@
 
 .venv/installed-integrations: requirements-integrations.txt requirements-scale.txt .venv/installed-test
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-integrations.txt
