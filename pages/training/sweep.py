@@ -32,6 +32,11 @@ MOST_FIELDS, MOST_LINES, MOST_PEOPLE = 6, 500, 256
 AGAIN = 2.0  # seconds from one look at a sweep under way to the next
 OPENING = "optimizer.learning_rate"
 OF_THE_FILE = r"^(grid|random)\.(.*?)(\.(low|high|log))?$"  # a setting as errors of a sweep's JSON object name it
+COUNTS = {
+    "draws": ("Random draws", "20", "How many points are drawn for each point of the grid."),
+    "seeds": ("Seeds", "3", "Runs of each point, which differ in their initial weights and batches."),
+    "steps": ("Steps", "2000", "Parameter updates of each run."),
+}
 TEN = 10.0  # a range begins so far below the setting as it is, and ends so far above it
 
 
@@ -80,11 +85,8 @@ def _form(config):
     for path in chosen:
         _field(path, offered[path])
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.number_input("Random draws", 1, 1000, 20, key="sweep.draws", help="How many points are drawn for each point of the grid.")
-        st.number_input(
-            "Seeds", 1, 100, 3, key="sweep.seeds", help="Runs of each point, which differ in their initial weights and batches."
-        )
-        st.number_input("Steps", 1, 1_000_000, 2000, key="sweep.steps", help="Parameter updates of each run.")
+        for name, (label, usual, told) in COUNTS.items():
+            st.text_input(label, usual, key=f"sweep.{name}", help=told, autocomplete="off")
         st.toggle("Halving", key="sweep.halving", help="Train all for a short time, the best third for three times as long, and so on.")
     st.button("Start sweep", key="sweep.start", type="primary", icon=":material/play_arrow:", on_click=_start, args=(config, tuple(chosen)))
 
@@ -126,8 +128,8 @@ def _asked(config, chosen):
         else:
             low, high = (_number(path, state[keys[end]], whole) for end in ("low", "high"))
             drawn[path] = {"low": low, "high": high, "log": state[keys["how"]] == LOGARITHMIC}
-    asked = {"base": config.to_dict(), "grid": grid, "random": drawn, "draws": state["sweep.draws"]}
-    asked |= {"seeds": state["sweep.seeds"], "steps": state["sweep.steps"]}
+    asked = {"base": config.to_dict(), "grid": grid, "random": drawn}
+    asked |= {name: _number(name, state[f"sweep.{name}"], whole=True) for name in COUNTS}
     return asked | ({"halving": 3} if state["sweep.halving"] else {})
 
 

@@ -240,7 +240,7 @@ def test_who_looks_at_a_run_gets_pictures_and_not_its_owners_file(store, open_pa
     assert page.step == 300 and "somebody else" in page.words and page.session.config.data.source == "file"
     token = page.session.config.data.path
     downloads = {button.proto.label for button in page.test.get("download_button")}
-    assert downloads == {"Charts"} and "are its owner's" in page.words
+    assert downloads == {"Charts", "Run with its time slider"} and "are its owner's" in page.words
     assert all(page.session.act("export", name) is None for name in EXPORTS)
     assert page.test.button(key="own run").disabled
     with pytest.raises(ConfigError, match="owner"):

@@ -89,8 +89,8 @@ def test_a_sweep_is_cancelled_resumed_and_shows_what_came_of_it(store, opened, m
     test.selectbox(key="sweep.how optimizer.learning_rate").set_value(page.VALUES).run()
     test.text_input(key="sweep.values optimizer.learning_rate").set_value("0,01, 0.1 1")
     test.multiselect(key="sweep.options layers.0.activation").set_value(["tanh", "relu"])
-    test.number_input(key="sweep.seeds").set_value(2)
-    test.number_input(key="sweep.steps").set_value(20)
+    test.text_input(key="sweep.seeds").set_value("2")
+    test.text_input(key="sweep.steps").set_value("20")
     test.button(key="sweep.start").click().run()
     assert not test.exception and not test.error
     client = page.sweeps_of(None)
@@ -123,7 +123,7 @@ def test_what_is_wrong_in_the_form_is_told(opened):
     test.button(key="sweep.start").click().run()
     assert "Learning rate must be above low" in test.error[0].value
     test.text_input(key="sweep.low optimizer.learning_rate").set_value("1e-3")
-    test.number_input(key="sweep.draws").set_value(1000)
+    test.text_input(key="sweep.draws").set_value("1000")
     test.button(key="sweep.start").click().run()
     assert "at most 1,000 runs" in test.error[0].value.replace("\\", "")
 

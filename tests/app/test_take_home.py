@@ -31,7 +31,7 @@ def weights(**config):
 
 def test_every_format_has_a_button_that_says_what_it_is(page):
     buttons = {button.key.removeprefix("export "): button for button in page.get("download_button")}
-    assert list(buttons) == [*EXPORTS, "charts"]
+    assert list(buttons) == [*EXPORTS, "charts", "replay"]
     assert all((buttons[name].label, buttons[name].help) == (export.title, export.about) for name, export in EXPORTS.items())
     assert not any(button.disabled for button in buttons.values())
 
