@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import streamlit as st
 
 from core.limits import ConfigError, shown
@@ -22,19 +25,21 @@ def show(key, value, name=None):
     `name` is the key unless it is given. Only a difference is written: it would undo what is being typed.
     A value that persists is sent until the browser has the widget: one that makes it late would show its first choice, and send that."""
     if key not in st.session_state or st.session_state[key] != value:
-        tab().moved[key] = tab().drawing, st.session_state.get(key)
+        tab().moved[key] = tab().drawing, st.session_state.get(key), time.monotonic()
         st.session_state[key] = value
     tab().shown[key] = value
     return {"key": key, "persist_state": "session", "disabled": tab().lesson.fixes(name or key)}
 
 
-def stale(key):
+def stale(key, patience=0.0):
     """Whether this widget's value is where it stood before the page moved it, and the browser had yet to hear of that. A busy one may have
-    drawn the page and send the old value all the same, beside that of the control that a person has changed."""
+    drawn the page and send the old value all the same: beside that of the control that a person has changed, or alone within `patience`
+    seconds."""
     mine = tab()
     changed = {other for other, value in mine.shown.items() if other in st.session_state and st.session_state[other] != value}
-    drawing, before = mine.moved.get(key, (0, None))
-    old = st.session_state[key] == before and (mine.behind(drawing) or (key in mine.moved and len(changed) > 1))
+    drawing, before, at = mine.moved.get(key, (0, None, -math.inf))
+    late = key in mine.moved and (len(changed) > 1 or time.monotonic() < at + patience)
+    old = st.session_state[key] == before and (mine.behind(drawing) or late)
     for heard in mine.moved.keys() - changed:  # what it sends of these is where the page has put them
         if not mine.behind(mine.moved[heard][0]):
             del mine.moved[heard]

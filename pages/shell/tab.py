@@ -42,7 +42,7 @@ class Tab:
         self.theme = st.context.theme.type or "light"
         self.connections, self.connected = set(), threading.Event()
         self.drawing, self.drawn = 0, None
-        self.moved = {}  # key of a widget that the page moved -> (the drawing that did, where it stood before)
+        self.moved = {}  # key of a widget that the page moved -> (the drawing that did, where it stood before, when)
         self.shown = {}  # key of a widget -> where the page has put it
         self._page, self._came, self._stale = None, False, True
         self.went_back = threading.Event()  # the browser told that its Back or Forward button was pressed

@@ -15,6 +15,8 @@ from pages.training.layers import layers
 from pages.training.session import session
 from pages.training.setting_controls import grid, learning_rate
 
+JUST_MOVED = 5.0  # seconds for which a preset that comes back is the browser's, late, and not a person's
+
 
 def sidebar():
     """All controls of the configuration. What is rarely used is folded, and made once it is opened."""
@@ -57,7 +59,7 @@ def presets():
 
 @handler
 def _load_preset():
-    if st.session_state["preset"] and not stale("preset"):
+    if st.session_state["preset"] and not stale("preset", JUST_MOVED):
         session().draft.load(PRESETS[st.session_state["preset"]].config)
 
 

@@ -185,7 +185,7 @@ def test_a_comma_is_a_point_and_what_is_no_number_is_refused_beside_its_field(op
 
 
 def test_a_copied_address_restores_the_run(open_tab):
-    tab = ready(open_tab(viewport={"width": 1280, "height": 1400}))  # scrolling to a list would close it
+    tab = ready(open_tab(viewport={"width": 1280, "height": 1800}))  # scrolling to a list would close it
     tab.get_by_role("radio", name="Moons").click()
     expect(tab).to_have_url(re.compile("moons"))
     expect(tab.get_by_label("Preset", exact=True)).to_have_value("")  # drawn again, which closes a list
