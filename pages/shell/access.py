@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 
 import streamlit as st
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from core.settings import Settings
 from pages.shell.components import served
@@ -88,8 +88,8 @@ class Headers:
 
 
 class MessagesAlone:
-    """Middleware for Streamlit's WebSocket: who sends anything but a message of Streamlit's is no page of ours, and counts as gone.
-    Streamlit would fail on a text, and log a traceback for bytes that are none of its own."""
+    """Middleware for Streamlit's WebSocket: who sends anything but a protobuf message is no page of ours, and counts as gone. Streamlit
+    would fail on a text, and log a traceback for bytes that are no message."""
 
     def __init__(self, app):
         self._app = app
@@ -97,16 +97,16 @@ class MessagesAlone:
     async def __call__(self, scope, receive, send):
         async def receives():
             message = await receive()
-            sound = message["type"] != "websocket.receive" or _is_streamlits(message.get("bytes"))
+            sound = message["type"] != "websocket.receive" or _is_message(message.get("bytes"))
             return message if sound else {"type": "websocket.disconnect", "code": UNSUPPORTED, "reason": ""}
 
         of_streamlit = scope["type"] == "websocket" and scope["path"].endswith("/_stcore/stream")
         await self._app(scope, receives if of_streamlit else receive, send)
 
 
-def _is_streamlits(content):
+def _is_message(content):
     try:
-        return content is not None and BackMsg.FromString(content) is not None
+        return content is not None and Empty.FromString(content) is not None  # fields that it does not know are let through
     except DecodeError:
         return False
 
