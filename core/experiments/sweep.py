@@ -10,16 +10,15 @@ import dataclasses
 import hashlib
 import json
 import math
-import re
 from dataclasses import dataclass
 
 from scipy.stats import loguniform, randint, uniform
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from core.command_line import MAX_STEPS
-from core.config import LayerConfig, RunConfig
+from core.config import RunConfig
+from core.experiments.fields import LAYER, NUMBERS, placed, rule
 from core.limits import ConfigError, shown
-from core.link import LAYER_SETTINGS, SETTINGS
 from core.proposal import configured
 
 STEPS, DRAWS = 2000, 20  # where the file names none; as many steps as `core train` makes
@@ -28,8 +27,6 @@ MAX_DRAWS, MAX_SEEDS, MAX_SEED = 100_000, 1000, 2**31 - 1
 PATH_LENGTH = 100  # characters of a field's name
 DIGITS = 4  # of a number that is drawn: it can be read, and goes into a link
 FIELDS = ("base", "grid", "random", "draws", "seeds", "steps", "halving")
-LAYER = re.compile(r"layers\.[0-9]+\.(.+)")
-OF_A_LAYER = {spec.name: spec for spec in dataclasses.fields(LayerConfig)} | LAYER_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -122,13 +119,6 @@ class Sweep:
         return sum(sum(sizes[:kept]) for kept, _ in self.rungs)
 
 
-def rule(path):
-    """The metadata of the setting with this dotted path, which hold its rule; {} where there is none."""
-    layer = LAYER.fullmatch(path)
-    spec = OF_A_LAYER.get(layer[1]) if layer else SETTINGS.get(path)
-    return spec.metadata if spec else {}
-
-
 def _whole(name, value, low, high):
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(name, f"must be a whole number from {low:,} to {high:,}; was {shown(value)}")
@@ -176,7 +166,7 @@ def _distributions(values):
     found = {}
     for path, bounds in _fields("random", values):
         name, kind = f"random.{path}", rule(path).get("kind")
-        if kind not in ("number", "whole"):
+        if kind not in NUMBERS:
             raise ConfigError(name, "must be a setting that is a number")
         if not isinstance(bounds, dict) or not {"low", "high"} <= bounds.keys() <= {"low", "high", "log"}:
             raise ConfigError(name, f"must be an object with low, high and, if you like, log; was {shown(bounds)}")
@@ -236,20 +226,5 @@ def _valid(base, settings):
     """The RunConfig of the base with these settings. Raises ConfigError."""
     values = base
     for path in sorted(settings):  # a whole part before what is in it
-        values = _placed(values, path, settings[path], path)
+        values = placed(values, path, settings[path])
     return configured(values)
-
-
-def _placed(values, path, value, whole):
-    """A copy of plain values with `value` at a dotted path; parts that are not there are made. `whole` is the path from the root."""
-    key, _, rest = path.partition(".")
-    if isinstance(values, (list, tuple)):
-        if not re.fullmatch("[0-9]{1,4}", key) or int(key) >= len(values):
-            raise ConfigError(whole, f"must be one of {len(values)} layers, counted from 0; was {shown(key)}")
-        copy = list(values)
-        copy[int(key)] = _placed(copy[int(key)], rest, value, whole) if rest else value
-        return copy
-    if not isinstance(values, (dict, type(None))):
-        raise ConfigError(whole, "is not a field here: what stands before the last point has no parts")
-    values = values or {}
-    return {**values, key: _placed(values.get(key), rest, value, whole) if rest else value}

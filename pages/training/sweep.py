@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from core.config import LayerConfig
+from core.experiments.fields import rule
 from core.experiments.importance import importance
-from core.experiments.sweep import rule
 from core.experiments.sweep_results import best, latest, merit
 from core.limits import ConfigError
 from core.link import LAYER_SETTINGS, RUN, SETTINGS, flat, flat_layer
