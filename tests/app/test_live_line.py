@@ -240,7 +240,7 @@ def test_what_fails_does_not_end_the_line(page, monkeypatch):
             socket.send_json({"do": "page", "value": 5})
             until(lambda: page.tab.drawn == 5)
         socket.send_json({"do": "step"})
-        assert "<b>1</b>" in picture(socket)[0]["text"]["readings"]
+        until(lambda: "<b>1</b>" in next_picture(socket)[0]["text"]["readings"])
 
 
 # What it sends

@@ -145,6 +145,7 @@ def test_the_charts_go_out_as_a_page_that_needs_no_server(store, open_runs, tmp_
     for steps in (20, 120):
         saved(store, trained(steps))
     tab = drawn(tick(open_runs(viewport={"width": 1280, "height": 2200}), 0, 1))
+    expect(tab.locator(".descent-title").filter(has_text="2 · Circle")).to_be_visible()
     shown = titles(tab)
     with tab.expect_download() as file:
         tab.get_by_role("button", name="Charts as HTML").click()
