@@ -341,6 +341,8 @@ def refusals(field=DATA):
         raise
     except MemoryError as error:
         raise ConfigError(field, "must be a table that fits into memory; there was not enough to read it") from error
+    except OverflowError as error:
+        raise ConfigError(field, "must hold numbers below 1.8e308 in size; one of them is larger") from error
     except Exception as error:
         raise ConfigError(field, f"must be a sound table; reading it failed ({type(error).__name__})") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import sys
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from core.experiments.map import divergence_map
@@ -49,7 +50,8 @@ def main(descriptor):
     except Exception as error:
         traceback.print_exc()
         ending = f"This failed: {traceback.format_exception_only(error)[-1].strip()}."
-    connection.send(("ended", ending))
+    with suppress(ConnectionError):
+        connection.send(("ended", ending))
 
 
 if __name__ == "__main__":

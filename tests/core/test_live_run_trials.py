@@ -3,12 +3,16 @@
 import gc
 import os
 import signal
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
 
 import pytest
 
 from core.config import RunConfig
 from core.live.client import LiveRun
-from core.live.process import TooManyRuns
+from core.live.process import ROOT, TooManyRuns
 from core.settings import Settings
 from core.training.trainer import Trainer
 from tests.core import live_runs
@@ -136,3 +140,14 @@ def test_trials_end_with_their_server(start, pid):
     (trial_worker,) = children() - {worker}
     run._trials._process._connection.close()
     until(lambda: state(trial_worker) == "Z")
+
+
+def test_an_experiment_that_ends_when_nobody_listens_any_more_is_silent(settings):
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "core.live.experiment_worker", str(theirs.fileno())]
+    missing = RunConfig.from_dict({"data": {"source": "file", "path": "/no/such/file"}})  # refused before it looks whether anybody listens
+    with Connection(ours.detach()) as connection:
+        connection.send((settings, "preflight", missing))
+    with theirs:
+        done = subprocess.run(command, cwd=ROOT, pass_fds=[theirs.fileno()], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -249,3 +249,15 @@ def test_the_command_says_how_a_table_is_read():
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert main(["table", str(TABLES / "no_such.csv"), "--json"]) == 2
     assert json.loads(out.getvalue())["error"]["field"] == "data.path"
+
+
+@pytest.mark.parametrize("digits", [20, 400, 5000])
+def test_numbers_of_many_digits_are_described_or_refused_in_plain_words(tmp_path, digits):
+    number = "9" * digits
+    rows = [(number, row % 7, row % 2) for row in range(20)]
+    records = ",".join(f'{{"a": {a}, "b": {b}, "y": {y}}}' for a, b, y in rows)
+    lines = "\n".join(["a,b,y", *(f"{a},{b},{y}" for a, b, y in rows)])
+    for name, text in {"rows.json": f"[{records}]", "rows.csv": lines}.items():
+        path = tmp_path / name
+        path.write_text(text)
+        assert told(path).rows == 20

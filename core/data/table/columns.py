@@ -46,7 +46,10 @@ class Column:
             return self.values.value_counts().head(BARS).tolist()
         numbers = (self.values.dropna().astype("int64") if dates else self.values).to_numpy(float)
         finite = numbers[np.isfinite(numbers)]
-        return np.histogram(finite, BARS)[0].tolist() if len(finite) else []
+        try:
+            return np.histogram(finite, BARS)[0].tolist() if len(finite) else []
+        except ValueError:  # they lie closer together, or further apart, than floating point can divide
+            return [len(finite)]
 
     def to_dict(self):
         """The contract's JSON shape."""

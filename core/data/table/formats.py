@@ -131,14 +131,19 @@ def _text(raw, header, delimiter, least):
     return Table(frame, rows, "csv", notes, found.names is not None, found.delimiter)
 
 
+def _whole(digits):
+    """A whole number of a JSON text; Python makes none of more than 4,300 digits, and no column can hold it: that is infinite."""
+    return int(digits) if len(digits) < 400 else float(digits)
+
+
 def _json(raw, header, delimiter, least):
     import pandas as pd
 
     try:
-        content = json.loads(raw.decode("utf-8-sig"))
+        content = json.loads(raw.decode("utf-8-sig"), parse_int=_whole)
     except json.JSONDecodeError:
         try:  # one record a line
-            content = [json.loads(line) for line in raw.decode("utf-8-sig").splitlines() if line.strip()]
+            content = [json.loads(line, parse_int=_whole) for line in raw.decode("utf-8-sig").splitlines() if line.strip()]
         except json.JSONDecodeError as error:
             raise ConfigError("data.path", f"must be sound JSON; line {error.lineno}, column {error.colno}: {error.msg}") from None
     if isinstance(content, dict) and isinstance(content.get("data"), list) and isinstance(content.get("columns"), list):
