@@ -31,8 +31,9 @@ class LiveRun:
     """A run that trains in a process of its own. Any thread may call; calls wait for each other, and for one chunk of training.
 
     It begins at step 0 of `config`; or where the store has `run_id`, and then `config` says only where its data file is. A `kept`
-    run is saved in the store as `owner`'s; its id there is `run_id`, None until it is saved for the first time. `speed` is as it was set.
-    `driver` is for the pages: who of several that look at it may do more than look.
+    run is saved in the store as `owner`'s; its id there is `run_id`, None until it is saved for the first time. A stored run that is not
+    `kept` is a copy: unless `owner` may take what it is made of (Store.may_take), all but `snapshot` is refused with a ConfigError.
+    `speed` is as it was set. `driver` is for the pages: who of several that look at it may do more than look.
 
     Every method but `recover` and `close` raises WorkerDied once the worker is gone. Starting, as `recover` does too, raises
     TooManyRuns, and ConfigError when the data cannot be loaded or the store cannot give the run. Closed or garbage-collected, a run leaves

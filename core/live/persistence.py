@@ -10,7 +10,7 @@ from core.config import RunConfig
 from core.limits import ConfigError
 from core.live import checkpoint
 from core.live.store_writer import StoreWriter
-from core.store.store import StoreError
+from core.store.store import Store, StoreError
 from core.training.recorder import FlightRecorder
 from core.training.telemetry import Event
 from core.training.trainer import Trainer
@@ -25,6 +25,7 @@ class Persistence:
     def __init__(self, settings, path, request):
         self._settings, self._path = settings, path
         self._writer = StoreWriter(settings, request.owner) if request.kept else None
+        self._copy_of = (request.run_id, request.owner) if request.run_id and not request.kept else None
         self._saved = time.monotonic()
         self._took = 0.0  # seconds of processor time, the last time: on a busy machine the clock would count others' work, too
         self._trouble = None  # why the checkpoint could not be written
@@ -53,6 +54,17 @@ class Persistence:
         trainer = loaded(RunConfig.from_dict(stored.config))
         trainer.restore(stored.moments[-1].state | stored.history)
         return trainer, FlightRecorder(trainer, moments=stored.moments, interventions=stored.interventions)
+
+    def check_taking(self):
+        """Raise ConfigError where all that may be done is to look: at a copy of somebody else's run, who does not share it (any more)."""
+        if self._copy_of is None:
+            return
+        try:
+            granted = Store(self._settings.data_folder).may_take(*self._copy_of)
+        except StoreError as error:
+            raise ConfigError("", str(error)) from None
+        if not granted:
+            raise ConfigError("", "This run is somebody else's: only its charts are to be had")
 
     @property
     def run_id(self):

@@ -98,12 +98,15 @@ class StoreWriter:
             self._look()
 
     def resume(self, id):
-        """The StoredRun of this id, which is kept on from here. Raises StoreError, also when another process trains it."""
+        """The StoredRun of this id, which is kept on from here. Raises StoreError, also when another process trains it, and when
+        it is not this person's."""
         lock = self._store.lock_run(id)
         if lock is None:
             raise StoreError("This run is being trained in another window.")
         try:
             stored = self._store.load(id)
+            if stored.owner != self._owner:
+                raise StoreError("This run is somebody else's: it can only be looked at.")
         except StoreError:
             lock.release()
             raise

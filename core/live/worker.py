@@ -93,6 +93,8 @@ class Worker:
             self._commanded = self._heard
             self.run.pictures.expire()  # what was done must be seen
         try:
+            if command != "snapshot":
+                self.run.persistence.check_taking()
             reply = "ok", COMMANDS[command](self.run, *arguments)
         except ConfigError as error:
             reply = "refused", error

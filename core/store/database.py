@@ -77,6 +77,7 @@ MIGRATIONS = [
     );
     """,
     "ALTER TABLE runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'trained'",  # or watched
+    "ALTER TABLE runs ADD COLUMN shared INTEGER NOT NULL DEFAULT 0",  # whether its data and weights are everybody's who has the link
 ]
 
 

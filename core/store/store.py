@@ -169,6 +169,23 @@ class Store:
         with self._database.reading() as connection:
             return _found(connection, id, "owner")["owner"]
 
+    # Who may take data, scripts and weights out of a run; whoever has its id may look at it
+
+    def may_take(self, id, person):
+        """Whether this person may have what a run is made of: its owner, and everybody where the owner shares it. Raises NoSuchRun."""
+        return self.owner_of(id) == person or self.is_shared(id)
+
+    def is_shared(self, id):
+        """Whether its owner shares it with everybody who has its id. Raises NoSuchRun."""
+        with self._database.reading() as connection:
+            return bool(_found(connection, id, "shared")["shared"])
+
+    def share(self, id, person, shared):
+        """Share this person's run with everybody who has its id, or no longer. Raises NoSuchRun, also where it is not this person's."""
+        if self.owner_of(id) != person:
+            raise NoSuchRun("This run is somebody else's: only its owner can share it.")
+        self._set(id, "shared", bool(shared))
+
     # Who trains a run
 
     def lock_run(self, id):
@@ -188,14 +205,6 @@ class Store:
         """Keep the bytes of a file that a run trains on; its digest. It goes with the last run that uses it."""
         with self._database.writing() as connection:
             return _keep_upload(connection, name[:NAME_LENGTH], raw)
-
-    def upload(self, digest):
-        """(name, bytes) of an upload. Raises NoSuchRun."""
-        with self._database.reading() as connection:
-            found = connection.execute("SELECT name, bytes FROM uploads WHERE digest = ?", (digest,)).fetchone()
-        if found is None:
-            raise NoSuchRun("The file that this run trained on is not kept any more.")
-        return found
 
     # The list, and what a person does with it
 

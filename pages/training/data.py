@@ -20,7 +20,8 @@ from pages.training.table_preview import preview
 PLAIN = ("data.source", "data.path", "data.test_path", *TABLE)  # settings with controls of their own, or none
 KINDS = ["csv", "tsv", "txt", "dat", "data", "xlsx", "json", "jsonl", "parquet", "npz", "npy", "gz", "zip"]
 FATE = {  # of an uploaded file, whether the server is shared or not
-    True: "Kept on this server with the runs that train on it. A link to a run shows others its charts, never the file.",
+    True: "Kept on this server with the runs that train on it. A link to a run shows others its charts, samples drawn in them included; "
+    "the file itself, scripts and weights only where you share them, under Export.",
     False: "Kept with the runs that train on it. Whoever can open this server can open and export these runs, the file with them.",
 }
 FIRST = ("data.noise", "data.test_fraction", "data.features")
@@ -63,6 +64,9 @@ def own_file():
     complaint("data.path")
     if token is None:
         st.info(f"No file yet. Until you choose one, the run stays with: {SOURCES[session().config.data.source].title}.")
+        return
+    if session().draft.borrows and token == session().config.data.path:
+        st.caption("This run trains on a file of its owner's, which is not to be seen here.")
         return
     used = "In use" if token == session().config.data.path else "Not in use yet"
     st.caption(f"{used}: {wording.literal(session().draft.uploads[token].path.name)}")

@@ -82,7 +82,7 @@ def _check(result, number):
 @handler
 def _start(kind):
     run = session().run
-    if not session().ready() or run.death or run.watching or not run.owned:
+    if not session().ready() or run.death or run.watching or not run.may_take:
         session().notice = ELSEWHERE if not run.death else session().notice
         return
     try:

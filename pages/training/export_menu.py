@@ -10,12 +10,15 @@ import streamlit as st
 from core.export import EXPORTS, imported
 from core.limits import LIMITS, ConfigError
 from core.live.apart import apart
+from core.settings import Settings
+from core.store.store import StoreError
 from pages import wording
 from pages.charts import panels
 from pages.charts.document import document
 from pages.charts.replay import evenly, replay
 from pages.shell.components import theme
-from pages.shell.controls import refusal
+from pages.shell.controls import refusal, show
+from pages.shell.identity import store
 from pages.shell.tab import handler, tab
 from pages.training.lesson_card import hidden_panels
 from pages.training.session import session
@@ -33,19 +36,36 @@ def export_menu():
     if not menu.open or session().last_snapshot is None:
         return
     with menu, st.container(key="exports", gap="xsmall", width=WIDTH):
-        if not session().run.owned:
+        if not session().run.may_take:
             st.caption("This run is somebody else's. You can take home its charts; scripts, weights and data are its owner's.")
             _charts()
             _replay()
             return
         st.caption("This run, to read, to run and to use elsewhere.")
+        _sharing()
         for name, export in EXPORTS.items():
             _download(name, export)
         _charts()
         _replay()
         if session().last_snapshot.events:
             st.caption("Scripts train with the settings of now from the beginning: what was changed on the way is not in them.")
-        _uploader(session().last_snapshot.inputs)
+        if not session().run.foreign:
+            _uploader(session().last_snapshot.inputs)
+
+
+def _sharing():
+    """A switch for the owner of a run that a shared server keeps."""
+    run = session().run
+    if not Settings.from_environment().shared or run.foreign or run.run_id is None:
+        return
+    with suppress(StoreError):  # then nothing can be shared
+        key = f"share {run.run_id}"
+        st.toggle(
+            "Share data and weights with everyone who has the link", **show(key, store().is_shared(run.run_id)), on_change=_share,
+            args=(run.run_id, key),
+            help="On: whoever opens the link to this run can also take its data, scripts and weights, and train it on as a run of their "
+            "own. Off: they see its charts. What somebody took before stays with them.",
+        )  # fmt: skip
 
 
 def _download(name, export):
@@ -109,6 +129,15 @@ def _uploader(inputs):
         refusal(refused)
     elif name:
         st.caption(wording.literal(f"The run began with the weights in {name}."))
+
+
+@handler
+def _share(run_id, key):
+    shared = st.session_state[key]
+    try:
+        store().share(run_id, session().run.person, shared)
+    except StoreError as error:
+        session().notice = str(error)
 
 
 @handler

@@ -27,7 +27,7 @@ ENDING = 6.0  # seconds that such a process may take
 def linked(settings, run, uploads, person):
     """(configuration, step to train to, id of the stored run to go on with, a sentence about what could not be opened) of a link's settings
     and run; None where there is none. No link, or a broken one, is what the page opens with. A stored run's file goes into the Uploads,
-    lent unless the run is this `person`'s."""
+    lent unless this `person` may have it."""
     problem = None
     if run is not None:
         try:
@@ -45,10 +45,10 @@ def linked(settings, run, uploads, person):
     return config, at, None, problem
 
 
-def is_own(run, person):
-    """Whether the stored run of this id is this person's."""
+def may_take(run, person):
+    """Whether the stored run of this id is this person's, or shared."""
     try:
-        return store().owner_of(run) == person
+        return store().may_take(run, person)
     except StoreError:
         return False
 
@@ -57,7 +57,7 @@ def _stored(run, uploads, person):
     config, file = store().settings_of(run)
     try:
         if file is not None:
-            config["data"]["path"] = uploads.add(*file, lent=not is_own(run, person))
+            config["data"]["path"] = uploads.add(*file, lent=not may_take(run, person))
         return RunConfig.from_dict(config)
     except ConfigError as error:
         raise StoreError(f"What is stored of this run cannot be used: {wording.complaint(error)}.") from error
@@ -97,13 +97,13 @@ def _in_room(config, stored, owner):
 
 def _begun(config, stored, owner):
     if stored and not (store().owner_of(stored) == owner and _free(stored)):
-        return LiveRun(config, run_id=stored)
+        return LiveRun(config, run_id=stored, owner=owner)
     try:
         return LiveRun(config, run_id=stored, kept=True, owner=owner)
     except ConfigError:
         if stored is None:
             raise
-        return living(stored) or LiveRun(config, run_id=stored)  # another tab or server may have been quicker
+        return living(stored) or LiveRun(config, run_id=stored, owner=owner)  # another tab or server may have been quicker
 
 
 def _free(stored):

@@ -27,7 +27,7 @@ def predict_menu():
     if not menu.open or session().last_snapshot is None:
         return
     with menu, st.container(key="prediction", gap="xsmall", width=420):
-        if not session().run.owned:
+        if not session().run.may_take:
             st.caption("This run is somebody else's: only its owner can have it predict.")
             return
         try:

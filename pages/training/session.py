@@ -23,7 +23,7 @@ from pages.training.launch import linked
 from pages.training.tab_run import TabRun
 
 KEY = "session"
-TAKING = ("export", "examples", "predict")  # what only the owner gets out of a run
+TAKING = ("export", "examples", "predict")  # what only the owner gets out of a run, and who it is shared with
 ELSEWHERE = "This run is only looked at here: it is driven in another tab, or it is somebody else's"
 
 
@@ -117,7 +117,7 @@ class Session:
             if self.run.ready() and not self.run.death:
                 self._take_up()
         except (ConfigError, StoreError) as error:
-            if isinstance(error, ConfigError) or not self.run.owned:
+            if isinstance(error, ConfigError) or not self.run.may_take:
                 self.draft.adopt(OPENING)
             refused = "This configuration cannot run, so you see the default."
             self.notice = str(error) if isinstance(error, StoreError) else f"{refused} {wording.complaint(error)}."
@@ -140,8 +140,9 @@ class Session:
         self.draft.adopt(self._config_of_run())
 
     def act(self, action, *arguments):
-        """Call this method of the run; a worker that died shows at the next look. Who only watches only looks; exports are the owner's."""
-        if action != "snapshot" and (not self.run.owned if action in TAKING else self.run.watching):
+        """Call this method of the run; a worker that died shows at the next look. Who only watches only looks, and takes what they
+        may take."""
+        if action != "snapshot" and (not self.run.may_take if action in TAKING else self.run.watching):
             self.notice = ELSEWHERE
             return None
         self.playing = self.playing or action == "play"  # until it is looked at: a change that comes before that goes on playing

@@ -9,19 +9,19 @@ from core.live.process import TooManyRuns
 from core.store.store import StoreError
 from pages.shell.identity import owner
 from pages.shell.tab import is_open
-from pages.training.launch import is_own, started
+from pages.training.launch import may_take, started
 
 
 class TabRun:
     """`run_id` is the id of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server
-    trains it, so that it can only be looked at; `owned` that it, or what it is a copy of, is this person's. `speed` is its updates a second
-    (None: all that can be had). `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `experiment` is the preflight
-    or range test beside it.
+    trains it, so that it can only be looked at; `may_take` that its data, scripts and weights are to be had: it, or what it is a copy of,
+    is this person's or shared. `person` is whose runs this tab's are. `speed` is its updates a second (None: all that can be had). `death`
+    (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `experiment` is the preflight or range test beside it.
     """
 
     def __init__(self, tab_key):
         self.run_id = self.speed = self.death = self.refusal = None
-        self.foreign, self.owned = False, True
+        self.foreign, self.may_take, self.person = False, True, None
         self.experiment = ExperimentClient()
         self._tab_key = tab_key
         self._live_run = None  # a Future
@@ -29,11 +29,12 @@ class TabRun:
     def start(self, config, uploads, at=0, run_id=None):
         """Start a worker for the configuration, beside the page, which is drawn meanwhile; have it train to step `at`, or go on where the
         stored run `run_id` stands. ConfigError, when that needs a lent file, leaves all as it was."""
-        owned = run_id is None or is_own(run_id, owner())
-        resolved = uploads.resolved(config, to_look=not owned)
+        person = owner()
+        may = run_id is None or may_take(run_id, person)
+        resolved = uploads.resolved(config, to_look=not may)
         self.death = self.refusal = None
-        self.run_id, self.foreign, self.owned = run_id, False, owned
-        self._live_run = started(resolved, self.speed, at, run_id, owner())
+        self.run_id, self.foreign, self.may_take, self.person = run_id, False, may, person
+        self._live_run = started(resolved, self.speed, at, run_id, person)
 
     def ready(self):
         """Wait until the worker has started; whether there is a run, living or not. ConfigError and StoreError say that there can be none
@@ -45,7 +46,7 @@ class TabRun:
         except WorkerDied as death:
             self.death = death
         except StoreError:
-            self.owned = False
+            self.may_take = False
             raise
         return self.refusal is None
 

@@ -19,6 +19,8 @@ def unit_editor(unit):
         problems = [_picker()]
         if unit is None:
             st.caption("Click a unit, or choose its layer here, to look inside it and to set its weights.")
+        elif not session().run.may_take:
+            st.caption("This run is somebody else's: its weights are its owner's.")
         else:
             problems.append(_row(unit, f"unit {unit.index + 1} of layer {unit.layer}"))
     for problem in filter(None, problems):

@@ -60,8 +60,8 @@ class Uploads:
 
     def describe(self, token, given):
         """The Description of the file with this token: `given` {field of the data: value} are kept, all others are proposed. Raises
-        ConfigError."""
-        data = DataConfig.from_dict({**given, "source": "file", "path": str(self[token].path)}, "data")
+        ConfigError, also for a lent file."""
+        data = DataConfig.from_dict({**given, "source": "file", "path": str(self._own(token).path)}, "data")
         return describe(data, {*given, "source", "path"})
 
     def keep_only(self, tokens):
@@ -78,10 +78,13 @@ class Uploads:
             raise ConfigError("data.test_path", f"must be null on the page: its tests are rows of the table; was {shown(config.test_path)}")
         if config.source != "file":
             return dataclasses.replace(config, path=None)
-        upload = self[config.path]
-        if upload.lent and not to_look:
-            raise ConfigError("data.path", "must be a file of yours; this one is the run's owner's, and the run shows its charts alone")
+        upload = self[config.path] if to_look else self._own(config.path)
         return dataclasses.replace(config, path=str(upload.path))
+
+    def _own(self, token):
+        if self[token].lent:
+            raise ConfigError("data.path", "must be a file of yours; this one is the run's owner's, and the run shows its charts alone")
+        return self[token]
 
     def named(self, config):
         """A RunConfig that names the token of its file where this one names the file. Another tab's is added; raises ConfigError

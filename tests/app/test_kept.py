@@ -222,7 +222,8 @@ def test_on_a_shared_server_a_link_shows_the_runs_of_others_and_no_more(store, o
     id = until(lambda: theirs.snapshot().run_id)
     page = open_page(run=id)
     assert "somebody else" in page.words and not page.has("play") and page.step == 20
-    page.live_run.step(5)
+    with pytest.raises(ConfigError, match="somebody else"):
+        page.live_run.step(5)
     assert store.load(id).step == 20
     page.press("own run")
     assert page.step == 0 and page.session.config == PRESETS["explosion"].config
@@ -263,7 +264,7 @@ def test_the_fate_of_a_file_is_told_as_it_is(open_page, monkeypatch):
     page = open_page().set("segmented_control", "data.source", "file")
     assert "can open and export these runs" in page.test.file_uploader(key="file").help
     monkeypatch.setenv("DESCENT_SHARED", "1")
-    assert "never the file" in page.run().test.file_uploader(key="file").help
+    assert "only where you share them" in page.run().test.file_uploader(key="file").help
 
 
 def test_a_run_comes_back_with_its_file(store, open_page):

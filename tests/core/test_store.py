@@ -163,9 +163,9 @@ def test_uploads_go_with_their_last_run(store, tmp_path, monkeypatch):
         later += store_module.UNDO + 1
         store.purge()
         if left:
-            assert store.upload(digest)[0] == "points.csv"
-    with pytest.raises(NoSuchRun):
-        store.upload(digest)
+            assert store.settings_of(two)[1][0] == "points.csv"
+    with store._database.reading() as connection:
+        assert connection.execute("SELECT * FROM uploads").fetchall() == []
     store.undelete([one, two])
     assert store.table().empty
 
