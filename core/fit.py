@@ -8,6 +8,10 @@ from core.nn.formulas import Plan
 from core.nn.network import vector_size
 from core.nn.optimizers import OPTIMIZERS
 
+# Copies of a run's state: those that its recorder keeps of a large network with one more while it changes them, and those on the way into
+# the store. Arrays as large as all parameters that pictures take: in float32 for maps of the plane, and for histograms
+RECORDED, SAVED, DRAWN = 4, 5, 4
+
 
 def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
     """Raise ConfigError unless the network fits data of `inputs` columns and `outputs` classes or target columns.
@@ -32,8 +36,8 @@ def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
     if parameters > LIMITS["parameters"]:
         raise ConfigError("layers", f"must have at most {LIMITS['parameters']:,} parameters in all; had {parameters:,}")
     needed = memory_estimate(config, inputs, rows or config.data.samples)
-    if needed > LIMITS["memory_bytes"]:
-        limit = LIMITS["memory_bytes"]
+    if needed > LIMITS["run_bytes"]:
+        limit = LIMITS["run_bytes"]
         raise ConfigError("data.samples", f"must keep the run under {limit >> 20:,} MiB of memory; would take about {needed >> 20:,} MiB")
 
 
@@ -43,14 +47,25 @@ def parameter_count(config, inputs):
 
 
 def memory_estimate(config, inputs, rows):
-    """Bytes a run will take, from above: parameters in all their copies, the data as loaded, as batches and for
-    evaluation, and one batch's buffers."""
+    """Bytes that a run takes while it trains, is drawn and is saved, from above; what it takes to look ahead and back is not in it (see
+    core.live.memory): where there is no memory for that, a run goes without. Measured by tests/core/test_memory.py."""
     width = 4 if config.dtype == "float32" else 8
     units = sum(layer.units for layer in config.layers)
     batch_size = faults.batch_size(config) if config.faults else config.batch_size
     batch = min(batch_size or rows, rows)
     several = any(layer.dropout or layer.normalization != "none" for layer in config.layers)
     buffers = 12 if config.faults else 10 if several else 4  # the plain step makes a new array for each formula
-    copies = 5 + 2 * OPTIMIZERS[config.optimizer.name].slots
     data = rows * (inputs + config.layers[-1].units) * (8 + 2 * width)
-    return data + width * (copies * parameter_count(config, inputs) + buffers * batch * (units + inputs))
+    return data + width * (parameter_copies(config) * parameter_count(config, inputs) + buffers * batch * (units + inputs))
+
+
+def parameter_copies(config):
+    """How many arrays as large as all parameters a run holds at once while it trains, is drawn and is saved."""
+    state = 1 + OPTIMIZERS[config.optimizer.name].slots  # what its optimizer moves, and keeps beside it
+    return training_copies(config) + (RECORDED + SAVED) * state + DRAWN
+
+
+def training_copies(config):
+    """The same of a Trainer alone: what is moved with a copy to go back to, the gradient, an observed update, the best weights so far."""
+    state = 1 + OPTIMIZERS[config.optimizer.name].slots
+    return 2 * state + 6 + (config.stop is not None)

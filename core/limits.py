@@ -11,7 +11,8 @@ LIMITS = {
     "parameters": 20_000_000,
     "samples": 100_000,
     "inputs": 16_384,
-    "memory_bytes": 1 << 30,
+    "memory_bytes": 1 << 30,  # of the data, and of a stored state
+    "run_bytes": 5 << 30,  # of a run that trains, is drawn and saved: core/fit.py
     "file_bytes": 64 << 20,
     "file_cells": 1 << 24,  # 128 MiB as float64
     "classes": 100,

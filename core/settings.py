@@ -6,7 +6,9 @@ import dataclasses
 import math
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 SWITCH = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
@@ -27,13 +29,20 @@ class Settings:
     reply_timeout: float = 30.0  # seconds after which a process that does not answer counts as dead
     trial_niceness: int = 14  # how far tried fixes, preflights and range tests give way to live runs and pages: 19 is furthest
     map_runs: int = 16_384  # runs that one map of divergence of the page may ask for
-    worker_memory_bytes: int = 4 << 30  # address space of one worker: the largest run twice (two are alive while one is exchanged)
+    worker_memory_bytes: int = 6 << 30  # address space of one worker: the largest run, and more to look ahead with
     checkpoint_folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"descent-{os.getuid()}")
     data_folder: Path = field(default_factory=lambda: _data_home() / "descent")  # where runs are kept
     run_bytes: int = 32 << 20  # moments kept of one run, for its time slider
     store_bytes: int = 2 << 30  # all runs together: beyond, the oldest healthy ones are thinned
     probe_key: str = ""  # opens the probe's door to programs on other machines; they have it in their url, as ?key=...
     frame_ancestors: str = "'self'"  # pages that may show this one in a frame, as a content security policy has it: 'none', https://...
+    idle_after: float = 120.0  # seconds without a press after which a run that stands still gives way when the server is full
+    memory_bytes: int = field(default_factory=lambda: int(0.8 * machine_memory()))  # all workers together
+    visitor_runs: int = 6  # live runs, trials and experiments of one visitor of a shared server at the same time
+    visitor_processor_seconds: float = 1800.0  # of a processor that one visitor's runs may take within an hour
+    visitor_upload_bytes: int = 256 << 20  # that one visitor may upload within an hour
+    visitor_store_bytes: int = 256 << 20  # one visitor's runs and files that are kept: beyond, their oldest healthy runs are thinned
+    visitor_experiments: int = 60  # preflights, range tests and trials of fixes that one visitor may begin within an hour
     shared: bool = False  # open to others: each person sees their own runs only; app.py turns it on where others can come in
 
     @classmethod
@@ -45,6 +54,23 @@ class Settings:
             if variable in environment:
                 values[name] = _value(variable, environment[variable], type(default))
         return cls(**values)
+
+
+@cache
+def machine_memory(groups=Path("/proc/self/cgroup"), limits=Path("/sys/fs/cgroup")):
+    """Bytes of memory that this process and its children may use: the machine's, or the least that a control group of theirs allows
+    (version 2, and 1)."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError):  # there are none
+        for line in groups.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "memory"):
+                root, name = (limits / "memory", "memory.limit_in_bytes") if controllers else (limits, "memory.max")
+                group = root / path.lstrip("/")
+                for folder in (group, *group.parents):  # what is above a container's own group is not to be seen in it
+                    with suppress(OSError, ValueError):  # there it is not bounded
+                        most = min(most, int((folder / name).read_text()))
+    return most
 
 
 def _data_home():

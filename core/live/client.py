@@ -9,19 +9,23 @@ import time
 import weakref
 
 from core.limits import ConfigError
-from core.live import checkpoint, registry
-from core.live.process import LEAVING, ChildProcess
+from core.live import checkpoint, quota, registry
+from core.live.memory import expected_bytes, peak_bytes
+from core.live.process import LEAVING, ChildProcess, TooManyRuns
 from core.live.start_request import StartRequest
 from core.live.trials_client import TrialsClient
 from core.settings import Settings
 
+TRAINING = ("play", "step", "epoch")  # what takes a visitor's processor time
+
 
 class WorkerDied(RuntimeError):
     """The worker is gone. `message` is one sentence for the user, `checkpoint_step` where `recover` goes on, and `seconds_lost` how
-    many seconds of training are gone at most."""
+    many seconds of training are gone at most. `put_away`: it was closed on purpose, and what it was is in the store."""
 
-    def __init__(self, message, checkpoint_step, seconds_lost):
+    def __init__(self, message, checkpoint_step, seconds_lost, put_away=False):
         super().__init__(message)
+        self.put_away = put_away
         self.message = message
         self.checkpoint_step = checkpoint_step
         self.seconds_lost = seconds_lost
@@ -49,9 +53,10 @@ class LiveRun:
         self._lock = threading.RLock()
         self._path = checkpoint.new_path(self._settings.checkpoint_folder)
         self._worker = ChildProcess("core.live.worker")
-        self._trials = TrialsClient(self._settings, self._path)
+        self._trials = TrialsClient(self._settings, self._path, owner)
         self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._trials, self._path, LEAVING if kept else 0.0)
-        self.looked_at, self._plays_until = time.monotonic(), 0.0  # when it was last, and until when it plays as far as is known
+        self.looked_at = self.pressed_at = time.monotonic()  # when that was last
+        self._plays_until = 0.0  # as far as is known
         self._death = None  # what WorkerDied is raised with
         try:
             with self._lock:  # whoever finds it now waits until it has begun
@@ -139,9 +144,12 @@ class LiveRun:
         """
         snapshot = self._ask("snapshot", unit, at, registry.training_share() if self.speed is None else 1.0)
         self.looked_at = time.monotonic()
+        self._worker.needs = peak_bytes(self.config, snapshot.inputs, self.config.data.samples)  # of a file it was a guess
         self._plays_until = self.looked_at + self._settings.pause_after if snapshot.status == "running" else 0.0
         if self.kept:
             self.run_id = snapshot.run_id
+        if self._plays_until and self.exhausted:
+            self._ask("pause", "Paused: the processor time of an hour is used up")
         return snapshot
 
     def try_fixes(self, at=None):
@@ -151,7 +159,7 @@ class LiveRun:
         Raises TooManyRuns: trials take the place of a run while they last.
         """
         with self._lock:
-            self._trials.start(lambda: self._ask("trial_task", at))
+            self._trials.start(lambda: self._ask("trial_task", at), expected_bytes(self.config))
 
     @property
     def trials(self):
@@ -172,6 +180,11 @@ class LiveRun:
                 self._death = None
 
     @property
+    def exhausted(self):
+        """A sentence when its owner's processor time is used up, None otherwise."""
+        return quota.exhausted(self.owner, self._settings)
+
+    @property
     def plays(self):
         """Whether it plays as far as is known."""
         return not self.over and time.monotonic() < self._plays_until
@@ -187,10 +200,10 @@ class LiveRun:
             self._worker.kill()  # whoever waits for an answer now gets WorkerDied
         with self._lock:
             self._closing()
-            self._death = why, 0, 0.0
+            self._death = why, 0, 0.0, self.kept
 
     def _start(self):
-        self._worker.start(self._settings.max_runs)
+        self._worker.start(self._settings, self.owner, expected_bytes(self.config))
         self._at_risk, self._started = 0.0, time.time()
         try:
             request = StartRequest(self.config, self.run_id, self.speed, self.kept, self.owner)
@@ -203,14 +216,27 @@ class LiveRun:
         with self._lock:
             if self._death is not None:
                 raise WorkerDied(*self._death)
+            if command != "snapshot":
+                self.pressed_at = time.monotonic()
+            if command in TRAINING and self.exhausted:
+                raise ConfigError("", self.exhausted.removesuffix("."))
             return self._exchange((command, arguments))
 
     def _reconfigure(self, command, *arguments):
         with self._lock:
+            if command == "configure":
+                self._make_room(arguments[0])
             self.config = self._ask(command, *arguments)
             if command != "change":
                 self.run_id = None  # it is another one now
             return self.config
+
+    def _make_room(self, config):
+        """Raise ConfigError unless there is memory for this configuration in the place of its own."""
+        try:
+            self._worker.reserve(expected_bytes(config), self._settings)
+        except TooManyRuns as full:
+            raise ConfigError("", str(full).removesuffix(".")) from None
 
     def _exchange(self, message):
         self._worker.send(message)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from core.config import RunConfig
 from core.experiments.map import MapPlan
-from core.live.process import ChildProcess
+from core.live import quota
+from core.live.memory import expected_bytes
+from core.live.process import ChildProcess, TooManyRuns
 from core.settings import Settings
 
 SECONDS = 120.0  # that an experiment may take; a large network's takes about 20
@@ -36,10 +38,13 @@ class ExperimentClient:
         self._experiment, self._until = Experiment(), 0.0
         weakref.finalize(self, self._process.end)
 
-    def start(self, kind, config):
-        """Begin; what runs still is cancelled. Raises TooManyRuns: it takes the place of a run while it lasts."""
+    def start(self, kind, config, person=None):
+        """Begin, for this visitor; what runs still is cancelled. Raises TooManyRuns: it takes the place of a run while it lasts, and there
+        are so many of them for each visitor."""
         self.cancel()
-        self._process.start(self._settings.max_runs)
+        if reached := quota.exhausted(person, self._settings) or quota.may_experiment(person, self._settings):
+            raise TooManyRuns(reached, person)
+        self._process.start(self._settings, person, expected_bytes(config.config if isinstance(config, MapPlan) else config))
         self._process.send((self._settings, kind, config))
         self._experiment, self._until = Experiment(kind, config, running=True), time.monotonic() + SECONDS
 

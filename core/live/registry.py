@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 
 _listing = threading.Lock()  # pages begin runs while others count them
@@ -28,14 +29,17 @@ def training_share():
     return min(1.0, max(1, os.cpu_count() - 1) / max(1, playing))
 
 
-def put_away(is_there):
-    """Close the run that was not looked at for longest, of those that stand still and whose `driver` is not there any more; whether there
-    was one."""
-    left = [run for run in _held() if not (run.over or run.plays or run.driver is None or is_there(run.driver))]
-    oldest = min(left, key=lambda run: run.looked_at, default=None)
-    if oldest is not None:
-        oldest.close("The run was put away when others needed the room. Load the page again to go on with it.")
-    return oldest is not None
+def put_away(is_there, idle_after, person=None):
+    """Close a run that stands still, for another one to take its place, of all or of this person's; whether there was one. It is the one
+    that was not looked at for longest of those whose `driver` is not there any more, else the one at which nothing was pressed for longest,
+    if that is `idle_after` seconds. What it was is in the store."""
+    standing = [run for run in _held() if not (run.over or run.plays) and (person is None or run.owner == person)]
+    left = [run for run in standing if run.driver is not None and not is_there(run.driver)]
+    idle = [run for run in standing if run.pressed_at < time.monotonic() - idle_after]
+    giving = min(left, key=lambda run: run.looked_at, default=None) or min(idle, key=lambda run: run.pressed_at, default=None)
+    if giving is not None:
+        giving.close("This run had stood idle longest and was closed to make room for others.")
+    return giving is not None
 
 
 def _held():

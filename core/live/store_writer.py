@@ -22,7 +22,7 @@ class StoreWriter:
     """
 
     def __init__(self, settings, owner=None):
-        self._store = Store(settings.data_folder, settings.run_bytes, settings.store_bytes)
+        self._store = Store(settings.data_folder, settings.run_bytes, settings.store_bytes, settings.visitor_store_bytes)
         self._owner = owner
         self._thread = ThreadPoolExecutor(1)
         self._writing = self._run_lock = self._file = None

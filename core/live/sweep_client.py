@@ -8,10 +8,13 @@ import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 
+from core.config import RunConfig
 from core.experiments.sweep import Sweep
 from core.experiments.sweep_results import Results
 from core.limits import ConfigError
-from core.live.process import ChildProcess
+from core.live import quota
+from core.live.memory import expected_bytes
+from core.live.process import ChildProcess, TooManyRuns
 from core.settings import Settings
 
 LEAVING = 2.0  # seconds that a cancelled sweep gets to end the processes that train
@@ -68,7 +71,9 @@ class SweepClient:
             raise ConfigError("data_folder", f"cannot be written: {error.strerror}") from None
         if not self._path.exists():
             Results(self._path, values).close()
-        self._process.start(self._settings.max_runs)
+        if reached := quota.exhausted(self._owner, self._settings) or quota.may_experiment(self._owner, self._settings):
+            raise TooManyRuns(reached, self._owner)
+        self._process.start(self._settings, self._owner, expected_bytes(RunConfig.from_dict(values["base"])))
         self._process.send((self._settings, self._path, values, self._owner))
         self._running, self._problem, self._until = True, None, time.monotonic() + self._settings.sweep_seconds
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import dataclasses
 
 from core.diagnosis.trials import Trials
-from core.live import checkpoint
-from core.live.process import ChildProcess
+from core.live import checkpoint, quota
+from core.live.process import ChildProcess, TooManyRuns
 
 
 class TrialsClient:
     """The trials of the run whose checkpoint is at `path`, one after another. Not for several threads at once."""
 
-    def __init__(self, settings, path):
-        self._settings, self._path = settings, path
+    def __init__(self, settings, path, person=None):
+        self._settings, self._path, self._person = settings, path, person
         self._process = ChildProcess("core.live.trial_worker")
         self._trials = Trials()
 
-    def start(self, task):
-        """Begin the trials that `task()`, the worker's `trial_task`, describes; those still running are cancelled. Raises TooManyRuns."""
+    def start(self, task, needs=0):
+        """Begin the trials that `task()`, the worker's `trial_task`, describes, and that take so many bytes; those still running are
+        cancelled. Raises TooManyRuns, also when this `person` has begun too many."""
         self.cancel()
-        self._process.start(self._settings.max_runs)
+        if reached := quota.exhausted(self._person, self._settings) or quota.may_experiment(self._person, self._settings):
+            raise TooManyRuns(reached, self._person)
+        self._process.start(self._settings, self._person, needs)
         try:
             self._process.send((self._settings, task()))
         except BaseException:

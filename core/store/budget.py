@@ -52,6 +52,32 @@ def make_room(connection, number, store_bytes):
             return  # the next saving goes on
 
 
+def make_room_of(connection, number, owner, visitor_bytes):
+    """Thin this owner's runs in the same way, run `number` spared, until all that they keep is `visitor_bytes`; whether it is now."""
+    for most, thin in ((1, _thin_to_present), (0, _thin_to_figures)):
+        while used_bytes_of(connection, owner) > visitor_bytes:
+            query = (
+                "SELECT number FROM runs WHERE owner = ? AND starred = 0 AND number != ? AND updated < ? AND "
+                "(SELECT COUNT(*) FROM checkpoints WHERE run = number) > ? ORDER BY deleted IS NULL, healthy DESC, updated LIMIT 1"
+            )
+            victim = connection.execute(query, (owner, number, time.time() - LIVING, most)).fetchone()
+            if victim is None:
+                break
+            thin(connection, victim[0])
+    return used_bytes_of(connection, owner) <= visitor_bytes
+
+
+def used_bytes_of(connection, owner):
+    """Bytes of the states, histories and files of an owner's runs."""
+    of_runs = "IN (SELECT number FROM runs WHERE owner = ?)"
+    queries = (
+        f"SELECT SUM(size) FROM checkpoints WHERE run {of_runs}",
+        f"SELECT SUM(LENGTH(arrays)) FROM histories WHERE run {of_runs}",
+        "SELECT SUM(LENGTH(bytes)) FROM uploads WHERE digest IN (SELECT upload FROM runs WHERE owner = ? AND deleted IS NULL)",
+    )
+    return sum(connection.execute(query, (owner,)).fetchone()[0] or 0 for query in queries)
+
+
 def used_bytes(connection):
     """Bytes of the file that hold something."""
     pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))

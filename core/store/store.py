@@ -19,7 +19,7 @@ from core.limits import LIMITS, ConfigError, legible, plain_text
 from core.settings import Settings
 from core.store import run_lock
 from core.store.array_codec import DecodeError, decode, encode
-from core.store.budget import LIVING, chosen_moments, make_room
+from core.store.budget import LIVING, chosen_moments, make_room, make_room_of
 from core.store.database import Database, StoreError
 from core.store.record import FIGURES, Moment, StoredRun
 from core.store.validation import InvalidRun, validated
@@ -45,14 +45,15 @@ class NoSuchRun(StoreError):
 
 
 class Store:
-    """The runs under a folder. `run_bytes` is the budget for one run's moments, `store_bytes` that for the whole file.
+    """The runs under a folder. `run_bytes` is the budget for one run's moments, `store_bytes` that for the whole file, and
+    `visitor_bytes` that for all that one visitor of a shared server keeps.
 
     Never raises on opening: what is wrong is in `warning`, and whatever cannot be done raises StoreError.
     """
 
-    def __init__(self, folder, run_bytes=Settings.run_bytes, store_bytes=Settings.store_bytes):
+    def __init__(self, folder, run_bytes=Settings.run_bytes, store_bytes=Settings.store_bytes, visitor_bytes=Settings.visitor_store_bytes):
         self._database = Database(Path(folder))
-        self._run_bytes, self._store_bytes = run_bytes, store_bytes
+        self._run_bytes, self._store_bytes, self._visitor_bytes = run_bytes, store_bytes, visitor_bytes
 
     @property
     def path(self):
@@ -83,12 +84,12 @@ class Store:
 
     def save(self, record):
         """Insert or update a run, all of it with what it brings, or nothing. Thins its moments to the budget, then older runs to that of
-        the store. Raises StoreError, and ConfigError when its name, note or file's name is no plain text."""
+        the store, and of its owner. Raises StoreError, also when the owner's budget does not do, and ConfigError when its name, note or
+        file's name is no plain text."""
         history = encode(record.history), json.dumps(record.interventions)
         with self._database.reading() as connection:
             query = "SELECT checkpoints.step, size, pinned FROM checkpoints JOIN runs ON run = number WHERE id = ?"
             moments, dropped = chosen_moments(record, connection.execute(query, (record.id,)).fetchall(), self._run_bytes)
-        encoded = [(moment, encode(moment.state)) for moment in moments]
         values = _row(record) | {"updated": time.time()}
         with self._database.writing() as connection:
             if record.file is not None:
@@ -99,9 +100,14 @@ class Store:
             connection.executemany("DELETE FROM checkpoints WHERE run = ? AND step = ?", [(number, step) for step in dropped])
             connection.executemany(
                 "REPLACE INTO checkpoints(run, step, spent, done, pinned, size, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(number, moment.step, moment.spent, moment.done, moment.pinned, len(state), state) for moment, state in encoded],
+                (_encoded(number, moment) for moment in moments),  # one at a time: those of large networks take hundreds of megabytes
             )
             make_room(connection, number, self._store_bytes)
+            if record.owner is not None and not make_room_of(connection, number, record.owner, self._visitor_bytes):
+                raise StoreError(
+                    f"Your runs and their files take more than the {self._visitor_bytes >> 20:,} MiB that each visitor may keep here; "
+                    "delete some under Runs."
+                )
 
     def save_watched(self, record):
         """Insert or update a WatchedRecord: its name is the person's once it is stored. Raises StoreError, and ConfigError when its name is
@@ -273,6 +279,11 @@ def _mark_deleted(database, ids, when):
 
 def _only(kinds, values, otherwise):
     return [value if isinstance(value, kinds) else otherwise for value in values]
+
+
+def _encoded(number, moment):
+    state = encode(moment.state)
+    return number, moment.step, moment.spent, moment.done, moment.pinned, len(state), state
 
 
 def _row(record):

@@ -15,7 +15,7 @@ from core.store.comparison import history_csv
 from core.store.store import NAME_LENGTH, NOTE_LENGTH, TRAINED, WATCHED, StoreError
 from pages import wording
 from pages.run_list.table import choose, chosen, name_of
-from pages.shell.identity import owner, store
+from pages.shell.identity import owner, store, take_upload
 
 TROUBLE = "runs.trouble"  # why the last thing could not be done
 DELETED = "runs.deleted"  # ids that can be had back
@@ -127,6 +127,7 @@ def _bring(key):
     st.session_state[BROUGHT] = st.session_state.get(BROUGHT, 0) + 1
 
     def take_in():
+        take_upload(archive.FIELD, file.getvalue())
         choose([archive.import_run(store(), apart(archive.read, file.getvalue(), field=archive.FIELD), owner())])
 
     _do(take_in, f"{legible(file.name)} cannot be used. ")

@@ -9,6 +9,7 @@ from http.cookies import CookieError, SimpleCookie
 
 import streamlit as st
 
+from core.live import quota
 from core.settings import Settings
 from core.store.store import Store
 
@@ -67,7 +68,12 @@ def _named(scope):
 def store():
     """The server's Store."""
     settings = Settings.from_environment()
-    return Store(settings.data_folder, settings.run_bytes, settings.store_bytes)
+    return Store(settings.data_folder, settings.run_bytes, settings.store_bytes, settings.visitor_store_bytes)
+
+
+def take_upload(field, raw):
+    """Count an upload of this session's person. ConfigError(field) when it is more than a visitor may upload."""
+    quota.take_upload(owner(), field, len(raw), Settings.from_environment())
 
 
 def browser_name():

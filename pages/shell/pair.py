@@ -11,6 +11,7 @@ from core.fit import parameter_count
 from core.limits import ConfigError
 from core.live.client import LiveRun, WorkerDied
 from core.live.process import TooManyRuns
+from pages.shell.identity import owner
 
 KEY = "pair"
 SHARES = 60  # parts in which a run is played, so that even a short one can be watched, and both are always as far along
@@ -20,7 +21,7 @@ LARGE = 50_000  # parameters from which on a run takes its time anyway: it goes 
 def pair():
     """This tab's pair of runs."""
     if KEY not in st.session_state:
-        st.session_state[KEY] = Pair()
+        st.session_state[KEY] = Pair(owner())
     return st.session_state[KEY]
 
 
@@ -30,7 +31,8 @@ class Side:
     What is asked of the run is asked in a thread of its own, in turn: a large network may take seconds to answer, and the page goes on.
     """
 
-    def __init__(self):
+    def __init__(self, owner):
+        self._owner = owner
         self.variant = self.snapshot = self.problem = None
         self._run = self._looking = None
         self._moving = False
@@ -48,7 +50,7 @@ class Side:
                 return self._run.snapshot()
         except WorkerDied:
             self._run.close()
-        self._run = LiveRun(config)
+        self._run = LiveRun(config, owner=self._owner)
         return self._run.snapshot()
 
     @property
@@ -110,8 +112,8 @@ class Side:
 class Pair:
     """`sides` are left and right; `playing`: both are on their way."""
 
-    def __init__(self):
-        self.sides = Side(), Side()
+    def __init__(self, owner=None):
+        self.sides = Side(owner), Side(owner)
         self.playing = False
         self._share = 0.0
 

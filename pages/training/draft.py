@@ -6,6 +6,7 @@ from core.config import LayerConfig, RunConfig, suggested_output
 from core.data.sources import SOURCES
 from core.limits import ConfigError
 from core.link import flat, nested
+from pages.shell.identity import take_upload
 from pages.training.launch import OWN, with_suited_output
 from pages.training.uploads import Uploads
 
@@ -69,6 +70,7 @@ class Draft:
         """Use a file as its table proposes. One that cannot be read changes nothing; one that cannot be used so waits for a change."""
         before = self.config.data.path  # which the run may still be reading
         try:
+            take_upload("data.path", raw)
             token = self.uploads.add(name, raw)
             self._propose(token, {})
         except ConfigError as error:

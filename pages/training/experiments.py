@@ -86,7 +86,7 @@ def _start(kind):
         session().notice = ELSEWHERE if not run.death else session().notice
         return
     try:
-        run.experiment.start(kind, run.live_run.config)
+        run.experiment.start(kind, run.live_run.config, run.person)
     except TooManyRuns as error:
         session().notice = str(error)
 

@@ -18,7 +18,7 @@ from pages.charts.document import document
 from pages.charts.replay import evenly, replay
 from pages.shell.components import theme
 from pages.shell.controls import refusal, show
-from pages.shell.identity import store
+from pages.shell.identity import store, take_upload
 from pages.shell.tab import handler, tab
 from pages.training.lesson_card import hidden_panels
 from pages.training.session import session
@@ -148,6 +148,7 @@ def _open(key, inputs):
         st.session_state.pop(OUTCOME, None)
         return
     try:
+        take_upload(imported.FIELD, file.getvalue())
         weights = apart(imported.read, file.getvalue(), field=imported.FIELD)
         session().open_weights(weights.fitted(session().config, inputs), weights.parameters)
         st.session_state[OUTCOME] = file.name, None

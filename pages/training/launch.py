@@ -15,6 +15,7 @@ from core.live.client import LiveRun
 from core.live.process import TooManyRuns
 from core.live.registry import living, put_away
 from core.presets import OPENING
+from core.settings import Settings
 from core.store.store import StoreError
 from pages import wording
 from pages.shell.identity import store
@@ -86,12 +87,13 @@ def _start(future, config, speed, at, stored, owner):
 
 
 def _in_room(config, stored, owner):
-    """The LiveRun; where there is no room for it, runs that were left give way."""
+    """The LiveRun; where there is no room for it, runs that were left, and those that stand idle longest, give way."""
+    idle_after = Settings.from_environment().idle_after
     while True:
         try:
             return _begun(config, stored, owner)
-        except TooManyRuns:
-            if not put_away(is_open):
+        except TooManyRuns as full:
+            if not put_away(is_open, idle_after, full.person):
                 raise
 
 

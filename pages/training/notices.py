@@ -55,7 +55,9 @@ def not_applied():
 
 
 def not_kept(snapshot):
-    """Why this run will not be there after this page is closed, and what could not be worked out; training goes on all the same."""
+    """Why this run may not train now, or will not be there after this page is closed, and what could not be worked out."""
+    if exhausted := session().run.exhausted:
+        st.warning(exhausted, icon=":material/timer:")
     if snapshot.store_error:
         st.warning(wording.literal(snapshot.store_error), icon=":material/save:")
     if snapshot.failures:
@@ -70,6 +72,8 @@ def _worker_died(death):
         with st.container(horizontal=True):
             if death.checkpoint_step:
                 st.button(f"Go on from step {death.checkpoint_step:,}", key="recover", type="primary", on_click=_recover)
+            if death.put_away and session().run.run_id:
+                st.button("Go on with it", key="open again", type="primary", on_click=_open_again)
             st.button("Start again", key="start again", on_click=_start_again)
 
 
@@ -94,6 +98,12 @@ def _drive():
 def _recover():
     session().recover()
     st.rerun()  # the sidebar shows the settings that the checkpoint was made with
+
+
+@handler
+def _open_again():
+    session().open_again()
+    st.rerun()
 
 
 @handler

@@ -89,7 +89,7 @@ class RunView:
         session, run = self._session, self._session.run
         trials = run.trials
         of_tab = session.config, session.draft.pending, session.notice, session.picked, session.moment, session.tried_from
-        of_run = run.watching, run.foreign, run.may_take, str(run.death), str(run.refusal)
+        of_run = run.watching, run.foreign, run.may_take, str(run.death), str(run.refusal), run.exhausted
         experiment = run.experiment.look()
         of_tab += experiment.kind, experiment.running, len(experiment.results), experiment.problem
         return of_tab, of_run, (trials.running, round(20 * trials.progress), len(trials.trials), trials.problem), self._of_snapshot()

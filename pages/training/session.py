@@ -9,6 +9,7 @@ import streamlit as st
 from core.lesson import Lesson, lesson_of
 from core.limits import ConfigError
 from core.link import flat, nested
+from core.live.client import TRAINING
 from core.live.process import TooManyRuns
 from core.presets import OPENING
 from core.store.store import StoreError
@@ -107,8 +108,13 @@ class Session:
         self.last_snapshot = self.moment = None
 
     def start_again(self):
-        """Step 0 of a run of this person's own; of somebody else's that needs a lent file, another look."""
-        self.start(run_id=self.run.run_id if self.draft.borrows else None)
+        """Step 0 of a run of this person's own; of somebody else's that needs a lent file, another look; of one that there was no room
+        for, another try."""
+        self.start(run_id=self.run.run_id if self.draft.borrows or self.run.refusal else None)
+
+    def open_again(self):
+        """Go on with a run that was closed to make room, as the store has it."""
+        self.start(run_id=self.run.run_id)
 
     def ready(self):
         """Wait until the run has begun; False when there is no room for it. Where there can be none of this configuration, the opening one
@@ -146,7 +152,13 @@ class Session:
             self.notice = ELSEWHERE
             return None
         self.playing = self.playing or action == "play"  # until it is looked at: a change that comes before that goes on playing
-        return self.run.act(action, *arguments)
+        try:
+            return self.run.act(action, *arguments)
+        except ConfigError as error:
+            if action not in TRAINING:
+                raise
+            self.notice = f"{wording.complaint(error)}."  # nothing was changed: it only does not train now
+            return None
 
     def look(self):
         """The Snapshot of the moment that is shown. Of a worker that is gone the last one; None when there was none."""

@@ -89,6 +89,11 @@ class TabRun:
         except WorkerDied as death:
             self.death = death
 
+    @property
+    def exhausted(self):
+        """A sentence when this person's processor time is used up, None otherwise."""
+        return self.live_run.exhausted if self.lives else None
+
     def set_speed(self, speed):
         """Updates a second while playing; None is full speed."""
         self.speed = speed

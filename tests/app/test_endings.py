@@ -64,7 +64,7 @@ def test_a_run_whose_tab_is_gone_makes_room_unless_it_plays(open_page, monkeypat
     first.press("pause")
     second = open_page()
     assert not second.warning and second.press("step").step == 1
-    assert "put away" in first.run().error[0].value
+    assert "closed to make room" in first.run().error[0].value
 
 
 def test_a_session_that_is_over_takes_its_process_with_it():
