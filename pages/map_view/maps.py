@@ -17,7 +17,8 @@ KEPT = 64  # maps of one server; beyond, the one that was begun first goes
 class Making:
     """A person's map: the process that makes it, what it has made, and the plans that were left by zooming in."""
 
-    def __init__(self):
+    def __init__(self, person=None):
+        self._person = person
         self._client, self._lock = ExperimentClient(), threading.RLock()
         self._map, self._taken, self._losses, self.left = None, 0, {}, []
 
@@ -25,7 +26,7 @@ class Making:
         """Begin; raises TooManyRuns."""
         with self._lock:
             self._map, self._taken, self._losses = Map(plan), 0, {}
-            self._client.start("map", plan)
+            self._client.start("map", plan, self._person)
 
     def cancel(self):
         """Stop; what is made stays."""
@@ -54,7 +55,7 @@ def making():
     if person not in makings:
         while len(makings) >= KEPT:
             makings.pop(next(iter(makings)))
-        makings[person] = Making()
+        makings[person] = Making(owner())
     return makings[person]
 
 
