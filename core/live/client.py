@@ -36,7 +36,7 @@ class LiveRun:
 
     It begins at step 0 of `config`; or where the store has `run_id`, and then `config` says only where its data file is. A `kept`
     run is saved in the store as `owner`'s; its id there is `run_id`, None until it is saved for the first time. A stored run that is not
-    `kept` is a copy: unless `owner` may take what it is made of (Store.may_take), all but `snapshot` is refused with a ConfigError.
+    `kept` is a copy: unless `owner` may take what it is made of (Store.access), all but `snapshot` is refused with a ConfigError.
     `speed` is as it was set. `driver` is for the pages: who of several that look at it may do more than look.
 
     Every method but `recover` and `close` raises WorkerDied once the worker is gone. Starting, as `recover` does too, raises

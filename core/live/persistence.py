@@ -60,7 +60,8 @@ class Persistence:
         if self._copy_of is None:
             return
         try:
-            granted = Store(self._settings.data_folder).may_take(*self._copy_of)
+            id, person = self._copy_of
+            granted = Store(self._settings.data_folder).access(id).may_take(person)
         except StoreError as error:
             raise ConfigError("", str(error)) from None
         if not granted:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import secrets
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,18 @@ WHOLE, NUMBERS = ("forked_at", "step"), ("created", "updated", "epoch", "seconds
 
 class NoSuchRun(StoreError):
     """There is no such run, or it was deleted."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Whose a run is, and whether its owner shares it with everybody who has its id."""
+
+    owner: str | None
+    shared: bool
+
+    def may_take(self, person):
+        """Whether this person may have what the run is made of."""
+        return self.owner == person or self.shared
 
 
 class Store:
@@ -170,25 +183,17 @@ class Store:
         with self._database.reading() as connection:
             return _found(connection, id, "name")["name"] or ""
 
-    def owner_of(self, id):
-        """Whose run it is. Raises NoSuchRun."""
-        with self._database.reading() as connection:
-            return _found(connection, id, "owner")["owner"]
-
     # Who may take data, scripts and weights out of a run; whoever has its id may look at it
 
-    def may_take(self, id, person):
-        """Whether this person may have what a run is made of: its owner, and everybody where the owner shares it. Raises NoSuchRun."""
-        return self.owner_of(id) == person or self.is_shared(id)
-
-    def is_shared(self, id):
-        """Whether its owner shares it with everybody who has its id. Raises NoSuchRun."""
+    def access(self, id):
+        """Whose run it is, and whom it is shared with: an Access. Raises NoSuchRun."""
         with self._database.reading() as connection:
-            return bool(_found(connection, id, "shared")["shared"])
+            row = _found(connection, id, "owner, shared")
+        return Access(row["owner"], bool(row["shared"]))
 
     def share(self, id, person, shared):
         """Share this person's run with everybody who has its id, or no longer. Raises NoSuchRun, also where it is not this person's."""
-        if self.owner_of(id) != person:
+        if self.access(id).owner != person:
             raise NoSuchRun("This run is somebody else's: only its owner can share it.")
         self._set(id, "shared", bool(shared))
 

@@ -61,7 +61,7 @@ def _sharing():
     with suppress(StoreError):  # then nothing can be shared
         key = f"share {run.run_id}"
         st.toggle(
-            "Share data and weights with everyone who has the link", **show(key, store().is_shared(run.run_id)), on_change=_share,
+            "Share data and weights with everyone who has the link", **show(key, store().access(run.run_id).shared), on_change=_share,
             args=(run.run_id, key),
             help="On: whoever opens the link to this run can also take its data, scripts and weights, and train it on as a run of their "
             "own. Off: they see its charts. What somebody took before stays with them.",

@@ -49,7 +49,7 @@ def linked(settings, run, uploads, person):
 def may_take(run, person):
     """Whether the stored run of this id is this person's, or shared."""
     try:
-        return store().may_take(run, person)
+        return store().access(run).may_take(person)
     except StoreError:
         return False
 
@@ -98,7 +98,7 @@ def _in_room(config, stored, owner):
 
 
 def _begun(config, stored, owner):
-    if stored and not (store().owner_of(stored) == owner and _free(stored)):
+    if stored and not (store().access(stored).owner == owner and _free(stored)):
         return LiveRun(config, run_id=stored, owner=owner)
     try:
         return LiveRun(config, run_id=stored, kept=True, owner=owner)

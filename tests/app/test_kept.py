@@ -228,7 +228,7 @@ def test_on_a_shared_server_a_link_shows_the_runs_of_others_and_no_more(store, o
     page.press("own run")
     assert page.step == 0 and page.session.config == PRESETS["explosion"].config
     mine = trained(page, 4)
-    assert store.owner_of(mine) == "browser:mine" and set(store.table(FOREIGN)["id"]) == {id}
+    assert store.access(mine).owner == "browser:mine" and set(store.table(FOREIGN)["id"]) == {id}
     theirs.close()
 
 

@@ -92,15 +92,15 @@ def test_no_road_leads_to_what_is_its_owners(owners, store, be, open_page):
 def test_what_its_owner_shares_others_can_take_and_train(owners, store, be, open_page):
     mine, id = owners
     mine.test.toggle(key=f"share {id}").set_value(True)
-    assert mine.run().session.notice is None and store.is_shared(id)
+    assert mine.run().session.notice is None and store.access(id).shared
     be(LOOKER)
     page = open_page(run=id).run()
     assert downloads(page) == {*(f"{name}" for name in EXPORTS), "charts"} and not page.has("play")
     assert page.session.act("export", "numpy") == mine.session.act("export", "numpy")
     page.press("own run").press("step")
     own = until(lambda: page.live_run.snapshot().run_id)
-    assert store.owner_of(own) == LOOKER and until(lambda: store.load(own).file) == ("secret.csv", CSV)
-    assert not store.is_shared(own)
+    assert store.access(own).owner == LOOKER and until(lambda: store.load(own).file) == ("secret.csv", CSV)
+    assert not store.access(own).shared
     be(OWNER)
     mine.test.toggle(key=f"share {id}").set_value(False)
     mine.run()

@@ -84,14 +84,14 @@ def test_the_owner_shares_and_takes_back(look, store):
 
 def test_only_the_owner_shares_and_a_new_run_is_shared_with_nobody(store):
     id = saved(store, trained(3), owner=OWNER)
-    assert store.may_take(id, OWNER) and not store.may_take(id, LOOKER) and not store.may_take(id, None)
+    assert store.access(id).may_take(OWNER) and not store.access(id).may_take(LOOKER) and not store.access(id).may_take(None)
     with pytest.raises(NoSuchRun, match="only its owner"):
         store.share(id, LOOKER, True)
     with pytest.raises(NoSuchRun, match="no such run"):
         store.share("none", None, True)
     store.share(id, OWNER, True)
     saved(store, trained(4), id, owner=OWNER)  # it trains on
-    assert store.may_take(id, LOOKER) and not store.may_take(saved(store, trained(4), owner=OWNER, parent=id), LOOKER)
+    assert store.access(id).may_take(LOOKER) and not store.access(saved(store, trained(4), owner=OWNER, parent=id)).may_take(LOOKER)
 
 
 def test_nobody_trains_on_what_is_somebody_elses(settings, store):

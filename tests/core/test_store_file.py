@@ -338,7 +338,7 @@ def test_one_bad_row_hides_nothing(store, column, value):
     for name in ("name", "note", "status", "metric", "findings", "config"):
         assert all(isinstance(text, str) and text.encode() is not None for text in table[name])
     assert table["final"].dtype == table["updated"].dtype == float and table["starred"].dtype == bool
-    for look in (store.load, store.settings_of, store.owner_of):
+    for look in (store.load, store.settings_of, store.access):
         with suppress(StoreError):
             look(bad)
     store.rename(bad, "mended")
