@@ -45,14 +45,16 @@ class Source:
     make: Callable
     test_fraction: float = 0.5  # what the page holds back when the source is chosen
     given: bool = False
+    by_library: bool = True  # made or prepared by scikit-learn, which takes memory of its own
 
     def outputs_of(self, data):
         """The number of classes or of target columns of a DataConfig; None when only the file knows."""
         return self.outputs(data) if callable(self.outputs) else self.outputs
 
 
-def _planar(title, make, about, outputs=2, task="classification", samples=500, **settings):
-    return Source(title, "planar", task, None, outputs, samples, about, partial(planar.planar, make, outputs, task), **settings)
+def _planar(title, make, about, outputs=2, task="classification", samples=500, test_fraction=0.5, by_library=False):
+    make = partial(planar.planar, make, outputs, task)
+    return Source(title, "planar", task, None, outputs, samples, about, make, test_fraction, by_library=by_library)
 
 
 def _surface(title, make, about):
@@ -69,18 +71,19 @@ SOURCES = {
     "truth_table": _planar("Truth table", planar.truth_table, "Exclusive or of 0 and 1: its four lines.", samples=4, test_fraction=0.0),
     "gaussian": _planar("Two clouds", planar.gaussian, "Two round clouds; a straight line will do."),
     "spiral": _planar("Spiral", planar.spiral, "Two arms wound into each other: the hard one."),
-    "moons": _planar("Moons", planar.moons, "Two half-moons, interlocked."),
+    "moons": _planar("Moons", planar.moons, "Two half-moons, interlocked.", by_library=True),
     "flower": _planar("Flower", planar.flower, "Petals of two classes around one centre.", samples=400),
-    "blobs": _planar("Blobs", planar.blobs, "Three clouds, three classes.", outputs=3),
+    "blobs": _planar("Blobs", planar.blobs, "Three clouds, three classes.", outputs=3, by_library=True),
     "plane": _surface("Plane", planar.plane, "A tilted plane: the value grows along one direction."),
     "hills": _surface("Hills", planar.hills, "Smooth bumps, up and down."),
     "sine": _surface("Sine", planar.sine, "A wave along one direction."),
     "drawn": Source(
         "Your own points", "planar", "classification", None, drawn.classes, drawn.MOST, "Points that you place on the plane.", drawn.drawn,
-        test_fraction=0.0, given=True,
+        test_fraction=0.0, given=True, by_library=False,
     ),
     "formula": Source(
-        "Formula", "planar", None, None, formula.outputs, 500, "Classes or values by a formula of x1 and x2.", formula.formula
+        "Formula", "planar", None, None, formula.outputs, 500, "Classes or values by a formula of x1 and x2.", formula.formula,
+        by_library=False,
     ),
     "iris": _table("Iris", "load_iris", "classification", 4, 3, 150, "150 flowers, 4 measures, 3 species."),
     "wine": _table("Wine", "load_wine", "classification", 13, 3, 178, "178 wines, 13 analyses in unlike units, 3 growers."),

@@ -9,6 +9,7 @@ from core.limits import LIMITS
 from core.nn.optimizers import OPTIMIZERS
 from core.training.recorder import BUDGET, MOST
 
+LIBRARY_BYTES = 176 << 20  # of scikit-learn, where it makes, prepares or scales the data
 STATE_BYTES = 4096  # of a kept state, beside its arrays
 PRODUCT, PRECONDITIONED = 7, 5  # arrays as large as all parameters that a Hessian-vector product needs, and more with a preconditioner
 CURVATURE = 8  # arrays of a layer's elements that the Hessian is worked out from
@@ -23,7 +24,8 @@ def peak_bytes(config, inputs, rows):
     elements = min(ELEMENTS, rows * (inputs + sum(layer.units for layer in config.layers)))
     products = PRODUCT + (PRECONDITIONED + optimizer.slots if optimizer.preconditioner else 0)
     ahead = max(FEWEST_PRODUCTS * vector, min(PRODUCTS * vector, BASIS_BYTES)) + products * vector + CURVATURE * width * elements
-    return memory_estimate(config, inputs, rows) + recorded + ahead + training_copies(config) * vector
+    library = LIBRARY_BYTES if SOURCES[config.data.source].by_library or config.data.scaling != "none" else 0
+    return memory_estimate(config, inputs, rows) + library + recorded + ahead + training_copies(config) * vector
 
 
 def expected_bytes(config):

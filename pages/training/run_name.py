@@ -18,7 +18,7 @@ REFUSED = "run name refused"  # key of the tab's state: why the last name was
 @st.fragment
 def name_menu():
     """A menu with the run's name, for its owner, once it is kept."""
-    if session().run.foreign or not session().run.owned:
+    if session().run.foreign or not session().run.may_take:
         return
     menu = st.popover("Name", icon=":material/edit:", key="name menu", on_change="rerun")
     if not menu.open:

@@ -40,6 +40,7 @@ def test_limits_are_told_in_one_sentence(page, monkeypatch):
     monkeypatch.setenv("DESCENT_VISITOR_UPLOAD_BYTES", "100")
     page.set("segmented_control", "data.source", "file").upload("table.csv", CSV)
     assert "the limit for each visitor" in page.session.draft.problem.message and page.session.config.data.source != "file"
+    page.set("segmented_control", "data.source", "moons")  # a file that is waited for keeps the run still
     told = "You have used the 30 minutes of processor time"
     monkeypatch.setattr("core.live.quota.taken", lambda person, what: 1800.0)
     page.press("step")
