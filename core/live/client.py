@@ -11,6 +11,7 @@ import weakref
 from core.limits import ConfigError
 from core.live import checkpoint, quota, registry
 from core.live.memory import expected_bytes, peak_bytes
+from core.live.pacing import GROWING
 from core.live.process import LEAVING, ChildProcess, TooManyRuns
 from core.live.start_request import StartRequest
 from core.live.trials_client import TrialsClient
@@ -129,8 +130,8 @@ class LiveRun:
         return self._ask("predict", rows)
 
     def set_speed(self, updates_per_second):
-        """Updates a second while playing, evenly spread; None is as fast as it can."""
-        if updates_per_second is not None and not 0 < updates_per_second < math.inf:
+        """Updates a second while playing, evenly spread; None is as fast as it can, and pacing.GROWING slow at first and faster later."""
+        if updates_per_second not in (None, GROWING) and not 0 < updates_per_second < math.inf:
             raise ValueError(f"updates_per_second must be a number above 0 or None; was {updates_per_second!r}")
         with self._lock:
             self._ask("set_speed", updates_per_second)
@@ -142,7 +143,7 @@ class LiveRun:
         With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
         moment the recorder has, where too much training would have to be replayed. ConfigError when there is no memory for that.
         """
-        snapshot = self._ask("snapshot", unit, at, registry.training_share() if self.speed is None else 1.0)
+        snapshot = self._ask("snapshot", unit, at, registry.training_share() if self.speed in (None, GROWING) else 1.0)
         self.looked_at = time.monotonic()
         self._worker.needs = peak_bytes(self.config, snapshot.inputs, self.config.data.samples)  # of a file it was a guess
         self._plays_until = self.looked_at + self._settings.pause_after if snapshot.status == "running" else 0.0

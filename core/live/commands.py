@@ -62,7 +62,7 @@ def change(run, patch):
     run.recorder.record()
     run.trainer.change(patch)
     run.note("change", patch)
-    run.pacing.forget()
+    run.pacing.forget(run.trainer.step)
     return run.trainer.config
 
 

@@ -6,6 +6,9 @@ import math
 import time
 from collections import deque
 
+GROWING = "growing"  # the speed for eyes: slow at first, when each update shows, and then faster and faster
+GROWTH = 23.0  # a growing run has made GROWTH * seconds^3 updates: the opening spiral, at 23,000 of them, takes ten seconds
+SLOWEST = 10.0  # updates a second with which it begins
 CHUNK = 0.010  # seconds of training between two looks at the connection
 HAD_ENOUGH = 1 / 3  # of the time on a processor: a run that gets less gives way to pages
 REST, LONGEST_REST = 2.0, 0.1  # seconds that it then rests for every one that it went short, and at most
@@ -13,25 +16,27 @@ RATE_WINDOW = 1.0  # seconds that steps_per_second looks back
 
 
 class Pacing:
-    """`speed` is updates a second while playing (None: as many as can be made); `share` of the time at most goes into these."""
+    """`speed` is updates a second while playing (None: as many as can be made; GROWING: see there); `share` of the time at most goes into
+    these. What a run computes depends on its steps alone, and not on when they are made."""
 
     def __init__(self, speed):
         self.speed = speed
         self.share = 1.0
         self._full_speed = 0.0  # updates a second, as last measured
+        self._grows_from = 0  # the step of the last change: what that does is seen slowly, too
         self.start(0, math.inf)
 
     def start(self, step, until):
         """The run, at `step`, is to be trained up to step `until`: at its speed if there is no end, as fast as it can to another one."""
         now = time.monotonic()
         self.until = until
-        self._interval = 1 / self.speed if self.speed and until == math.inf else 0.0
         self._due = self._rested = now  # when the next updates may be made: for the speed, and for others who need the processors
         self._marks = deque([(now, step)])
 
-    def forget(self):
-        """How long an update takes is no longer known: another batch size may take a thousand times as long."""
-        self._full_speed = 0.0
+    def forget(self, step):
+        """The settings were changed at this step, and how long an update takes is no longer known: another batch size may take a thousand
+        times as long."""
+        self._full_speed, self._grows_from = 0.0, step
 
     @property
     def wake(self):
@@ -44,10 +49,16 @@ class Pacing:
         if now < self.wake:
             return 0
         updates = max(1, int(CHUNK * self._full_speed))
-        if self._interval:
-            updates = min(updates, 1 + int((now - self._due) / self._interval))
-            self._due = max(self._due + updates * self._interval, now)
+        if wanted := self._wanted(step):
+            updates = min(updates, max(1, int(CHUNK * wanted)) + int((now - self._due) * wanted))
+            self._due = max(self._due + updates / wanted, now)
         return min(updates, self.until - step)
+
+    def _wanted(self, step):
+        """Updates a second from `step` on; None for as many as can be made."""
+        if self.until != math.inf or self.speed != GROWING:
+            return self.speed if self.until == math.inf else None
+        return max(SLOWEST, 3 * GROWTH ** (1 / 3) * max(0, step - self._grows_from) ** (2 / 3))  # the slope of GROWTH * seconds^3
 
     def trained(self, step, updates, seconds, worked):
         """So many updates up to `step` took so many seconds, for `worked` of which the processor was there."""

@@ -7,6 +7,8 @@ import threading
 import time
 import weakref
 
+from core.live.pacing import GROWING
+
 _listing = threading.Lock()  # pages begin runs while others count them
 _runs = weakref.WeakSet()  # all that were begun and are still held by a page
 
@@ -25,7 +27,7 @@ def living(run_id):
 def training_share():
     """The share of the time that each run at full speed may train: together they leave one processor to the pages and to each other's
     answers, which would wait behind them."""
-    playing = sum(run.plays and run.speed is None for run in _held())
+    playing = sum(run.plays and run.speed in (None, GROWING) for run in _held())
     return min(1.0, max(1, os.cpu_count() - 1) / max(1, playing))
 
 

@@ -80,7 +80,7 @@ class Run:
         self.trainer, self.recorder = trainer, recorder or FlightRecorder(trainer)
         self._next_record = 0.0
         self.pictures = Pictures(trainer, self.recorder)
-        self.pacing.forget()
+        self.pacing.forget(0)
         self.stand()
 
     def leave(self, forked_at=None):

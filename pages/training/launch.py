@@ -77,7 +77,6 @@ def _start(future, config, speed, at, stored, owner):
         run = living(stored) if stored else None
         if run is None or run.owner != owner:
             run = _in_room(config, stored, owner)
-        if not stored:
             run.set_speed(speed)
         if at:
             run.step(at)

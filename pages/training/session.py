@@ -22,6 +22,7 @@ from pages.training.control_names import control_names
 from pages.training.draft import Draft
 from pages.training.launch import linked
 from pages.training.tab_run import TabRun
+from pages.training.transport import SPEED
 
 KEY = "session"
 TAKING = ("export", "examples", "predict")  # what only the owner gets out of a run, and who it is shared with
@@ -66,7 +67,7 @@ class Session:
         """Begin with what a link asks for."""
         config, at, run_id = self._linked(settings, run_id)
         self.draft.adopt(config)
-        self.picked = self.run.speed = None
+        self.picked, self.run.speed = None, SPEED
         self.had_findings = False
         self.address.opened(settings, run_id, config, lesson)
         self._teach(lesson)

@@ -15,7 +15,8 @@ from pages.training.launch import may_take, started
 class TabRun:
     """`run_id` is the id of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server
     trains it, so that it can only be looked at; `may_take` that its data, scripts and weights are to be had: it, or what it is a copy of,
-    is this person's or shared. `person` is whose runs this tab's are. `speed` is its updates a second (None: all that can be had). `death`
+    is this person's or shared. `person` is whose runs this tab's are. `speed` is as
+    LiveRun.set_speed has it. `death`
     (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `experiment` is the preflight or range test beside it.
     """
 
@@ -95,7 +96,7 @@ class TabRun:
         return self.live_run.exhausted if self.lives else None
 
     def set_speed(self, speed):
-        """Updates a second while playing; None is full speed."""
+        """See LiveRun.set_speed."""
         self.speed = speed
         self.act("set_speed", speed)
 

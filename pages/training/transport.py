@@ -5,11 +5,18 @@ from __future__ import annotations
 import html
 
 from core.limits import ConfigError, shown
+from core.live.pacing import GROWING
 from pages import wording
 from pages.shell.components import live
 from pages.training.gauge import gauge, stable_rate
 
-SPEEDS = {"Full speed": None, "1,000 steps/s": 1000, "100 steps/s": 100, "10 steps/s": 10, "1 step/s": 1}
+STEADY = (1, 10, 100, 1000, 5000, 20_000)  # updates a second
+SPEEDS = {
+    "Slow, then faster": GROWING,
+    **{f"{rate:,} step{'' if rate == 1 else 's'}/s": rate for rate in STEADY},
+    "Full speed": None,
+}
+SPEED = GROWING  # until another is chosen
 WAITING = ("play", "step", "epoch", "new_seed")  # what waits while the controls show something that the run does not have
 STATES = {"running": "Running", "paused": "Paused", "finished": "Stopped early"}
 BUTTONS = [  # each has a letter on the keyboard
@@ -23,7 +30,7 @@ BUTTONS = [  # each has a letter on the keyboard
     },
     {"name": "new_seed", "label": "New seed", "icon": "dice", "shortcut": "N", "help": "Step 0 with other initial weights"},
 ]  # fmt: skip
-CHOICES = [{"name": "speed", "label": "Speed", "options": list(SPEEDS), "help": "How fast a playing run goes"}]
+CHOICES = [{"name": "speed", "label": "Speed", "options": list(SPEEDS), "help": "How fast a run plays; it learns the same at every speed"}]
 STABLE_RATE = {
     "name": "use_stable_rate", "label": "",
     "help": "The largest learning rate expected to be stable: at it, or below, a look some hundred steps ahead stays calm.",

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from core.numbers import parse_number, write_number
 from pages.shell import tab
 from pages.shell.live_line import PATH, live_line
+from pages.training import session
 from tests.core.live_runs import until
 
 FRAME = Path(__file__).parents[2] / "pages" / "frame.py"
@@ -36,6 +37,12 @@ BROWSER = Mock()  # a connection that is there, and no more
 def patient(monkeypatch):
     """A tab of these tests has no connection most of the time, and is there all the same."""
     monkeypatch.setattr(tab, "GRACE", 1e9)
+
+
+@pytest.fixture(autouse=True)
+def full_speed(monkeypatch):
+    """What plays in these tests is waited for."""
+    monkeypatch.setattr(session, "SPEED", None)
 
 
 @contextmanager

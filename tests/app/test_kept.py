@@ -7,6 +7,7 @@ import pytest
 from core.export import EXPORTS
 from core.limits import ConfigError
 from core.live.client import LiveRun
+from core.live.pacing import GROWING
 from core.presets import OPENING, PRESETS
 from core.store.store import Store, StoreError
 from pages.shell import identity, tab
@@ -122,6 +123,16 @@ def test_the_list_of_runs_leads_back_to_the_very_run(store, open_page):
     page.test.query_params["run"] = id
     page.run()
     assert (page.step, page.session.config.data.source, page.session.run.run_id) == (300, "circle", id)
+
+
+def test_a_new_run_and_one_that_is_opened_again_play_at_the_speed_for_eyes(store, open_page, monkeypatch):
+    monkeypatch.setattr(tab, "GRACE", 0)
+    monkeypatch.setattr("pages.training.session.SPEED", GROWING)
+    page = open_page()
+    assert (page.head["buttons"]["speed"]["value"], page.live_run.speed) == ("Slow, then faster", GROWING)
+    id = trained(page)
+    again = open_page(run=id)
+    assert (again.head["buttons"]["speed"]["value"], again.live_run.speed) == ("Slow, then faster", GROWING)
 
 
 def test_what_was_looked_at_and_the_speed_do_not_go_over_to_another_run(store, open_page, monkeypatch):

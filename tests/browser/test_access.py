@@ -64,7 +64,7 @@ def test_axe_finds_nothing_to_complain_about(open_tab, scheme, shown):
     tab = ready(open_tab(f"/?{PRESETS['spiral' if shown == 'playing' else 'explosion'].link}", color_scheme=scheme))
     button(tab, "Play").click()
     if shown == "playing":
-        wait_for_steps(tab, 1000)
+        wait_for_steps(tab, 500)
     else:
         expect(tab.locator(".finding.critical")).to_be_visible()
     settled(tab)

@@ -50,6 +50,8 @@ def settled(tab):
 
 
 def play(tab):
+    """Have it train as fast as it can."""
+    tab.get_by_label("Speed", exact=True).select_option("Full speed")
     button(tab, "Play").click()
     expect(button(tab, "Pause")).to_be_visible()
 

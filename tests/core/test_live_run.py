@@ -1,6 +1,7 @@
 """The live run: what can be done with it. Everything here runs real processes."""
 
 import dataclasses
+import math
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ from core.limits import ConfigError
 from core.live import registry
 from core.live.client import LiveRun, WorkerDied
 from core.live.commands import play, snapshot
-from core.live.pacing import LONGEST_REST
+from core.live.pacing import GROWING, GROWTH, LONGEST_REST, Pacing
 from core.live.start_request import StartRequest
 from core.live.worker import Worker
 from core.settings import Settings
@@ -190,6 +191,46 @@ def test_speed_is_not_exceeded(start):
     assert step <= 1 + 50.0 * (time.monotonic() - began)
     run.set_speed(None)
     until(lambda: run.snapshot().step > 1000)
+
+
+def paced(monkeypatch, seconds, change_at=math.inf):
+    """The steps after each second of a run that grows, on a clock of its own; its settings are changed at the second `change_at`."""
+    now, step, reached = 0.0, 0, []
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    pacing = Pacing(GROWING)
+    for second in range(1, seconds + 1):
+        if second > change_at:
+            pacing.forget(step)
+            change_at = math.inf
+        while now < second:
+            now = max(now, pacing.wake)
+            step += (updates := pacing.updates_due(step))
+            now += updates / 90_000
+            if updates:
+                pacing.trained(step, updates, updates / 90_000, updates / 90_000)
+        reached.append(step)
+    return reached
+
+
+def test_the_speed_for_eyes_begins_slowly_and_grows(monkeypatch):
+    reached = paced(monkeypatch, 12)
+    assert reached[0] < 60 and reached[2] < 1000
+    assert reached[9] == pytest.approx(GROWTH * 10**3, rel=0.2)
+
+
+def test_what_a_change_of_settings_does_is_seen_slowly(monkeypatch):
+    reached = paced(monkeypatch, 11, change_at=10)
+    assert reached[10] - reached[9] < 60
+
+
+def test_the_speed_changes_nothing_that_is_learned(start, settings):
+    run = start(ADAM)
+    run.set_speed(GROWING)
+    run.play()
+    until(lambda: run.snapshot().step > 100)
+    run.pause()
+    step = run.snapshot().step
+    same_bits(restored(settings, ADAM, step).parameters(), Trainer(ADAM).run(step).parameters())
 
 
 @pytest.mark.parametrize("speed", [0, -1.0, float("nan"), float("inf")])
