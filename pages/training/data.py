@@ -24,18 +24,22 @@ FATE = {  # of an uploaded file, whether the server is shared or not
     "the file itself, scripts and weights only where you share them, under Export.",
     False: "Kept with the runs that train on it. Whoever can open this server can open and export these runs, the file with them.",
 }
-FIRST = ("data.noise", "data.test_fraction", "data.features")
+FIRST = ("data.noise", "data.test_fraction")  # side by side
 
 
 def data():
-    """The source and its settings."""
+    """The source; its settings folded."""
     source()
     own = {"file": own_file, "drawn": own_plane.points, "formula": own_plane.formula}
     own.get(session().draft.values["data.source"], lambda: None)()
     names = [name for name, spec in SETTINGS.items() if name.startswith("data.") and "kind" in spec.metadata and name not in PLAIN]
-    grid("data.noise", "data.test_fraction")
+    folded("Data settings", lambda: _settings(names), "data folded")
+
+
+def _settings(names):
+    grid(*FIRST)
     grid("data.features")
-    folded("More about the data", lambda: grid(*(name for name in names if name not in FIRST)), "data folded")
+    grid(*(name for name in names if name not in (*FIRST, "data.features")))
 
 
 def source():

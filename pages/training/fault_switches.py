@@ -17,18 +17,12 @@ TITLES = {"formula": "Formulas", "state": "From step to step", "numerics": "Nume
 EVERYWHERE = "All"
 
 
-def heading():
-    """The section's title, with how many mistakes are on."""
-    on = len(session().draft.values["faults"])
-    return f"Break the backprop :orange-badge[:material/bug_report: {on} on]" if on else "Break the backprop"
-
-
 def faults():
-    """What is on, and the switches."""
-    complaint("faults")
-    if chosen := _by_family(session().draft.values["faults"]):
-        st.caption(f":orange[:material/bug_report:] {', '.join(FAULTS[name].title for name in chosen)}")
+    """The switches, and what is on."""
     folded("Inject a bug", _switches, "faults folded")
+    if chosen := _by_family(session().draft.values["faults"]):
+        st.caption(f":orange[:material/bug_report:] On: {', '.join(FAULTS[name].title for name in chosen)}")
+    complaint("faults")
 
 
 def _switches():

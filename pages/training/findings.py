@@ -18,15 +18,16 @@ from pages.shell.tab import handler
 from pages.training.finding_sparkline import evidence
 from pages.training.session import session
 
-EMPTY = "Warnings show up here, with what to do about them."
+EMPTY = "Build a small network, press Play, and see what it learns. If something goes wrong, this place says why, and what to do about it."
 PAUSED = "The run paused itself. Apply a fix, look back with the bar at the foot of the page, or press <b>Reset</b> to see it again."
 
 
 def findings(snapshot):
-    """A card for the root, and what follows from it in smaller print; without any, one quiet line in the same place."""
+    """A card for the root, and what follows from it in smaller print; without any, one quiet line in the same place. It is always as high,
+    so that nothing below jumps; where there is little room it is a line, and a card opens over what is below once it has the focus."""
     roots = [finding for finding in snapshot.findings if finding.root] or [finding for finding in snapshot.findings if _mends(finding)][:1]
     others = [finding for finding in snapshot.findings if finding not in roots]
-    with st.container(key="findings held" if _held(snapshot) else "findings", gap="xsmall"):
+    with st.container(key="findings", gap="xsmall"):
         for number, finding in enumerate(roots):
             _card(snapshot, finding, first=number == 0)
         if others:
@@ -52,20 +53,13 @@ def _quiet_line(snapshot):
     return "✓ Nothing wrong so far." if snapshot.step >= PATIENCE else f"Too early to tell: the first {PATIENCE} updates say little."
 
 
-def _held(snapshot):
-    """Whether to keep a card's height: once this run had one, what is below must not jump when it goes and comes back."""
-    if any(finding.root for finding in snapshot.findings):
-        session().had_findings = True
-    return session().had_findings
-
-
 def _card(snapshot, finding, first):
     mark, word = SEVERITIES[finding.severity]  # they go with the colour
     began = crossing_text(snapshot) if first else ""
     fix = _fix_text(finding)
     with st.container(key=f"finding {finding.severity} {finding.code}", gap="xsmall"):
         st.html(
-            f'<article class="finding {finding.severity}"><div class="mark" title="{word}">{mark}</div><div class="words">'
+            f'<article class="finding {finding.severity}" tabindex="0"><div class="mark" title="{word}">{mark}</div><div class="words">'
             f"<h4>{html.escape(finding.title)}</h4>{_figures(finding, word)}"
             f"<p>{html.escape(began)} {html.escape(finding.advice)}</p>"
             f"{f'<p class=fix>Fix: <b>{html.escape(fix)}</b></p>' if fix else ''}</div>{evidence(snapshot, finding)}</article>"

@@ -18,17 +18,12 @@ ROW = [4, 7, 2]
 
 
 def layers():
-    """Rows for the hidden layers, with a button to add one, and the output's activation."""
+    """Rows for the hidden layers, and one for the output, with a button to add a layer."""
     *hidden, output = session().draft.values["layers"]
     for index, layer in enumerate(hidden):
         _hidden_row(index, layer)
-    st.button(
-        "Add layer", icon=":material/add:", on_click=_add, width="stretch", key="add layer",
-        disabled=len(hidden) >= MOST_HIDDEN or tab().lesson.fixes("layers"),
-        help=f"One more hidden layer before the output, up to {MOST_HIDDEN}.",
-    )  # fmt: skip
     _output_row(len(hidden), output)
-    folded("More about a layer", _options, "layers folded")
+    folded("Layer settings", _options, "layers folded")
     complaint("layers")
 
 
@@ -59,13 +54,22 @@ def _hidden_row(index, layer):
 
 
 def _output_row(index, layer):
+    """The output's units, its activation, and the button that puts a layer before it."""
     key = f"layers.{index}.output"  # a key of its own: the row below may become the row of a hidden layer
-    units = layer["units"]
-    st.selectbox(
-        f"Output activation ({units:,} unit{'' if units == 1 else 's'})", ACTIVATIONS, format_func=wording.option,
-        help="Follows the task; any other trains as well, and is diagnosed.", on_change=_output_changed, args=(index, key),
-        **show(key, layer["activation"]),
-    )  # fmt: skip
+    units = f"{layer['units']:,} unit{'' if layer['units'] == 1 else 's'}"
+    size, activation, add = st.columns(ROW, vertical_alignment="center", gap="small")
+    size.caption(f"Output: {units}")
+    with activation:
+        st.selectbox(
+            f"Output activation ({units})", ACTIVATIONS, format_func=wording.option, label_visibility="collapsed",
+            help="Follows the task; any other trains as well, and is diagnosed.", on_change=_output_changed, args=(index, key),
+            **show(key, layer["activation"]),
+        )  # fmt: skip
+    with add:
+        st.button(
+            "Add layer", icon=":material/add:", on_click=_add, disabled=index >= MOST_HIDDEN, key="add layer",
+            help=f"Add a hidden layer before the output, up to {MOST_HIDDEN}",
+        )  # fmt: skip
 
 
 def _options():

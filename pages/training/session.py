@@ -42,8 +42,7 @@ class Session:
     `lesson` is what a link for a class asks for, `notice` what the person must know first. `last_snapshot` is what was last seen of the
     run, `playing` whether it played then, `picked` the unit looked at: (layer from 1, index from 0). `moment` is the past step that is
     shown (None: the present), `now` the run's own.
-    `tried_from` is where the trials of fixes began: a past step, or None for step 0. `had_findings` says that something was wrong with this
-    run.
+    `tried_from` is where the trials of fixes began: a past step, or None for step 0.
     """
 
     def __init__(self, query):
@@ -53,7 +52,7 @@ class Session:
         self.lesson = Lesson()
         self.notice = self.picked = self.last_snapshot = self.moment = self.tried_from = None
         self.now = 0
-        self.playing = self.had_findings = False
+        self.playing = False
         self._open(*parts(query))
 
     @property
@@ -68,7 +67,6 @@ class Session:
         config, at, run_id = self._linked(settings, run_id)
         self.draft.adopt(config)
         self.picked, self.run.speed = None, SPEED
-        self.had_findings = False
         self.address.opened(settings, run_id, config, lesson)
         self._teach(lesson)
         self.start(at, run_id)
@@ -284,6 +282,5 @@ class Session:
         playing = self.playing
         self.act("configure", self.draft.uploads.resolved(config), parameters)
         self.picked = self.moment = None
-        self.had_findings = False
         if playing:
             self.act("play")

@@ -97,6 +97,13 @@ def changed(name):
     session().draft.edit(name, value)
 
 
+def shown_value(name, value):
+    """A setting's value as a sentence names it."""
+    if name == "data.features":
+        return [wording.feature(feature) for feature in value]
+    return EMPTY.get(name) if value is None else value
+
+
 def complaint(name, number=None, whole=False):
     """Why the value of this setting, or of a part of it, was refused. Of a `number`, or the text in its place, each says it for itself."""
     problem, told = session().draft.problem, None

@@ -1,19 +1,26 @@
-"""What you choose: presets, data, network, training."""
+"""What you choose: first the data, the network and the learning rate, and in one line what all else is set to; that is folded."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from core.data.sources import SOURCES
 from core.link import SETTINGS
 from core.presets import PRESETS
 from pages import wording
 from pages.shell.controls import folded, refusal, show, stale
 from pages.shell.tab import handler, tab
 from pages.training import fault_switches
+from pages.training.data import PLAIN as UNFOLDED_DATA
 from pages.training.data import data
+from pages.training.draft import PLAIN
 from pages.training.layers import layers
 from pages.training.session import session
-from pages.training.setting_controls import grid, learning_rate
+from pages.training.setting_controls import applies, grid, learning_rate, shown_value
+
+TOLD = ("loss", "optimizer.name", "batch_size", "data.noise", "data.test_fraction")  # of what is folded, in the one line at all times
+SEEN = ("optimizer.learning_rate", *UNFOLDED_DATA)  # settings that are not folded
+FOLDED = [*TOLD, *(name for name, spec in SETTINGS.items() if "kind" in spec.metadata and name not in (*SEEN, *TOLD))]
 
 JUST_MOVED = 5.0  # seconds for which a preset that comes back is the browser's, late, and not a person's
 
@@ -21,15 +28,14 @@ JUST_MOVED = 5.0  # seconds for which a preset that comes back is the browser's,
 def sidebar():
     """All controls of the configuration. What is rarely used is folded, and made once it is opened."""
     session().draft.explained = False
-    with st.sidebar, st.container(gap="xsmall"):
-        st.markdown("### Descent")
-        st.caption("Build a small network, press Play, and see what it learns or why it does not.")
+    with st.sidebar, st.container(key="settings", gap="xsmall"):
         top = st.container()
         presets()
         section("Data", data, "data")
         section("Network", layers, "layers")
-        section("Training", training)
-        section(fault_switches.heading(), fault_switches.faults, "faults")
+        training()
+        if not tab().lesson.hides("faults"):
+            fault_switches.faults()
     problem = session().draft.problem
     if problem and not session().draft.explained:
         with top:
@@ -52,9 +58,9 @@ def presets():
     st.selectbox(
         "Preset", PRESETS if chosen else [None, *PRESETS], **show("preset", chosen),
         format_func=lambda name: PRESETS[name].title if name else "", placeholder="Your own",
-        help="Runs that learn, and runs that go wrong in instructive ways.", on_change=_load_preset,
+        help="Runs that learn, and runs that go wrong in instructive ways.", on_change=_load_preset, label_visibility="collapsed",
     )  # fmt: skip
-    st.caption(PRESETS[chosen].about if chosen else "Changed by you; the address in the browser holds all of it, to keep or to send.")
+    st.caption(PRESETS[chosen].about if chosen else "Custom set-up. Copy this page's link to share it.")
 
 
 @handler
@@ -64,17 +70,19 @@ def _load_preset():
 
 
 def training():
-    """Loss, optimizer, learning rate and batches; the rest folded."""
-    optimizer = [name for name in _names() if name.startswith("optimizer.") and name not in ("optimizer.name", "optimizer.learning_rate")]
-    grid("loss", "optimizer.name")
+    """The learning rate, and what else there is; the rest folded."""
     learning_rate()
-    grid(*optimizer, "batch_size")
-    folded("More", _more, "more")
+    st.caption(wording.literal(_in_one_line()))
+    folded("Training settings", _more, "more")
+
+
+def _in_one_line():
+    """What the folded settings are: the most important ones, and all that differ from what a run has by itself."""
+    values = session().draft.values
+    usual = PLAIN | {"data.samples": SOURCES[values["data.source"]].samples}
+    told = [name for name in FOLDED if applies(name, values) and (name in TOLD or values[name] != usual[name])]
+    return wording.sentence(wording.settings({name: shown_value(name, values[name]) for name in told}))
 
 
 def _more():
-    grid(*(name for name in _names() if name not in ("loss", "batch_size") and not name.startswith("optimizer.")))
-
-
-def _names():
-    return [name for name, spec in SETTINGS.items() if "kind" in spec.metadata and not name.startswith("data.")]
+    grid(*(name for name in FOLDED if not name.startswith("data.")))

@@ -75,8 +75,6 @@ def commands(session):
         def pressed(value):
             if name in WAITING and session.draft.pending:  # what was pressed may not be what is shown any more
                 return
-            if name == "reset":
-                session.had_findings = False
             session.moment = None
             session.act(name)
 
@@ -110,7 +108,7 @@ def readings(session, snapshot):
         ("Steps/s", wording.rate(snapshot.steps_per_second) if snapshot.status == "running" else "–", 6, "rate"),
         ("Train loss", wording.number(snapshot.train_loss), 8, ""),
         ("Test loss", wording.number(snapshot.test_loss), 8, ""),
-        (f"Train {metric}", wording.number(snapshot.train_metric, 3), 8, ""),
+        (f"Train {metric}", wording.number(snapshot.train_metric, 3), 8, "part"),
         (f"Test {metric}", wording.number(snapshot.test_metric, 3), 8, ""),
     ]
     cells = "".join(

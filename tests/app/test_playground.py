@@ -186,6 +186,18 @@ def test_step_epoch_reset_and_new_seed(page):
     assert (page.live_run.snapshot().layers[0].weights != first).any()
 
 
+def test_one_line_says_what_the_folded_settings_are(page):
+    assert "Loss binary cross entropy, optimizer SGD, batch size 10, noise 0.1, test share 0.5" in plain(page.words)
+    page.set("text_input", "penalty.l2", 0.01)
+    page.set("text_input", "batch_size", None)
+    assert "batch size all, noise 0.1, test share 0.5, L2 penalty 0.01" in plain(page.words)
+
+
+def plain(text):
+    """What Markdown shows of a text that it is to show as it is."""
+    return text.replace("\\", "")
+
+
 def test_a_slow_speed_holds(page):
     page.press("speed", "1 step/s").press("play")
     assert page.session.run.speed == 1 and page.head["buttons"]["speed"]["value"] == "1 step/s"

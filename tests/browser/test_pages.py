@@ -42,7 +42,7 @@ def test_the_sidebar_is_as_wide_as_its_controls_need_and_can_be_closed(start_ser
     expect(expand).to_be_visible()
     expect_true(lambda: expand.bounding_box()["x"] + expand.bounding_box()["width"] <= play.bounding_box()["x"])
     expand.click()
-    expect(tab.get_by_text("Build a small network")).to_be_in_viewport()
+    expect(tab.get_by_label("Preset", exact=True)).to_be_in_viewport()
 
 
 def test_an_upload_to_the_doctor_is_answered(open_tab):
