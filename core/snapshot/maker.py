@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -44,6 +44,7 @@ class SnapshotMaker:
         self._maps = PlaneMaps(trainer) if data.encode else None
         self._input_maps = self._maps and _input_maps(self._maps.inputs[:SHOWN_UNITS], self._maps.side)
         self._points = [sample_points(data, part) for part in (data.train, data.test)]
+        self._finite = None  # the last Plane with a finite output
         self._last = {}  # parts of the last picture of the run itself, by their names
         self._failures = []
 
@@ -185,7 +186,14 @@ class SnapshotMaker:
         )
 
     def _output(self, mapped):
-        return plane(self._trainer, mapped[-1][1], self._maps.fine_side, *self._points) if mapped else output_of(self._trainer)
+        if not mapped:
+            return output_of(self._trainer)
+        made = plane(self._trainer, mapped[-1][1], self._maps.fine_side, *self._points)
+        if np.isfinite(made.values).any():
+            if self._trainer is self._live:
+                self._finite = replace(made, last_finite=self._trainer.step)
+            return made
+        return self._finite if self._finite and self._finite.last_finite < self._trainer.step else made
 
 
 def _input_maps(values, side):

@@ -102,7 +102,8 @@ class Plane:
 
     Two classes (`kind` "two_classes"): -1 (class 0, sure) to 1 (class 1, sure), 0 on the boundary. More classes
     ("classes"): `winner` (size, size) uint8 and `values` its confidence 0..1. Regression ("surface"): the predicted
-    value in the targets' own units, `low`..`high` the targets' range.
+    value in the targets' own units, `low`..`high` the targets' range. Where no output is finite any more, it is the last picture with one
+    that is, of step `last_finite`.
     """
 
     kind: str
@@ -113,6 +114,7 @@ class Plane:
     high: float
     train: Points
     test: Points
+    last_finite: int | None = None
 
 
 @dataclass(frozen=True)

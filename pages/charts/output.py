@@ -11,6 +11,7 @@ from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color,
 HEIGHT = 372
 FADE = 1.8  # the plane stays this much paler than the points on it
 RING = (9, 30)  # pixels across, of samples that carry nothing and most of the gradient
+DIMMED = 0.45  # opacity of an output that was
 LEGIBLE_CLASSES = 16  # a larger confusion matrix shows its counts on hover alone
 
 
@@ -68,6 +69,7 @@ def _plane(plane, options, theme):
     low, high = plane.extent
     step = (high - low) / (plane.values.shape[0] - 1)
     heat, target_color = _PLANES[plane.kind](plane, options, theme)
+    heat["opacity"] = 1.0 if plane.last_finite is None else DIMMED
     smooth = "fast" if plane.kind != "classes" and not options.hard_edges else False
     surface = {"type": "heatmap", "zsmooth": smooth, "x0": low, "dx": step, "y0": low, "dy": step, **heat}
     parts = [("filled", plane.train)] + ([("outlined", plane.test)] if options.show_test and len(plane.test.xy) else [])
@@ -83,9 +85,16 @@ def _plane(plane, options, theme):
         legend="● train   ○ test" if len(parts) > 1 else "● train",
         margin={"l": 44, "r": 12, "t": 10, "b": 40},
         axes={"xaxis": axis(theme, "x₁", **bounds), "yaxis": axis(theme, "x₂", scaleanchor="x", **bounds)},
-        annotations=[] if np.isfinite(plane.values).any() else [note(theme, "The output is not finite.")],
+        annotations=_missing(plane, theme),
         images=[{"source": points_png(samples, low, high, theme.surface), "layer": "above", **place}],
     )
+
+
+def _missing(plane, theme):
+    """What is to be said where there is no finite output."""
+    if plane.last_finite is not None:
+        return [note(theme, f"Not finite any more. Dimmed: step {plane.last_finite:,}", y=1, yanchor="top", bgcolor=theme.surface)]
+    return [] if np.isfinite(plane.values).any() else [note(theme, "The output is not finite.")]
 
 
 def _two_classes(plane, options, theme):
@@ -152,6 +161,8 @@ _PLANES = {"two_classes": _two_classes, "classes": _classes, "surface": _surface
 
 
 def _plane_alt(plane):
+    if plane.last_finite is not None:
+        return f"The output is not finite any more; dimmed, what it was at step {plane.last_finite}."
     finite = np.isfinite(plane.values)
     if not finite.all():
         return "Output over the plane; it is not finite everywhere."

@@ -34,6 +34,7 @@ class RunView:
     def picture(self, theme):
         """(head, figures) of the run as it is now, or at the moment that is looked at."""
         session = self._session
+        timebar.go_on_replaying(session)
         snapshot = session.look() if session.ready() else None
         if snapshot is None:
             return dict(GONE), {}

@@ -42,6 +42,7 @@ class Session:
     `lesson` is what a link for a class asks for, `notice` what the person must know first. `last_snapshot` is what was last seen of the
     run, `playing` whether it played then, `picked` the unit looked at: (layer from 1, index from 0). `moment` is the past step that is
     shown (None: the present), `now` the run's own.
+    `replay` is the slow replay (timebar.Replay) that moves it on.
     `tried_from` is where the trials of fixes began: a past step, or None for step 0.
     """
 
@@ -52,6 +53,7 @@ class Session:
         self.lesson = Lesson()
         self.notice = self.picked = self.last_snapshot = self.moment = self.tried_from = None
         self.now = 0
+        self.replay = None
         self.playing = False
         self._open(*parts(query))
 
@@ -182,6 +184,7 @@ class Session:
         to_be_kept = seen.step > 0 and seen.run_id is None and seen.store_error is None and not self.run.foreign
         return (
             self.playing
+            or self.replay is not None
             or self.run.trials.running
             or self.run.experiment.look().running
             or self.run.watching

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import time
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -14,11 +16,17 @@ from pages.shell.components import live
 
 START, NOW = "start", "now"
 SLIDER = "look"
+AROUND = 10  # steps before and after the first sign of trouble that are replayed
+SECONDS_A_STEP = 0.7
 HELP = "Looks back: all panels show the run as it was at that step. The run itself is left alone."
 BUTTONS = [
     {
         "name": "healthy", "label": "Last healthy step", "icon": "back",
         "help": "The newest kept moment before the first sign of trouble.",
+    },
+    {
+        "name": "replay", "label": "Replay slowly", "icon": "play",
+        "help": "Shows where it went wrong step by step, from ten steps before.",
     },
     {"name": "now", "label": "Now", "help": "Back to the run as it stands."},
     {
@@ -74,6 +82,10 @@ def button_states(session, snapshot):
             "label": "Last healthy step" if healthy is None else f"Last healthy step {wording.count(healthy)}",
             "disabled": not standing or healthy is None or session.moment == healthy,
         },
+        "replay": {
+            "hidden": not standing or trouble(snapshot) is None,
+            "label": "Stop the replay" if session.replay else "Replay slowly",
+        },
         "now": {"disabled": not past},
         "continue": {"disabled": not own},
         "continue_changed": {"hidden": not (own and session.settings_since())},
@@ -94,6 +106,15 @@ def commands(session):
         if session.last_snapshot.healthy_step is not None and not session.playing:
             look_at(session, session.last_snapshot.healthy_step)
 
+    def replay(value):
+        began = trouble(session.last_snapshot)
+        if session.replay or session.playing or began is None:
+            session.replay = None
+            return
+        first = max(0, began - AROUND)
+        session.moment = first
+        session.replay = Replay(time.monotonic(), first, min(began + AROUND, session.now), first)
+
     def now(value):
         session.moment = None
 
@@ -104,7 +125,39 @@ def commands(session):
 
         return pressed
 
-    return {SLIDER: look, "healthy": healthy, "now": now, "continue": go_on(False), "continue_changed": go_on(True)}
+    return {SLIDER: look, "healthy": healthy, "replay": replay, "now": now, "continue": go_on(False), "continue_changed": go_on(True)}
+
+
+@dataclass
+class Replay:
+    """A slow replay of the steps `first` to `last`, `began` by the clock; `shown` is the moment that it showed last."""
+
+    began: float
+    first: int
+    last: int
+    shown: int
+
+
+def go_on_replaying(session):
+    """Show the step that the replay is at by now. It ends after its last step, and when anything else changes what is looked at."""
+    replay = session.replay
+    if replay is None:
+        return
+    if session.playing or session.moment != replay.shown:
+        session.replay = None
+        return
+    step = replay.first + int((time.monotonic() - replay.began) / SECONDS_A_STEP)
+    look_at(session, min(step, replay.last))
+    replay.shown = session.moment
+    if step >= replay.last:
+        session.replay = None
+
+
+def trouble(snapshot):
+    """The step at which training went wrong, as far as it is known."""
+    if snapshot.first_crossing:
+        return snapshot.first_crossing[0]
+    return snapshot.nonfinite and snapshot.nonfinite.step
 
 
 def look_at(session, step):

@@ -188,6 +188,7 @@ HOSTILE = {
         None, 1, "10", {"0": 1, "1": 0}, [float("nan"), 0],
     ],
     "healthy": [None, "0"],
+    "replay": [None, "0"],
     "continue": [None, 1, "0"],
     "continue_changed": [None, {"optimizer": {"learning_rate": 9}}],
     "use_stable_rate": [None, 9.0],

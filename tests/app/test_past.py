@@ -6,6 +6,7 @@ import pytest
 
 from core.config import RunConfig
 from core.presets import OPENING, PRESETS
+from pages.training import timebar
 
 
 @pytest.fixture
@@ -56,6 +57,30 @@ def test_an_unstable_rate_is_told_before_play_and_replaced_by_one_that_holds(pag
 
 
 # The past
+
+
+def test_a_slow_replay_goes_from_before_the_trouble_to_after_it(open_page, monkeypatch):
+    page = exploded(open_page)
+    monkeypatch.setattr(timebar, "SECONDS_A_STEP", 1e9)
+    page.press("replay")
+    began = timebar.trouble(page.session.last_snapshot)
+    assert page.head["buttons"]["replay"]["label"] == "Stop the replay" and page.session.needs_updates
+    assert page.session.moment == max(0, began - timebar.AROUND)
+    monkeypatch.setattr(timebar, "SECONDS_A_STEP", 1e-9)
+    assert page.moments[1] == f"{began + timebar.AROUND}"
+    assert page.session.replay is None and page.session.moment == began + timebar.AROUND
+
+
+def test_a_replay_ends_when_something_else_is_looked_at(open_page, monkeypatch):
+    page = exploded(open_page)
+    monkeypatch.setattr(timebar, "SECONDS_A_STEP", 1e9)
+    page.press("replay").press("now")
+    assert page.head["buttons"]["replay"]["label"] == "Replay slowly"
+    assert page.session.replay is None and page.session.moment is None
+
+
+def test_a_run_without_trouble_has_nothing_to_replay(page):
+    assert not steps(page, "step").has("replay")
 
 
 def test_the_slider_shows_a_moment_and_comes_back(page):

@@ -84,6 +84,18 @@ def test_every_panel_is_a_complete_strict_figure(kind, theme):
             assert trace["type"] != "scattergl"
 
 
+def test_the_last_finite_output_stays_dimmed_in_place_of_one_that_is_not():
+    trainer = Trainer(RunConfig())
+    maker = SnapshotMaker(trainer)
+    before = panels(maker.make("running", 0.0), ViewOptions())["output"]
+    trainer.advance(1)
+    trainer.network.vector[:] = np.nan
+    after = panels(maker.make("nonfinite", 0.0), ViewOptions())["output"]
+    assert after["data"][0]["z"] == before["data"][0]["z"]
+    assert after["data"][0]["opacity"] < before["data"][0]["opacity"] == 1
+    assert "Dimmed: step 0" in after["layout"]["annotations"][0]["text"] and "not finite any more" in after["alt"]
+
+
 def test_no_unit_panels_while_no_unit_is_picked():
     assert list(panels(snapshot(), ViewOptions())) == PANELS
 
