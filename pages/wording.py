@@ -15,7 +15,8 @@ from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 
 # Words that are not simply written in lower case; an entry of a table has its own
-WORDS = {"minmax": "min-max", "l1": "L1", "l2": "L2", "r2": "R²"}
+WORDS = {"minmax": "min-max", "l1": "L1", "l2": "L2", "r2": "R²", "nonfinite": "not finite", "float32": "32 bits", "float64": "64 bits"}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 TABLES = (ACTIVATIONS, LOSSES, OPTIMIZERS, WEIGHT_INITIALIZERS, BIAS_INITIALIZERS, SCHEDULES)
 
 # Settings whose path does not say enough
@@ -135,13 +136,21 @@ def feature(name):
 
 
 def number(value, digits=4):
-    """A measured value in few characters, never longer than nine; a dash for none."""
+    """A measured value in few characters, in one style everywhere: 0.0312, 3,930, 5.73·10²¹; a dash for none."""
     if value is None:
         return "–"
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    text = f"{value:.{digits}f}" if 1e-3 <= abs(value) < 100 or value == 0 else f"{value:.{digits - 1}g}"
-    return re.sub(r"e\+?(-?)0*(?=\d)", r"e\1", text).replace("-", "−")
+    if 1e-3 <= abs(value) < 100 or value == 0:
+        text = f"{value:.{digits}f}"
+    else:
+        text = f"{value:,.0f}" if 100 <= abs(value) < 1e5 else f"{value:.{digits - 1}g}"
+    return powers(text).replace("-", "−")
+
+
+def powers(text):
+    """Numbers such as 5.73e+21 in a text as charts write them: 5.73·10²¹."""
+    return re.sub(r"(?<=\d)e\+?(-?)0*(\d+)\b", lambda power: "·10" + "".join(power.groups()).translate(SUPERSCRIPTS), text)
 
 
 def count(value):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pages.wording import SUPERSCRIPTS, powers
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -200,9 +202,6 @@ def _log_ticks(bottom, top):
     return [tick for tick in ticks if bottom - 1e-9 <= tick <= top + 1e-9]
 
 
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
 def power_text(exponent):
     """10**exponent as a tick label: written out from a hundredth to a thousand."""
     if -2 <= exponent <= 3:
@@ -231,4 +230,4 @@ def plain(text, length=60):
 
 def number(value):
     """A figure for a sentence: four significant digits, or what it is when it is not a number."""
-    return f"{value:.4g}" if value is not None and math.isfinite(value) else "not finite"
+    return powers(f"{value:.4g}") if value is not None and math.isfinite(value) else "not finite"

@@ -60,8 +60,8 @@ def _card(snapshot, finding, first):
     with st.container(key=f"finding {finding.severity} {finding.code}", gap="xsmall"):
         st.html(
             f'<article class="finding {finding.severity}" tabindex="0"><div class="mark" title="{word}">{mark}</div><div class="words">'
-            f"<h4>{html.escape(finding.title)}</h4>{_figures(finding, word)}"
-            f"<p>{html.escape(began)} {html.escape(finding.advice)}</p>"
+            f"<h4>{html.escape(wording.powers(finding.title))}</h4>{_figures(finding, word)}"
+            f"<p>{html.escape(began)} {html.escape(wording.powers(finding.advice))}</p>"
             f"{f'<p class=fix>Fix: <b>{html.escape(fix)}</b></p>' if fix else ''}</div>{evidence(snapshot, finding)}</article>"
         )
         _actions(snapshot, finding, first, fix)
@@ -79,7 +79,7 @@ def _figures(finding, word):
 def _line(finding):
     mark, word = SEVERITIES[finding.severity]  # they go with the colour
     return (
-        f'<li class="{finding.severity}"><span class="mark" title="{word}">{mark}</span> {html.escape(finding.title)} '
+        f'<li class="{finding.severity}"><span class="mark" title="{word}">{mark}</span> {html.escape(wording.powers(finding.title))} '
         f"<small>since step {wording.count(finding.step)}</small></li>"
     )
 

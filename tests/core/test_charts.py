@@ -16,6 +16,7 @@ from core.snapshot.maker import SnapshotMaker
 from core.snapshot.snapshot import Histogram
 from core.training.telemetry import Event, NonFinite
 from core.training.trainer import Trainer
+from pages import wording
 from pages.charts import ViewOptions, panels
 from pages.charts.images import enlarged, png
 from pages.charts.options import HISTOGRAMS
@@ -94,6 +95,13 @@ def test_the_last_finite_output_stays_dimmed_in_place_of_one_that_is_not():
     assert after["data"][0]["z"] == before["data"][0]["z"]
     assert after["data"][0]["opacity"] < before["data"][0]["opacity"] == 1
     assert "Dimmed: step 0" in after["layout"]["annotations"][0]["text"] and "not finite any more" in after["alt"]
+
+
+def test_numbers_are_written_in_one_style():
+    values = {0.0312: "0.0312", 3930: "3,930", -1.46e201: "−1.46·10²⁰¹", 1e-5: "1·10⁻⁵", 5.73e21: "5.73·10²¹"}
+    assert [wording.number(value) for value in values] == list(values.values())
+    assert number(5.73e21) == "5.73·10²¹"
+    assert wording.powers("the loss is 2.97e+22, and it began at 0.208") == "the loss is 2.97·10²², and it began at 0.208"
 
 
 def test_no_unit_panels_while_no_unit_is_picked():
