@@ -36,6 +36,8 @@ class RunView:
         session = self._session
         timebar.go_on_replaying(session)
         snapshot = session.look() if session.ready() else None
+        if session.replay:
+            session.replay.shown = session.moment  # the nearest one that can be had
         if snapshot is None:
             return dict(GONE), {}
         head = {

@@ -67,7 +67,7 @@ def test_a_slow_replay_goes_from_before_the_trouble_to_after_it(open_page, monke
     assert page.head["buttons"]["replay"]["label"] == "Stop the replay" and page.session.needs_updates
     assert page.session.moment == max(0, began - timebar.AROUND)
     monkeypatch.setattr(timebar, "SECONDS_A_STEP", 1e-9)
-    assert page.moments[1] == f"{began + timebar.AROUND}"
+    timebar.go_on_replaying(page.session)  # not a picture: on a busy machine that shows the nearest moment that can be had
     assert page.session.replay is None and page.session.moment == began + timebar.AROUND
 
 
