@@ -67,7 +67,8 @@ def _output_row(index, layer):
         )  # fmt: skip
     with add:
         st.button(
-            "Add layer", icon=":material/add:", on_click=_add, disabled=index >= MOST_HIDDEN, key="add layer",
+            "Add layer", icon=":material/add:", on_click=_add, key="add layer",
+            disabled=index >= MOST_HIDDEN or tab().lesson.fixes("layers"),
             help=f"Add a hidden layer before the output, up to {MOST_HIDDEN}",
         )  # fmt: skip
 
