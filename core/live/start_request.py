@@ -10,8 +10,8 @@ from core.config import RunConfig
 @dataclass(frozen=True)
 class StartRequest:
     """Step 0 of `config`; or the present of the stored run `run_id`, `config` saying only where its data file was put. `speed` is
-    updates a second (None: as fast as it can; or GROWING). `kept` runs are saved in the store, as `owner`'s; a stored one that is not kept is a copy to
-    look at, of which `owner` gets no more than the store says (Store.access)."""
+    as LiveRun.set_speed has it. `kept` runs are saved in the store, as `owner`'s; a stored one that is not kept is a copy to look at, of
+    which `owner` gets no more than the store says (Store.access)."""
 
     config: RunConfig
     run_id: str | None = None

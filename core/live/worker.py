@@ -24,6 +24,7 @@ from core.live.run import Run
 NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
 READING = ("snapshot", "export", "examples", "predict", "trial_task")  # commands that leave the run as it is: when they fail, it goes on
+LOOKING = ("snapshot", "set_speed")  # commands of whoever may only look at a copy of somebody else's run
 
 
 class _Asked(BaseException):
@@ -93,7 +94,7 @@ class Worker:
             self._commanded = self._heard
             self.run.pictures.expire()  # what was done must be seen
         try:
-            if command != "snapshot":
+            if command not in LOOKING:
                 self.run.persistence.check_taking()
             reply = "ok", COMMANDS[command](self.run, *arguments)
         except ConfigError as error:

@@ -15,9 +15,8 @@ from pages.training.launch import may_take, started
 class TabRun:
     """`run_id` is the id of the stored run, None before it is kept; `foreign` says that it is not this person's, or that another server
     trains it, so that it can only be looked at; `may_take` that its data, scripts and weights are to be had: it, or what it is a copy of,
-    is this person's or shared. `person` is whose runs this tab's are. `speed` is as
-    LiveRun.set_speed has it. `death`
-    (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `experiment` is the preflight or range test beside it.
+    is this person's or shared. `person` is whose runs this tab's are. `speed` is as LiveRun.set_speed has it.
+    `death` (WorkerDied) and `refusal` (TooManyRuns) say why there is no run. `experiment` is the preflight or range test beside it.
     """
 
     def __init__(self, tab_key):
