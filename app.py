@@ -9,6 +9,7 @@ from pages.shell.access import Headers, MessagesAlone, share_with_others
 from pages.shell.access import routes as access_routes
 from pages.shell.components import Preload, routes
 from pages.shell.identity import Identity
+from pages.shell.loading import Loading
 from pages.training import thumbnails
 from pages.watching import door
 
@@ -16,5 +17,5 @@ share_with_others(os.environ)
 app = st.App(
     "pages/frame.py",
     routes=[*routes(), *access_routes(), thumbnails.ROUTE, *door.routes()],
-    middleware=[Middleware(Headers), Middleware(Identity), Middleware(Preload), Middleware(MessagesAlone)],
+    middleware=[Middleware(Headers), Middleware(Identity), Middleware(Preload), Middleware(Loading), Middleware(MessagesAlone)],
 )

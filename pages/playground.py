@@ -47,7 +47,7 @@ def page():
                 status()
         lesson_card(tab().lesson)
         told = st.container()
-        live("board", "figures")
+        live("board", "figures", waiting="Starting the trainer…")
         timebar()
     tab().await_connection()
     thumbnails("data-source")

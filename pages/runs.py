@@ -35,7 +35,7 @@ def kept():
 def nothing_yet():
     """What a newcomer sees."""
     with st.container(border=True, key="runs empty"):
-        st.markdown("**No runs yet.** Every run that trains in the playground is kept here by itself.")
+        st.markdown("**No runs yet.** Every run that trains in the playground, and every program that you watch, is kept here by itself.")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.page_link("playground.py", label="Train one in the playground", icon=":material/play_arrow:")
             bring_in()

@@ -80,7 +80,7 @@ def _columns(snapshot):
     planar = snapshot.input_maps is not None
     none = np.zeros(shown)
     scale = max((float(np.max(np.abs(layer.mean), initial=0.0, where=np.isfinite(layer.mean))) for layer in layers), default=0.0) or 1.0
-    places = np.linspace(0.13 if planar else 0.16, 0.92, len(layers) + 1)
+    places = np.linspace(0.13 if planar else 0.16, 0.89, len(layers) + 1)
     maps = snapshot.input_maps[:shown] / 127.0 if planar else None
     columns = [Column(0, "Inputs", snapshot.inputs, maps, none, none, none, places[0], _rows(shown))]
     for position, layer in enumerate(layers, 1):

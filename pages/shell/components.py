@@ -87,7 +87,8 @@ def figures(shown, key):
 
 
 def live(part, key, **options):
-    """Mount a part that the tab's view fills: "board" (its figures), "buttons" (`buttons`, `choices`), "slider" and "text" (`name`)."""
+    """Mount a part that the tab's view fills: "board" (its figures; `waiting` is said until they come), "buttons" (`buttons`, `choices`),
+    "slider" and "text" (`name`)."""
     _mount(key, {"part": part, **_line(), **options})
 
 

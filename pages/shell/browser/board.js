@@ -43,10 +43,11 @@ export class Board {
     this.resized = new ResizeObserver((entries) => this.measured(entries))
   }
 
-  // `figures` of charts that do not move come with the page; those of a run over the line
-  show({ plotly, names, theme, figures }, trigger) {
+  // `figures` of charts that do not move come with the page; those of a run over the line, and `waiting` says what that takes time for
+  show({ plotly, names, theme, figures, waiting }, trigger) {
     this.url = plotly
     this.trigger = trigger
+    if (waiting) this.grid.dataset.waiting = waiting
     if (this.line) return
     this.theme ??= shownTheme((shown) => this.trigger("theme", shown))
     if (this.theme.value !== theme && this.asked !== this.theme.value) trigger("theme", (this.asked = this.theme.value))
