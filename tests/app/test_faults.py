@@ -51,7 +51,7 @@ def test_every_switch_can_be_pressed(page):
 def test_a_link_with_faults_switches_them_on(open_page):
     page = open_page(**SQUARE, faults="missing_mean:1~missing_mean:2~inputs_in_pixels")
     assert page.toggle(key="fault.missing_mean").value and page.toggle(key="fault.inputs_in_pixels").value
-    assert "3 on" in page.words
+    assert f"On: {FAULTS['missing_mean'].title}, {FAULTS['inputs_in_pixels'].title}" in page.words
     page.set("toggle", "fault.missing_mean", False)
     assert page.live_run.config.faults == ("inputs_in_pixels",)
 
