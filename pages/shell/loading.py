@@ -13,7 +13,8 @@ SHOWN = b"""
     <style>
       .descent-loading {
         position: fixed; inset: 0; z-index: 1; display: grid; place-content: center; gap: 0.4rem; text-align: center; pointer-events: none;
-        font: 1rem system-ui, sans-serif; color-scheme: light dark; color: light-dark(#1f2933, #e6eaee); background: light-dark(#fff, #12161b);
+        font: 1rem system-ui, sans-serif; color-scheme: light dark; color: light-dark(#1f2933, #e6eaee);
+        background: light-dark(#fff, #12161b);
       }
       .descent-loading b { font-size: 1.4rem; }
       body:has(.stMain .stElementContainer) .descent-loading { display: none; }
