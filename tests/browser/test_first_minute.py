@@ -14,6 +14,18 @@ new MutationObserver(() => document.querySelectorAll('.finding.warning, .finding
     .observe(document.body, {subtree: true, childList: true, characterData: true})"""
 
 
+def test_a_page_whose_scripts_are_on_their_way_says_so(browser, server):
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.route("**/static/js/**", lambda route: route.abort())
+        tab.goto(server.url)
+        expect(tab.get_by_text("Loading the page…")).to_be_visible()
+        assert tab.title() == "Descent"
+        tab.unroute("**/static/js/**")
+        ready(tab.reload() and tab)
+        expect(tab.get_by_text("Loading the page…")).to_be_hidden()
+
+
 def test_no_warning_greets_the_first_visitor(open_tab):
     tab = ready(open_tab(f"/?{PRESETS['spiral'].link}"))
     tab.evaluate(WATCH)
