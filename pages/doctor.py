@@ -13,6 +13,7 @@ from core.nn.losses import LOSSES
 from pages import wording
 from pages.charts.doctor import doctor_panels
 from pages.shell.components import figures, theme
+from pages.shell.identity import take_upload
 from pages.shell.page_head import head
 
 FILE, ANSWER = "doctor file", "doctor answer"  # (name, bytes), and what was said of them: an Answer or a ConfigError
@@ -79,6 +80,10 @@ def choose():
 def _uploaded():
     file = st.session_state["doctor upload"]
     _take(file and (file.name, file.getvalue()))
+    try:
+        take_upload("file", file.getvalue() if file else b"")
+    except ConfigError as refusal:
+        st.session_state[ANSWER] = refusal
 
 
 def _try(name, faults):

@@ -10,7 +10,7 @@ from core.link import RUN
 from core.store.store import StoreError
 from pages import wording
 from pages.shell.components import listener, live, served
-from pages.shell.identity import owner, store
+from pages.shell.identity import owner, store, take_upload
 from pages.shell.page_head import head
 from pages.shell.tab import handler, tab
 from pages.watching.door import SCRIPT, runs, url
@@ -77,6 +77,7 @@ def _uploaded():
     if file is None:
         return
     try:
+        take_upload("file", file.getvalue())
         entry = runs.take(file.getvalue(), owner(), file=True)
         entry.heard = 0.0
         view().run_id = entry.run.run_id

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from core.store.database import StoreError
 from core.training.recorder import least_missed
 
 MOST_MOMENTS = 200  # of one run: more than the time slider shows
@@ -31,6 +32,17 @@ def chosen_moments(record, stored, run_bytes):
     return [moment for step, moment in new.items() if step in steps], sizes.keys() - steps - new.keys()
 
 
+def keep_to_budgets(connection, number, owner, store_bytes, visitor_bytes):
+    """Make room for run `number` in the store, and among what its `owner`, a visitor of a shared server, keeps (None: nobody in
+    particular). Raises StoreError when the owner's budget does not do."""
+    make_room(connection, number, store_bytes)
+    if owner is not None and not make_room_of(connection, number, owner, visitor_bytes):
+        raise StoreError(
+            f"Your runs and their files take more than the {visitor_bytes >> 20:,} MiB that each visitor may keep here; "
+            "delete some under Runs."
+        )
+
+
 def make_room(connection, number, store_bytes):
     """Thin the oldest healthy runs, then the others, until all keep to `store_bytes`: to their present, then to their figures.
 
@@ -38,11 +50,8 @@ def make_room(connection, number, store_bytes):
     if used_bytes(connection) <= store_bytes:
         return
     spared = "starred = 0 AND number != ? AND updated < ?", (number, time.time() - LIVING)
-    earliest = "ORDER BY deleted IS NULL, healthy DESC, updated LIMIT ?"
-    several = "(SELECT COUNT(*) FROM checkpoints WHERE run = number) > 1"
-    some = "EXISTS (SELECT 1 FROM histories WHERE run = number)"
-    for thinnable, thin in ((several, _thin_to_present), (some, _thin_to_figures)):
-        query = f"SELECT number FROM runs WHERE {spared[0]} AND {thinnable} {earliest}"
+    for thinnable, thin in THINNING:
+        query = f"SELECT number FROM runs WHERE {spared[0]} AND {thinnable} {EARLIEST} LIMIT ?"
         victims = connection.execute(query, (*spared[1], THINNED_AT_ONCE)).fetchall()
         for (victim,) in victims:
             thin(connection, victim)
@@ -54,13 +63,11 @@ def make_room(connection, number, store_bytes):
 
 def make_room_of(connection, number, owner, visitor_bytes):
     """Thin this owner's runs in the same way, run `number` spared, until all that they keep is `visitor_bytes`; whether it is now."""
-    for most, thin in ((1, _thin_to_present), (0, _thin_to_figures)):
+    spared = "starred = 0 AND number != ? AND updated < ?"
+    for thinnable, thin in THINNING:
+        query = f"SELECT number FROM runs WHERE owner = ? AND {spared} AND {thinnable} {EARLIEST} LIMIT 1"
         while used_bytes_of(connection, owner) > visitor_bytes:
-            query = (
-                "SELECT number FROM runs WHERE owner = ? AND starred = 0 AND number != ? AND updated < ? AND "
-                "(SELECT COUNT(*) FROM checkpoints WHERE run = number) > ? ORDER BY deleted IS NULL, healthy DESC, updated LIMIT 1"
-            )
-            victim = connection.execute(query, (owner, number, time.time() - LIVING, most)).fetchone()
+            victim = connection.execute(query, (owner, number, time.time() - LIVING)).fetchone()
             if victim is None:
                 break
             thin(connection, victim[0])
@@ -93,3 +100,10 @@ def _thin_to_present(connection, number):
 def _thin_to_figures(connection, number):
     connection.execute("DELETE FROM checkpoints WHERE run = ?", (number,))
     connection.execute("DELETE FROM histories WHERE run = ?", (number,))
+
+
+EARLIEST = "ORDER BY deleted IS NULL, healthy DESC, updated"
+THINNING = (  # which runs can be thinned, and how, the mildest first
+    ("(SELECT COUNT(*) FROM checkpoints WHERE run = number) > 1", _thin_to_present),
+    ("EXISTS (SELECT 1 FROM histories WHERE run = number)", _thin_to_figures),
+)

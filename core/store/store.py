@@ -20,7 +20,7 @@ from core.limits import LIMITS, ConfigError, legible, plain_text
 from core.settings import Settings
 from core.store import run_lock
 from core.store.array_codec import DecodeError, decode, encode
-from core.store.budget import LIVING, chosen_moments, make_room, make_room_of
+from core.store.budget import LIVING, chosen_moments, keep_to_budgets
 from core.store.database import Database, StoreError
 from core.store.record import FIGURES, Moment, StoredRun
 from core.store.validation import InvalidRun, validated
@@ -115,16 +115,11 @@ class Store:
                 "REPLACE INTO checkpoints(run, step, spent, done, pinned, size, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (_encoded(number, moment) for moment in moments),  # one at a time: those of large networks take hundreds of megabytes
             )
-            make_room(connection, number, self._store_bytes)
-            if record.owner is not None and not make_room_of(connection, number, record.owner, self._visitor_bytes):
-                raise StoreError(
-                    f"Your runs and their files take more than the {self._visitor_bytes >> 20:,} MiB that each visitor may keep here; "
-                    "delete some under Runs."
-                )
+            keep_to_budgets(connection, number, record.owner, self._store_bytes, self._visitor_bytes)
 
     def save_watched(self, record):
-        """Insert or update a WatchedRecord: its name is the person's once it is stored. Raises StoreError, and ConfigError when its name is
-        no plain text or it is another owner's."""
+        """Insert or update a WatchedRecord: its name is the person's once it is stored. Raises StoreError, also when the owner's budget
+        does not do, and ConfigError when its name is no plain text or it is another owner's."""
         values = _watched_row(record)
         with self._database.writing() as connection:
             known = connection.execute("SELECT owner, kind FROM runs WHERE id = ?", (record.id,)).fetchone()
@@ -133,7 +128,7 @@ class Store:
             number = _upsert(connection, values if known else values | {"name": plain_text("name", record.name, NAME_LENGTH)})
             probe = encode({WATCHED: np.frombuffer(record.probe, np.uint8)})
             connection.execute("REPLACE INTO histories(run, interventions, arrays) VALUES (?, '[]', ?)", (number, probe))
-            make_room(connection, number, self._store_bytes)
+            keep_to_budgets(connection, number, record.owner, self._store_bytes, self._visitor_bytes)
 
     def load_watched(self, id, owner=None):
         """What save_watched was given of this owner's run as `probe`. Raises NoSuchRun, and StoreError when what is stored is damaged or

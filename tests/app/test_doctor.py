@@ -72,3 +72,10 @@ def test_gradients_of_another_network_are_not_held_against_it(page):
 def test_a_bad_file_is_one_sentence(page, case):
     upload(page, "RUN.npz", HOSTILE[case] if isinstance(HOSTILE, dict) else case)
     assert len(page.error) == 1 and "cannot be used" in page.error[0].value and not page.dataframe
+
+
+def test_it_counts_among_what_a_visitor_may_upload(page, monkeypatch):
+    monkeypatch.setenv("DESCENT_SHARED", "1")
+    monkeypatch.setenv("DESCENT_VISITOR_UPLOAD_BYTES", "100")
+    upload(page, "mine.npz", example())
+    assert "the limit for each visitor" in page.words and "Right" not in page.words

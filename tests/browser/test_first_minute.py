@@ -22,7 +22,8 @@ def test_a_page_whose_scripts_are_on_their_way_says_so(browser, server):
         expect(tab.get_by_text("Loading the page…")).to_be_visible()
         assert tab.title() == "Descent"
         tab.unroute("**/static/js/**")
-        ready(tab.reload() and tab)
+        tab.reload()
+        ready(tab)
         expect(tab.get_by_text("Loading the page…")).to_be_hidden()
 
 

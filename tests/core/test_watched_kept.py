@@ -9,6 +9,7 @@ import pytest
 
 from core import watch
 from core.limits import ConfigError
+from core.store import budget
 from core.store.record import WatchedRecord
 from core.store.store import NoSuchRun, Store, StoreError
 from tests.core.stored_runs import saved, trained
@@ -116,3 +117,19 @@ def test_what_is_damaged_or_thinned_is_told(store, run):
         with pytest.raises(StoreError, match=words):
             store.load_watched(run.run_id)
     assert len(store.table()) == 1
+
+
+def test_what_a_visitor_watches_keeps_to_their_share_of_the_store(store, run, monkeypatch):
+    monkeypatch.setattr(budget, "LIVING", -1.0)  # none of them goes on
+    for id in ("first", "second"):
+        store.save_watched(record(run, "ann", id=id))
+    with store._database.reading() as connection:
+        used = budget.used_bytes_of(connection, "ann")
+    tight = Store(store.path.parent, visitor_bytes=used)
+    tight.save_watched(record(run, "ann", id="third"))
+    with pytest.raises(StoreError, match="only the figures"):
+        store.load_watched("first", "ann")  # the oldest gave way
+    assert store.load_watched("second", "ann") and store.load_watched("third", "ann")
+    with pytest.raises(StoreError, match="more than the 0 MiB"):
+        Store(store.path.parent, visitor_bytes=100).save_watched(record(run, "ben", id="fourth"))
+    assert set(store.table("ben")["id"]) == set()
