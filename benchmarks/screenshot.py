@@ -32,7 +32,7 @@ def main():
             frames.append(frame(page))
             page.wait_for_timeout(max(0, 1000 * (FRAME - (time.monotonic() - now))))
         page.get_by_role("button", name="Pause").first.click()
-        page.get_by_role("button", name="Play").first.wait_for()
+        page.get_by_role("button", name="Play", exact=True).first.wait_for()
         page.mouse.move(640, 640)
         page.set_viewport_size(SIZE | {"height": 1180})
         page.wait_for_timeout(2000)

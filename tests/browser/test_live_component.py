@@ -149,7 +149,7 @@ def play(page):
             window.drawn[name] = (window.drawn[name] ?? 0) + 1
         })
     }""")
-    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Play", exact=True).click()
     moved(page)
 
 
@@ -293,7 +293,7 @@ def test_panels_out_of_view_wait(page, url):
     page.set_viewport_size({"width": 1280, "height": 420})
     page.goto(url)
     expect(chart(page, "network").locator(".main-svg").first).to_be_visible()
-    play_button = page.get_by_role("button", name="Play")
+    play_button = page.get_by_role("button", name="Play", exact=True)
     page.evaluate(
         "() => { window.drawn = {}; document.addEventListener('drawn', ({ target: { parentElement: { dataset } } }) =>"
         " (window.drawn[dataset.name] = (window.drawn[dataset.name] ?? 0) + 1)) }"

@@ -24,4 +24,4 @@ def test_a_map_is_made_and_a_press_on_a_cell_opens_its_run(open_tab):
     chart.locator(".nsewdrag").click(position=corner)
     expect(tab).to_have_url(re.compile(r"optimizer\.learning_rate=0\.0003.*"))
     expect(tab).to_have_url(re.compile(r"init\.scale=0\.01"))
-    expect(tab.get_by_role("button", name="Play")).to_be_enabled()
+    expect(tab.get_by_role("button", name="Play", exact=True)).to_be_enabled()

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from core.doctor.examples import example
+from core.faults import FAULTS
 from tests.browser.test_playground import DRAWN, expect_true, settled
 
 
@@ -73,4 +74,4 @@ def test_a_variant_opens_in_the_playground(open_tab):
     tab = drawn(open_tab("/cases?case=four_equations"))
     tab.get_by_role("link", name="Open in the playground").first.click()
     expect(tab).to_have_url(re.compile("faults=half_of_the_square"))
-    expect(tab.get_by_text("3 on")).to_be_visible()
+    expect(tab.get_by_text(re.compile(f"On: .*{FAULTS['half_of_the_square'].title}"))).to_be_visible()
