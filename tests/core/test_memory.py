@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.config import RunConfig
-from core.fit import memory_estimate
+from core.fit import memory_estimate, parameter_count
 from core.limits import LIMITS
 from core.live.memory import expected_bytes, peak_bytes
 from core.live.process import IDLE_BYTES
@@ -81,3 +81,25 @@ def test_the_largest_networks_still_run():
     upscaling = {"data": {"source": "photo_upscale"}, "loss": "mse", "optimizer": {"name": "adam"}, "dtype": "float32"}
     wide = RunConfig.from_dict(upscaling | {"layers": [{"units": 1500, "activation": "relu"}, {"units": 12288, "activation": "linear"}]})
     assert memory_estimate(wide, 768, 400) < LIMITS["run_bytes"] < Settings().worker_memory_bytes
+
+
+def sized(hidden, optimizer="sgd", dtype="float64", **more):
+    """A run whose parameters outweigh all else it holds."""
+    layers = [{"units": hidden, "activation": "relu"}, {"units": hidden, "activation": "relu"}, {"units": 1, "activation": "sigmoid"}]
+    values = {"data": {"source": "moons", "samples": 100}, "layers": layers, "optimizer": {"name": optimizer}, "dtype": dtype}
+    return RunConfig.from_dict(values | more)
+
+
+# What a Trainer holds (parameters, a copy to go back to, the gradient, five arrays of an observed update), 4 states kept and 5 on the way
+# into the store, each with the optimizer's slots, and 4 arrays for pictures
+@pytest.mark.parametrize(
+    "run, copies",
+    [({}, 21), ({"optimizer": "momentum"}, 32), ({"optimizer": "adam"}, 43), ({"stop": {"patience": 5, "min_delta": 0.0}}, 22)],
+)
+@pytest.mark.parametrize("dtype, width", [("float64", 8), ("float32", 4)])
+def test_every_copy_of_the_parameters_counts(run, copies, dtype, width):
+    small, large = (sized(hidden, dtype=dtype, **run) for hidden in (800, 1600))
+    more = parameter_count(large, 2) - parameter_count(small, 2)
+    grown = memory_estimate(large, 2, 100) - memory_estimate(small, 2, 100)
+    assert grown / width / more == pytest.approx(copies, rel=0.01)
+    assert 1 < (peak_bytes(large, 2, 100) - peak_bytes(small, 2, 100)) / grown < 4  # with what looks ahead and back
