@@ -73,13 +73,16 @@ def modules(root=ROOT):
 
 def imports(root=ROOT):
     """All that the modules import, wherever in a file. A text that is a module's dotted name counts too, since a process is started and a
-    public name loaded by one; so does a script that is handed to `st.App` or `st.Page`."""
+    public name loaded by one; so does a script that is handed to `st.App` or `st.Page`. What only annotations name does not."""
     house = modules(root)
     for module, path in house.items():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         package = module if path.stem == "__init__" else module.rpartition(".")[0]
         scripts = any(isinstance(node, ast.Attribute) and node.attr in ("App", "Page") for node in ast.walk(tree))
+        annotations = {id(node) for block in tree.body if _for_annotations(block) for node in ast.walk(block)}
         for node in ast.walk(tree):
+            if id(node) in annotations:
+                continue
             for name in _names(node, package):
                 yield Import(module, _longest(name, house), node.lineno)
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -89,6 +92,11 @@ def imports(root=ROOT):
                     yield Import(module, node.value, node.lineno)
                 elif scripts and node.value.endswith(".py"):
                     yield Import(module, nearby if nearby in house else script, node.lineno)
+
+
+def _for_annotations(node):
+    """Whether a statement is read by type checkers alone."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _names(node, package):
