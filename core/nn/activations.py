@@ -7,13 +7,15 @@ Arrays are features-first: (units, samples).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.nn.buffers import aligned, aligned_like
 from core.nn.code import ActivationCode
+
+Call = tuple[Callable, tuple]  # a NumPy function and its arguments, buffers of a run
 
 add, sub, mul, div = np.add, np.subtract, np.multiply, np.divide
 
@@ -22,12 +24,12 @@ LEAK = 0.01  # Maas et al. 2013
 GELU_C, GELU_CUBE = np.sqrt(2 / np.pi), 0.044715  # the tanh form of Hendrycks & Gimpel 2016
 
 
-def const(like, value):
+def const(like: np.ndarray, value: float) -> np.ndarray:
     """`value` as a 0-d array of the same type: NumPy takes it twice as fast as a Python float."""
     return np.array(value, like.dtype)
 
 
-def replay(calls):
+def replay(calls: Iterable[Call]) -> None:
     """Run a list of calls in order."""
     for function, arguments in calls:
         function(*arguments)
@@ -260,12 +262,12 @@ class Activation:
     code: ActivationCode = ActivationCode()
 
     @property
-    def signed(self):
+    def signed(self) -> bool:
         """Whether outputs go from -1 to 1, so that classes are coded that way."""
         return (self.low, self.high) == (-1, 1)
 
     @property
-    def shares(self):
+    def shares(self) -> bool:
         """Whether the outputs of a layer share 1 among them: each depends on all."""
         return self.pullback is not None
 

@@ -15,14 +15,20 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from core.nn.activations import ACTIVATIONS, replay
 from core.nn.buffers import aligned_like
 from core.nn.losses import difference
 from core.nn.normalization import Normalization
+
+if TYPE_CHECKING:
+    from core.nn.network import Network
 
 REACH = 1e-5  # of a central difference, as a share of the size of all parameters: about the cube root of float64's precision
 
@@ -35,7 +41,7 @@ class Curvature:
     samples) and `deltas` (units, samples) are one array a layer: delta times incoming is a sample's share in the mean gradient.
     """
 
-    def __init__(self, network, x, y, l2=0.0):
+    def __init__(self, network: Network, x: np.ndarray, y: np.ndarray, l2: float = 0.0) -> None:
         self._network, self._y, self._l2 = network, y, l2
         self._weights = [matrix[:, :-1] for matrix in network.matrices]
         self._decay = self._penalty(2 * l2) if l2 else None
@@ -128,13 +134,13 @@ class Curvature:
         replay(self._network.activations[layer].pullback(self._a[layer], d))
         return d
 
-    def product(self, v):
+    def product(self, v: np.ndarray) -> np.ndarray:
         """H v of a flat vector (parameters,), a new one of its type. What is not trained has no part in it."""
         v = self._network.zero_untrained(v.copy())
         product = self._difference(v) if any(self._normalizations) else self._exact(v)
         return self._network.zero_untrained(product)
 
-    def gradient(self):
+    def gradient(self) -> np.ndarray:
         """The flat gradient (parameters,) of the same objective."""
         network, result = self._network, np.zeros_like(self._network.vector)
         matrices, scales = network.matrices_of(result), network.scales_of(result)
@@ -207,7 +213,9 @@ class Eigenvalue:
     products: int
 
 
-def largest_eigenvalue(product, size, dtype, products, tolerance, seed=0):
+def largest_eigenvalue(
+    product: Callable[[np.ndarray], np.ndarray], size: int, dtype: DTypeLike, products: int, tolerance: float, seed: int = 0
+) -> Eigenvalue:
     """The largest (not the largest in size) eigenvalue of the symmetric matrix that `product` multiplies vectors with.
 
     Lanczos' method with full reorthogonalisation from a random start (Golub & Van Loan 2013, chapter 10): at most `products`

@@ -6,9 +6,16 @@ bits decides, so that one of 64 serves four outputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from core.nn.buffers import aligned
+
+if TYPE_CHECKING:
+    from core.config import LayerConfig
 
 STREAM = 1 << 20  # tells these random numbers from those of layers and batches, which have the same seed
 STRIDE = 1 << 32  # random numbers from one step's to the next one's
@@ -21,7 +28,7 @@ class Masks:
     `rows` maps such a layer (from 1) to its mask (units, samples). `draw(step)` fills them for update `step` (1 is the first).
     """
 
-    def __init__(self, layers, samples, seed, dtype):
+    def __init__(self, layers: Sequence[LayerConfig], samples: int, seed: int, dtype: DTypeLike) -> None:
         dropping = [(number, layer) for number, layer in enumerate(layers, 1) if layer.dropout]
         sizes = [layer.units for _, layer in dropping]
         thresholds = [round(layer.dropout * LEVELS) for _, layer in dropping]
@@ -33,7 +40,7 @@ class Masks:
         ends = np.cumsum([0, *sizes])
         self.rows = {number: self._mask[start:end] for (number, _), start, end in zip(dropping, ends, ends[1:])}
 
-    def draw(self, step):
+    def draw(self, step: int) -> None:
         """Fill the masks for this update."""
         self._bits.advance(step * STRIDE - self._at)
         self._at = step * STRIDE + self._numbers

@@ -28,12 +28,20 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.nn.activations import ACTIVATIONS, replay
 from core.nn.losses import LOSSES
 from core.nn.normalization import EPSILON
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.nn.activations import Activation
+    from core.nn.losses import Loss
+
+Tensors = dict[tuple[str, int], np.ndarray]  # by name and layer: ("W", 1), ("dW", 1), ("delta", 2)
 
 
 @dataclass(frozen=True)
@@ -49,28 +57,28 @@ class Plan:
     layers: tuple = ()  # LayerConfigs; none: layers without normalization and dropout
 
     @classmethod
-    def of(cls, config, inputs):
+    def of(cls, config: RunConfig, inputs: int) -> Plan:
         """The plan of a RunConfig on `inputs` columns."""
         sizes = (inputs, *(layer.units for layer in config.layers))
         return cls(
             sizes, tuple(layer.activation for layer in config.layers), config.loss, config.batch_size, config.clip_norm, config.layers
         )
 
-    def normalization(self, layer):
+    def normalization(self, layer: int) -> str:
         """How a layer is normalized: none, batch or layer."""
         return self.layers[layer - 1].normalization if self.layers else "none"
 
-    def drops(self, layer):
+    def drops(self, layer: int) -> bool:
         """Whether a layer has dropout."""
         return bool(self.layers and layer and self.layers[layer - 1].dropout)
 
     @property
-    def last(self):
+    def last(self) -> int:
         """The output layer."""
         return len(self.activations)
 
     @property
-    def fused(self):
+    def fused(self) -> bool:
         """Whether loss and output activation belong together: then delta[L] is simply a - y."""
         return self.activations[-1] in LOSSES[self.loss].fused
 
@@ -82,7 +90,7 @@ class Values(dict):
     ("W", l) (units, inputs) and ("b", l) (units, 1).
     """
 
-    def __init__(self, formulas, given):
+    def __init__(self, formulas: Formulas, given: Tensors) -> None:
         super().__init__(given)
         self.formulas = formulas
 
@@ -91,11 +99,11 @@ class Values(dict):
         return self[key]
 
     @property
-    def samples(self):
+    def samples(self) -> int:
         """Samples in the batch."""
         return self["activation", 0].shape[1]
 
-    def dot(self, left, right):
+    def dot(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """The matrix product."""
         return left @ right
 
@@ -103,7 +111,7 @@ class Values(dict):
 class Formulas(dict):
     """The formulas of a right step, by (tensor, layer): each is a function of the Values so far. Edit the table to break it."""
 
-    def __init__(self, plan):
+    def __init__(self, plan: Plan) -> None:
         super().__init__()
         self.plan = plan
         for layer in range(1, plan.last + 1):
@@ -169,7 +177,7 @@ class Formulas(dict):
             self.write_out_output_delta()
             self["loss", last] = lambda v: loss.value(v["activation", last], v["targets", last])
 
-    def write_out_output_delta(self):
+    def write_out_output_delta(self) -> None:
         """Give the output's delta as loss gradient times slope (for softmax: through its Jacobian), also where a - y would do."""
         last, activation = self.plan.last, ACTIVATIONS[self.plan.activations[-1]]
         if activation.pullback:
@@ -180,14 +188,14 @@ class Formulas(dict):
             self["delta", last] = lambda v: v["output_gradient", last] * v["slope", last] * v["outputs_mean", last]
 
 
-def value(activation, z):
+def value(activation: Activation, z: np.ndarray) -> np.ndarray:
     """f(z), a new array."""
     a = np.empty_like(z)
     replay(activation.value(z, a))
     return a
 
 
-def slope(activation, z, a):
+def slope(activation: Activation, z: np.ndarray, a: np.ndarray) -> np.ndarray:
     """f'(z) from z and a = f(z), a new array; for softmax the diagonal of its Jacobian."""
     if activation.slope is None:
         return a * (1 - a)
@@ -196,27 +204,27 @@ def slope(activation, z, a):
     return s
 
 
-def pullback(activation, a, gradient):
+def pullback(activation: Activation, a: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """`gradient` at the activations taken back to the pre-activations through the whole Jacobian, a new array."""
     d = gradient.copy()
     replay(activation.pullback(a, d))
     return d
 
 
-def loss_gradient(loss, a, y):
+def loss_gradient(loss: Loss, a: np.ndarray, y: np.ndarray) -> np.ndarray:
     """d loss / d a of each output and sample, neither averaged nor summed."""
     d = np.empty_like(a)
     replay(loss.gradient(a, y, d))
     return d * loss.factor
 
 
-def scales_given(scales):
+def scales_given(scales: list[np.ndarray | None]) -> Tensors:
     """The same of (scale, shift) pairs (2, units), None for a layer without: {("scale", 1): (units, 1), ("shift", 1): ..., ...}."""
     there = [(layer, pair) for layer, pair in enumerate(scales, 1) if pair is not None]
     return {(name, layer): values[:, None] for layer, pair in there for name, values in zip(("scale", "shift"), pair)}
 
 
-def parameters_given(matrices):
+def parameters_given(matrices: list[np.ndarray]) -> Tensors:
     """What Values begins with of (units, inputs + 1) matrices, as views: {("W", 1): ..., ("b", 1): ..., ...}."""
     pairs = ((("W", layer), matrix[:, :-1]) for layer, matrix in enumerate(matrices, 1))
     biases = ((("b", layer), matrix[:, -1:]) for layer, matrix in enumerate(matrices, 1))

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
 
 
 def _uniform(variance):
@@ -98,7 +102,7 @@ BIAS_INITIALIZERS = {
 }
 
 
-def initial_parameters(config, inputs):
+def initial_parameters(config: RunConfig, inputs: int) -> dict[str, np.ndarray]:
     """{"W1": (inputs, units), "b1": (units,), ...} in float64, from the configuration's seed alone. What is normalized begins as it is."""
     parameters, fan_in = {}, inputs
     for layer, entry in enumerate(config.layers, 1):
@@ -111,7 +115,7 @@ def initial_parameters(config, inputs):
     return parameters
 
 
-def layer_parameters(config, layer, fan_in, *draw):
+def layer_parameters(config: RunConfig, layer: int, fan_in: int, *draw: int) -> tuple[np.ndarray, np.ndarray]:
     """(weights (fan_in, units), biases (units,)) of one layer; a number `draw` gives others, and the same for the same number."""
     rng, entry = np.random.default_rng([config.seed, layer, *draw]), config.layers[layer - 1]
     init, units = entry.init or config.init, entry.units

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +18,14 @@ from core.nn.activations import const, div, mul, sub
 from core.nn.buffers import aligned, aligned_like
 from core.nn.code import LossCode
 
+if TYPE_CHECKING:
+    from core.nn.activations import Call
+
 CLIP = 1e-7  # probabilities are kept this far from 0 and 1 inside logarithms, as Keras does
 HUBER_DELTA = 1.0
 
 
-def difference(a, y, d):
+def difference(a: np.ndarray, y: np.ndarray, d: np.ndarray) -> list[Call]:
     """d = a - y: also the whole gradient at the pre-activation where loss and output activation belong together."""
     return [(sub, (a, y, d))]
 
@@ -151,11 +155,11 @@ class Loss:
     definition: str | None = None
     code: LossCode = LossCode()
 
-    def mean(self, values):
+    def mean(self, values: np.ndarray) -> float:
         """The batch loss from elementwise `values` (outputs, samples)."""
         return float(values.sum() / (values.shape[1] * self.divisor(values.shape[0])))
 
-    def divisor(self, outputs):
+    def divisor(self, outputs: int) -> int:
         """What sums over outputs are divided by."""
         return outputs if self.over_outputs == "mean" else 1
 
@@ -247,7 +251,7 @@ LOSSES = {
 }  # fmt: skip
 
 
-def suited_output(task, exclusive):
+def suited_output(task: str, exclusive: bool) -> tuple[str, str]:
     """(output activation, loss) that belong to a task: regression, classes of which one holds (`exclusive`), or a yes or no each."""
     if task == "regression":
         return "linear", "mse"

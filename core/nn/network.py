@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import copy
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from core.nn.activations import ACTIVATIONS, replay
 from core.nn.buffers import aligned
@@ -18,17 +20,20 @@ from core.nn.initializers import initial_parameters
 from core.nn.losses import LOSSES
 from core.nn.normalization import in_evaluation, in_training
 
+if TYPE_CHECKING:
+    from core.config import LayerConfig, RunConfig
+
 TESTED = 0  # seed of the masks that a fault puts into the forward pass: the same ones each time, so that what is found is as well
 
 
-def with_ones(columns, dtype):
+def with_ones(columns: np.ndarray, dtype: DTypeLike) -> np.ndarray:
     """(samples, features) -> (features + 1, samples), contiguous, last row ones."""
     rows = aligned((columns.shape[1] + 1, len(columns)), dtype, fill=1)
     rows[:-1] = columns.T
     return rows
 
 
-def parts_of_vector(layers, inputs):
+def parts_of_vector(layers: tuple[LayerConfig, ...], inputs: int) -> tuple[slice, list[slice | None], list[slice | None]]:
     """Where in the flat vector of these LayerConfigs lie: (matrices of all layers, scale and shift of each layer, its running statistics),
     as slices; None for a layer without."""
     sizes = [inputs, *(layer.units for layer in layers)]
@@ -44,7 +49,7 @@ def parts_of_vector(layers, inputs):
     return weights, *kinds
 
 
-def vector_size(layers, inputs):
+def vector_size(layers: tuple[LayerConfig, ...], inputs: int) -> int:
     """How many numbers a network of these LayerConfigs is."""
     weights, *kinds = parts_of_vector(layers, inputs)
     return max(part.stop for part in itertools.chain([weights], *kinds) if part)
@@ -62,7 +67,7 @@ class Network:
     weigh = None
     drops_in_testing = batch_in_testing = frozenset()
 
-    def __init__(self, config, inputs):
+    def __init__(self, config: RunConfig, inputs: int) -> None:
         self.layers = config.layers
         self.activations = [ACTIVATIONS[layer.activation] for layer in config.layers]
         self.loss = LOSSES[config.loss]
@@ -74,13 +79,13 @@ class Network:
         self.hold(aligned(vector_size(config.layers, inputs), config.dtype))
         self.load(initial_parameters(config, inputs))
 
-    def hold(self, vector):
+    def hold(self, vector: np.ndarray) -> None:
         """Have this for the vector of all parameters."""
         self.vector, self.dtype, self.matrices = vector, vector.dtype, self.matrices_of(vector)
         self.scales = self.scales_of(vector)
         self.running = [part and vector[part].reshape(2, -1) for part in self._running_parts]
 
-    def copy(self, dtype=None):
+    def copy(self, dtype: DTypeLike | None = None) -> Network:
         """The same network with parameters of its own, of another type if it is given."""
         twin = copy.copy(self)
         twin.hold(aligned(self.vector.shape, dtype or self.dtype))
@@ -88,11 +93,11 @@ class Network:
         return twin
 
     @property
-    def trains_differently(self):
+    def trains_differently(self) -> bool:
         """Whether outputs are others in training: by dropout, or by statistics of the batch."""
         return any(layer.dropout or layer.normalization == "batch" for layer in self.layers)
 
-    def stored_of(self, vector):
+    def stored_of(self, vector: np.ndarray) -> list[np.ndarray]:
         """The layers of a flat vector as they lie in memory: the long side of the matrix runs over the rows."""
         views, start = [], 0
         for fan_in, fan_out in itertools.pairwise(self.sizes):
@@ -101,20 +106,20 @@ class Network:
             start += shape[0] * shape[1]
         return views
 
-    def flat_layers(self, vector):
+    def flat_layers(self, vector: np.ndarray) -> list[np.ndarray]:
         """The layers of a flat vector as one-dimensional views: weights and biases."""
         return [view.reshape(-1) for view in self.stored_of(vector)]
 
-    def matrices_of(self, vector):
+    def matrices_of(self, vector: np.ndarray) -> list[np.ndarray]:
         """The layers of a flat vector (parameters, gradients, ...) as (units, inputs + 1) views."""
         tall = [self.is_tall(*pair) for pair in itertools.pairwise(self.sizes)]
         return [view.T if is_tall else view for view, is_tall in zip(self.stored_of(vector), tall)]
 
-    def scales_of(self, vector):
+    def scales_of(self, vector: np.ndarray) -> list[np.ndarray | None]:
         """Scale and shift of each layer of a flat vector, (2, units) views; None for a layer without."""
         return [part and vector[part].reshape(2, -1) for part in self.scale_parts]
 
-    def zero_untrained(self, vector):
+    def zero_untrained(self, vector: np.ndarray) -> np.ndarray:
         """Set to zero what in a flat vector stands for no parameter that is trained: biases of layers without, running statistics."""
         for layer, matrix in zip(self.layers, self.matrices_of(vector)):
             if not layer.bias:
@@ -122,7 +127,7 @@ class Network:
         vector[self.trained :] = 0
         return vector
 
-    def broken_layer(self, vector):
+    def broken_layer(self, vector: np.ndarray) -> int | None:
         """The first layer (from 1) that is not finite in a flat vector; None if all are."""
         parts = zip(self.flat_layers(vector), self.scales_of(vector))
         for layer, (matrix, scale) in enumerate(parts, 1):
@@ -131,11 +136,11 @@ class Network:
         return None
 
     @staticmethod
-    def is_tall(fan_in, fan_out):
+    def is_tall(fan_in: int, fan_out: int) -> bool:
         """Whether a layer is stored as (inputs + 1, units): BLAS is fastest along the long side, measured from 8:1 on."""
         return fan_in > 8 * fan_out
 
-    def load(self, parameters):
+    def load(self, parameters: dict[str, np.ndarray]) -> None:
         """Take over arrays of the names and shapes of `parameters()`; raises ValueError naming a wrong or missing one."""
         for name, view in self._named():
             if name not in parameters or np.shape(parameters[name]) != view.shape:
@@ -146,7 +151,7 @@ class Network:
         for name, view in self._named():
             view[...] = parameters[name]
 
-    def parameters(self):
+    def parameters(self) -> dict[str, np.ndarray]:
         """Copies as {"W1": (inputs, units), "b1": (units,), ...}; of a normalized layer also "scale1", "shift1", "mean1" and "variance1"
         (units,)."""
         return {name: view.copy() for name, view in self._named()}
@@ -160,7 +165,7 @@ class Network:
                 if pair is not None:
                     yield from ((f"{name}{index}", values) for name, values in zip(names, pair))
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each layer (pre-activations, activations) of inputs `x` (features + 1, samples), outside training: (units, samples)."""
         passed = []
         for index, (matrix, activation) in enumerate(zip(self.matrices, self.activations), 1):
@@ -183,6 +188,6 @@ class Network:
             return in_training(z, scale, batch=True)
         return in_evaluation(z, scale, running)
 
-    def loss_values(self, z, a, y):
+    def loss_values(self, z: np.ndarray | None, a: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Elementwise loss (units, samples) of the output layer; from `z` where loss and activation belong together."""
         return self.fused_value(z, y) if self.fused_value else self.loss.value(a, y)

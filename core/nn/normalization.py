@@ -9,10 +9,15 @@ Arrays are features-first: (units, samples). Calls are as in activations.py.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.nn.activations import add, const, mul, replay, sub
 from core.nn.buffers import aligned, aligned_like
+
+if TYPE_CHECKING:
+    from core.nn.activations import Call
 
 NORMALIZATIONS = ("none", "batch", "layer")
 EPSILON, MOMENTUM = 1e-5, 0.1  # as PyTorch has them; its running variance is that of m - 1, this one that of m samples
@@ -27,7 +32,7 @@ class Normalization:
     `gradient` (2, units).
     """
 
-    def __init__(self, z, parameters, running=None):
+    def __init__(self, z: np.ndarray, parameters: np.ndarray, running: np.ndarray | None = None) -> None:
         self._axis = 0 if running is None else 1  # what is averaged over
         self._count = const(z, z.shape[self._axis])
         self._scale, self._shift = parameters[0][:, None], parameters[1][:, None]
@@ -69,7 +74,7 @@ class Normalization:
             (add, (running, share, running)),
         ]
 
-    def backward(self, d):
+    def backward(self, d: np.ndarray) -> list[Call]:
         """The calls: d = (g - mean(g) - normalized * mean(g * normalized)) / deviation, of g = d * scale; mean and variance depend on z."""
         products, first, second = self._products, *map(self._spread, aligned_like(self._statistics))
         return [
@@ -87,14 +92,14 @@ class Normalization:
         ]
 
 
-def in_training(z, parameters, batch):
+def in_training(z: np.ndarray, parameters: np.ndarray, batch: bool) -> np.ndarray:
     """The pre-activation of `z` with the statistics of these samples, a new array; `batch` says which kind it is."""
     z = z.copy()
     replay(Normalization(z, parameters, aligned_like(parameters) if batch else None).forward)
     return z
 
 
-def in_evaluation(z, parameters, running):
+def in_evaluation(z: np.ndarray, parameters: np.ndarray, running: np.ndarray | None) -> np.ndarray:
     """The pre-activation of `z`, a new array, with the running statistics; of a layer's (`running` None) as in training."""
     if running is None:
         return in_training(z, parameters, batch=False)

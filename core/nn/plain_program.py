@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,12 @@ from core.nn.buffers import aligned_like
 from core.nn.dropout import Masks
 from core.nn.formulas import Formulas, Plan, Values, parameters_given, scales_given
 from core.nn.normalization import MOMENTUM
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.nn.activations import Call
+    from core.nn.network import Network
+    from core.nn.updater import Updater
 
 # What the telemetry calls a tensor where the formulas have several steps on the way to it
 TENSORS = {
@@ -31,7 +38,7 @@ class PlainProgram:
 
     gradient_scale = 1.0
 
-    def __init__(self, network, updater, config, kept=None):
+    def __init__(self, network: Network, updater: Updater, config: RunConfig, kept: np.ndarray | None = None) -> None:
         self.network, self.updater, self.config, self.kept = network, updater, config, kept
         self.formulas = Formulas(Plan.of(config, network.sizes[0]))
         if weigh := network.weigh:
@@ -65,19 +72,19 @@ class PlainProgram:
         return calls if self.kept is None else [*calls, (np.copyto, (self.kept[part], gradient))]
 
     @property
-    def calls(self):
+    def calls(self) -> int:
         """NumPy calls a step takes, roughly: three for a formula, as many again for the update."""
         return 3 * (len(self.formulas) + 2 * len(self.gradients))
 
-    def bind(self, x, y):
+    def bind(self, x: np.ndarray, y: np.ndarray) -> list[Call]:
         """The calls of the step on inputs `x` (features + 1, batch) and targets `y` (outputs, batch)."""
         return [(self._step, (x, y))]
 
-    def batch_loss(self, y):
+    def batch_loss(self, y: np.ndarray) -> float:
         """Mean loss of the last step's batch before its update, penalty left out."""
         return self.network.loss.mean(self._values["loss", len(self.gradients)])
 
-    def first_nonfinite(self, x, y):
+    def first_nonfinite(self, x: np.ndarray, y: np.ndarray) -> tuple[int, str] | None:
         """Make the step; (layer, tensor) of the first value in it that is not finite, or None."""
         self._step(x, y)
         for (tensor, layer), values in self._values.items():

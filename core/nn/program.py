@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,11 @@ from core.nn.buffers import aligned, aligned_like
 from core.nn.dropout import Masks
 from core.nn.losses import difference
 from core.nn.normalization import Normalization
+
+if TYPE_CHECKING:
+    from core.nn.activations import Call
+    from core.nn.network import Network
+    from core.nn.updater import Updater
 
 CACHE_BYTES = 1 << 19  # half of a usual L2 cache: what is larger is worked on in blocks of this size
 
@@ -40,7 +45,7 @@ class Late(NamedTuple):
     make: Callable
 
 
-def blocks(rows, row_bytes):
+def blocks(rows: int, row_bytes: int) -> list[slice]:
     """Slices over `rows` rows, each of about CACHE_BYTES."""
     size = max(1, CACHE_BYTES // row_bytes)
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
@@ -62,7 +67,7 @@ class Workspace:
     the outputs that go on, with their row of ones.
     """
 
-    def __init__(self, network, batch, seed=0):
+    def __init__(self, network: Network, batch: int, seed: int = 0) -> None:
         sizes, dtype = network.sizes, network.dtype
         self.batch = batch
         self.ends = np.cumsum([0, *(size + 1 for size in sizes[1:-1]), sizes[-1]])
@@ -76,11 +81,11 @@ class Workspace:
         self.dropped = {layer: aligned((len(mask) + 1, batch), dtype, fill=1) for layer, mask in self.mask_rows.items()}
 
     @property
-    def mask_rows(self):
+    def mask_rows(self) -> dict[int, np.ndarray]:
         """The masks (units, samples) of layers with dropout, by layer (from 1)."""
         return self.masks.rows if self.masks else {}
 
-    def rows(self, flat, first, last):
+    def rows(self, flat: np.ndarray, first: int, last: int) -> np.ndarray:
         """The rows of layers `first` to `last` (from 1, inclusive), rows of ones included."""
         return flat[self.ends[first - 1] : self.ends[last]]
 
@@ -91,7 +96,7 @@ class Program:
     `kept` (parameters,) receives the gradient with its penalty, before clipping: then the step can be observed.
     """
 
-    def __init__(self, network, updater, workspace, kept=None):
+    def __init__(self, network: Network, updater: Updater, workspace: Workspace, kept: np.ndarray | None = None) -> None:
         self.network, self.updater, self.workspace, self.kept = network, updater, workspace, kept
         self._last = len(network.matrices)
         self._stored = network.stored_of(network.vector)
@@ -113,7 +118,7 @@ class Program:
         self._calls = [call for operation in self.operations for call in operation.calls]
         self._late = [index for index, call in enumerate(self._calls) if isinstance(call, Late)]
 
-    def bind(self, x, y):
+    def bind(self, x: np.ndarray, y: np.ndarray) -> list[Call]:
         """The calls of the step on inputs `x` (features + 1, batch) and targets `y` (outputs, batch)."""
         calls = self._calls.copy()
         for index in self._late:
@@ -121,21 +126,21 @@ class Program:
         return calls
 
     @property
-    def calls(self):
+    def calls(self) -> int:
         """NumPy calls a step takes."""
         return len(self._calls)
 
     @property
-    def gradient_scale(self):
+    def gradient_scale(self) -> float:
         """What `kept` is multiplied by: the learning rate where it is folded into the gradient, else 1."""
         return self.updater.rate if self.updater.folds else 1.0
 
-    def batch_loss(self, y):
+    def batch_loss(self, y: np.ndarray) -> float:
         """Mean loss of the last step's batch before its update, penalty left out; only with `kept`."""
         values = self.network.loss_values(self.workspace.output_z, self._units(self.workspace.activations, self._last), y)
         return self.network.loss.mean(values)
 
-    def first_nonfinite(self, x, y):
+    def first_nonfinite(self, x: np.ndarray, y: np.ndarray) -> tuple[int, str] | None:
         """Replay the step until a tensor is not finite; (layer, tensor), or None if all are. Leaves the step half done."""
         for operation in self.operations:
             for call in operation.calls:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.nn.buffers import aligned_like
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.nn.activations import Call
+    from core.nn.network import Network
+
 
 class Updater:
     """The optimizer at work on a network: its state vectors, its constants and its clock. `factor`, a function of the step as in SCHEDULES,
     takes the place of the configuration's schedule."""
 
-    def __init__(self, network, config, factor=None):
+    def __init__(self, network: Network, config: RunConfig, factor: Callable[[float, int, float], float] | None = None) -> None:
         self.optimizer = OPTIMIZERS[config.optimizer.name]
         slots = self.optimizer.slots + bool(config.faults)  # the last one is what a fault carries from step to step
         self.slots = [aligned_like(network.vector) for _ in range(slots)]
@@ -35,13 +43,13 @@ class Updater:
         self.rate = self._hyperparameters.learning_rate * factor
         return self.optimizer.constants(self._hyperparameters, self.rate, t)
 
-    def gather(self):
+    def gather(self) -> np.ndarray:
         """The vector for whole gradients, one for all programs of a run."""
         if self.gradient is None:
             self.gradient = aligned_like(self._vector)
         return self.gradient
 
-    def tick(self):
+    def tick(self) -> None:
         """Set the constants for the next update, and count it."""
         self.updates += 1
         for name, value in self._values(self.updates).items():
@@ -59,7 +67,7 @@ class Updater:
                 vectors.append((function, vector))
         return vectors
 
-    def penalty_calls(self, part, gradient, scratch):
+    def penalty_calls(self, part: slice, gradient: np.ndarray, scratch: np.ndarray) -> list[Call]:
         """Calls that add the penalty's gradient to that `part` (a slice) of the gradient."""
         calls = []
         for function, coefficients in self._penalties:
@@ -69,14 +77,14 @@ class Updater:
             calls += [first, *second, (np.add, (gradient, scratch, gradient))]
         return calls
 
-    def update_calls(self, part, gradient, scratch):
+    def update_calls(self, part: slice, gradient: np.ndarray, scratch: np.ndarray) -> list[Call]:
         """Calls that update that `part` of the parameters with its gradient."""
         p = self._vector[part]
         if self.folds:
             return [(np.subtract, (p, gradient, p))]
         return self.optimizer.update(p, gradient, [slot[part] for slot in self.slots[: self.optimizer.slots]], scratch, self.constants)
 
-    def clip_calls(self, gradient):
+    def clip_calls(self, gradient: np.ndarray) -> list[Call]:
         """Calls that shorten the whole gradient to `clip_norm` (Pascanu et al. 2013)."""
 
         def clip():

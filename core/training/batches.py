@@ -8,6 +8,7 @@ there.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from core.nn.buffers import aligned
 from core.nn.network import with_ones
@@ -22,7 +23,16 @@ class Batches:
     They are used from step `begin` on, `epochs_before` epochs after the beginning of the run; with the `seed` None always in order.
     """
 
-    def __init__(self, inputs, targets, size, dtype, seed, begin=0, epochs_before=0.0):
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        size: int | None,
+        dtype: DTypeLike,
+        seed: int | None,
+        begin: int = 0,
+        epochs_before: float = 0.0,
+    ) -> None:
         samples = len(inputs)
         self.size = min(size or samples, samples)
         self.samples = samples
@@ -46,19 +56,19 @@ class Batches:
         """(x (features + 1, batch) with a last row of ones, y (outputs, batch))."""
         return self._batches[index]
 
-    def rows(self, index):
+    def rows(self, index: int) -> slice:
         """Which training samples a batch holds."""
         return slice(self._starts[index], min(self._starts[index] + self.size, self.samples))
 
-    def epoch(self, step):
+    def epoch(self, step: int) -> float:
         """How often the training samples have been seen after `step` updates."""
         return self.epochs_before + (step - self.begin) / len(self)
 
-    def epoch_end(self, step):
+    def epoch_end(self, step: int) -> int:
         """The step at which the epoch that goes on after `step` updates has ended."""
         return step + len(self) - (step - self.begin) % len(self)
 
-    def order(self, step, count):
+    def order(self, step: int, count: int) -> list[int]:
         """Numbers of the batches that the next `count` updates use, after `step` updates."""
         if len(self) == 1:
             return [0] * count

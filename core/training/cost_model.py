@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.nn.activations import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from core.nn.network import Network
 
 OBSERVED_SHARE = 0.05  # of the training time may go into observed steps
 EVALUATED_SHARE = 0.03  # and into full evaluations of a long run
@@ -24,19 +28,19 @@ OBSERVATION, EVALUATION = 20, 40  # fixed costs, and again for each layer
 PARAMETER = 4e-3  # one parameter in an observation's copies and norms
 
 
-def step_cost(network, calls, batch):
+def step_cost(network: Network, calls: int, batch: int) -> float:
     """One update of `batch` samples that takes `calls` NumPy calls."""
     return CALL * calls + MULTIPLY_ADD * network.vector.size * batch
 
 
-def activation_cost(network, samples):
+def activation_cost(network: Network, samples: int) -> float:
     """Activations of so many samples, forwards and backwards: an update of a large batch takes about as long for them as for the rest."""
     return (
         ELEMENT * samples * sum(units for units, entry in zip(network.sizes[1:], network.activations) if entry is not ACTIVATIONS["linear"])
     )
 
 
-def observation_interval(network, step, probed):
+def observation_interval(network: Network, step: float, probed: int) -> int:
     """Updates from one observation to the next, a power of two; `step` is one update's cost, `probed` the probe's samples."""
     fixed = OBSERVATION * (1 + len(network.matrices))
     cost = fixed + ELEMENT * sum(network.sizes) * probed + PARAMETER * network.vector.size
@@ -56,7 +60,7 @@ class EvaluationSchedule:
     interval: int
     begin: int = 1
 
-    def first_from(self, step):
+    def first_from(self, step: int) -> int:
         """The first of these steps that is not before `step`."""
         at = 0
         while at < step:
@@ -66,7 +70,7 @@ class EvaluationSchedule:
         return at
 
 
-def evaluation_schedule(network, step, samples):
+def evaluation_schedule(network: Network, step: float, samples: int) -> EvaluationSchedule:
     """The EvaluationSchedule of a run whose updates cost `step` and that is evaluated on `samples` samples."""
     fixed = EVALUATION * (1 + len(network.matrices))
     cost = fixed + samples * (ELEMENT * sum(network.sizes) + FORWARD * network.vector.size)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.training.evaluation import LOOKED_AT
 from core.training.telemetry import Event
+
+if TYPE_CHECKING:
+    from core.config import StopConfig
+    from core.training.batches import Batches
+    from core.training.evaluation import Evaluator
+    from core.training.telemetry import Telemetry
 
 
 class EarlyStopping:
@@ -17,7 +24,7 @@ class EarlyStopping:
     `vector` are the run's parameters (flat), copied whenever they are the best so far. `due` is the step at which it is to look next.
     """
 
-    def __init__(self, config, evaluator, vector):
+    def __init__(self, config: StopConfig | None, evaluator: Evaluator, vector: np.ndarray) -> None:
         self._config, self._evaluator, self._vector = config, evaluator, vector
         self.due, self.stopped = math.inf, False
         if config:
@@ -25,12 +32,12 @@ class EarlyStopping:
             self._best = vector.copy()
             self._lowest, self._waited, self._best_step = math.inf, 0, 0
 
-    def plan(self, batches, step):
+    def plan(self, batches: Batches, step: int) -> None:
         """Look next at the end of the epoch that goes on after `step` updates."""
         if self._config:
             self.due = batches.epoch_end(step)
 
-    def look(self, batches, step, telemetry):
+    def look(self, batches: Batches, step: int, telemetry: Telemetry) -> None:
         """An epoch has ended after `step` updates. Once the run stops, its parameters are the best ones again, and an event says so."""
         self.plan(batches, step)
         loss = self._evaluator.evaluate(self._part, LOOKED_AT)[0]
@@ -45,13 +52,13 @@ class EarlyStopping:
             text = f"Stopped early: no lower loss for {self._waited} epochs; weights of step {self._best_step:,} kept"
             telemetry.events.append(Event(step, text))
 
-    def to_arrays(self):
+    def to_arrays(self) -> dict[str, np.ndarray]:
         """Copies of what it needs to go on."""
         if not self._config:
             return {}
         return {"best": self._best.copy(), "stopping": np.array([self._lowest, self._waited, self._best_step, self.stopped])}
 
-    def load(self, arrays):
+    def load(self, arrays: dict[str, np.ndarray]) -> None:
         """Take over what `to_arrays` gave."""
         if self._config:
             np.copyto(self._best, arrays["best"])

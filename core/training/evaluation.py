@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.data.dataset import encoded_targets, signed_coding
 from core.nn.network import with_ones
+
+if TYPE_CHECKING:
+    from core.config import PenaltyConfig, RunConfig
+    from core.data.dataset import Dataset
+    from core.lesson import Part
+    from core.nn.network import Network
 
 PIECE_ELEMENTS = 1 << 20  # evaluated in pieces, so that the widest layer's activations stay at 8 MB
 EVALUATED = 1 << 34  # samples times parameters at the most: a second or two; what is beyond leaves samples out
@@ -15,7 +22,7 @@ FEWEST = 256  # but never goes below so many
 LOOKED_AT = 8192  # samples of a part that a run's histories are made from: half a percent of accuracy is noise in them, at the most
 
 
-def penalty(network, strengths, vector=None):
+def penalty(network: Network, strengths: PenaltyConfig, vector: np.ndarray | None = None) -> float:
     """l1 * sum|w| + l2 * sum(w^2) over all weights, biases left out, of `vector` in place of the network's own parameters."""
     l1, l2 = strengths.l1, strengths.l2
     if not (l1 or l2):
@@ -27,7 +34,7 @@ def penalty(network, strengths, vector=None):
 class Evaluator:
     """Evaluates `network` on the training and the test part of its data. `strengths`, of the penalty, are those of now."""
 
-    def __init__(self, network, dataset, config):
+    def __init__(self, network: Network, dataset: Dataset, config: RunConfig) -> None:
         self._network = network
         parts = {"train": dataset.train, "test": dataset.test}
         self._parts = {name: Evaluation(network, dataset, part, config) for name, part in parts.items()}
@@ -35,26 +42,26 @@ class Evaluator:
         self.metric_name = self._parts["train"].metric_name
         self.targets = self._parts["train"].targets
 
-    def evaluate(self, part="train", most=None):
+    def evaluate(self, part: str = "train", most: int | None = None) -> tuple[float | None, float | None]:
         """(loss with penalty, metric) over the train or test part, or its first `most` samples; (None, None) if it is empty."""
         with np.errstate(all="ignore"):
             loss, metric = self._parts[part].loss_and_metric(most)
             return (None, None) if loss is None else (loss + penalty(self._network, self.strengths), metric)
 
-    def loss(self, part="train"):
+    def loss(self, part: str = "train") -> float | None:
         """What training makes small, over all of the part: mean loss and penalty."""
         return self.evaluate(part)[0]
 
-    def metric(self, part="train"):
+    def metric(self, part: str = "train") -> float:
         """Accuracy or R^2 over all of the part."""
         return self.evaluate(part)[1]
 
-    def frame(self):
+    def frame(self) -> list[float]:
         """(training loss, test loss, training metric, test metric) as histories have them; NaN where there is no test part."""
         train, test = self.evaluate("train", LOOKED_AT), self.evaluate("test", LOOKED_AT)
         return [math.nan if value is None else value for value in (train[0], test[0], train[1], test[1])]
 
-    def loss_of(self, vector):
+    def loss_of(self, vector: np.ndarray) -> float:
         """The training loss of other parameters (flat), as histories have it; the network's own are left alone."""
         now = self._network.vector.copy()
         np.copyto(self._network.vector, vector)
@@ -62,7 +69,7 @@ class Evaluator:
         np.copyto(self._network.vector, now)
         return loss
 
-    def predicted_classes(self, part="train"):
+    def predicted_classes(self, part: str = "train") -> np.ndarray:
         """Class index of each sample of a part, for classification."""
         return self._parts[part].predicted_classes()
 
@@ -70,7 +77,7 @@ class Evaluator:
 class Evaluation:
     """A part of the data, ready to be evaluated again and again by one network: all of it, unless that would take seconds."""
 
-    def __init__(self, network, dataset, part, config):
+    def __init__(self, network: Network, dataset: Dataset, part: Part, config: RunConfig) -> None:
         output = config.layers[-1]
         self._network = network
         self.samples = min(len(part), max(FEWEST, EVALUATED // network.vector.size))
@@ -85,12 +92,12 @@ class Evaluation:
         cuts = [slice(start, min(start + size, self.samples)) for start in range(0, self.samples, size)]
         self._pieces = [(with_ones(part.inputs[rows], network.dtype), np.ascontiguousarray(self.targets[rows].T)) for rows in cuts]
 
-    def predicted_classes(self):
+    def predicted_classes(self) -> np.ndarray:
         """Class index of each evaluated sample: the largest output, or the side of the threshold of a single one."""
         outputs = np.concatenate([self._network.forward(x)[-1][1].T for x, _ in self._pieces])
         return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > self._threshold).astype(int)
 
-    def loss_and_metric(self, most=None):
+    def loss_and_metric(self, most: int | None = None) -> tuple[float | None, float | None]:
         """(mean loss without penalty, accuracy or R^2), of the first `most` samples or a few more; (None, None) without samples."""
         if not self.samples:
             return None, None
@@ -121,7 +128,7 @@ class Evaluation:
         return r2(score, self._spread[samples], samples)
 
 
-def r2(residual, spread, samples):
+def r2(residual: np.ndarray, spread: np.ndarray, samples: int) -> float:
     """Coefficient of determination from each output's sum of squared errors and sum of squared deviations of its targets,
     averaged over outputs as scikit-learn's r2_score does; NaN for one sample."""
     if samples < 2:

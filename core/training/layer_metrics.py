@@ -17,12 +17,20 @@ class ObservedLayer:
     `steepest` is the largest slope of a bounded activation. All arrays are the observer's own; `renew` takes over what it has put there.
     """
 
-    def __init__(self, gradient, before, change, activations, slopes, steepest):
+    def __init__(
+        self,
+        gradient: np.ndarray,
+        before: np.ndarray,
+        change: np.ndarray,
+        activations: np.ndarray,
+        slopes: np.ndarray | None,
+        steepest: float | None,
+    ) -> None:
         self.gradient, self.before, self.change = gradient, before, change
         self.activations, self.slopes, self.steepest = activations.reshape(-1), slopes, steepest
         self._ones = np.ones_like(self.activations)
 
-    def renew(self, gradient_scale):
+    def renew(self, gradient_scale: float) -> None:
         """Work out what several metrics need."""
         self.gradient_scale = gradient_scale
         self.weight_norm = norm(self.before)
@@ -30,12 +38,12 @@ class ObservedLayer:
         if self.slopes is not None:
             np.abs(self.slopes, self.slopes)
 
-    def mean_of(self, values):
+    def mean_of(self, values: np.ndarray) -> float:
         """Mean of values in the shape of `activations`, in one pass."""
         return float(values.dot(self._ones)) / len(values)
 
 
-def norm(vector):
+def norm(vector: np.ndarray) -> float:
     """Euclidean norm of a flat vector, right even where its square overflows."""
     square = float(vector.dot(vector))
     if math.isfinite(square):

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.training.telemetry import LAYER_METRICS, NonFinite
 
+if TYPE_CHECKING:
+    from core.training.batches import Batches
+    from core.training.compiled_steps import CompiledSteps
+    from core.training.observer import Observer
+    from core.training.run_state import RunState
+    from core.training.telemetry import Telemetry
 
-def find_nonfinite(end, state, steps, batches, observer, telemetry):
+
+def find_nonfinite(end: int, state: RunState, steps: CompiledSteps, batches: Batches, observer: Observer, telemetry: Telemetry) -> int:
     """Come again from the guarded `state` to step `end`, checking every tensor and recording every update; stop before the one that broke.
     Returns the step where the run then stands."""
     step = state.return_to_guarded()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.nn.activations import ACTIVATIONS, replay
@@ -9,6 +11,9 @@ from core.nn.buffers import aligned, aligned_like
 from core.nn.network import with_ones
 from core.nn.normalization import Normalization
 from core.training.layer_metrics import MEASURES, ObservedLayer
+
+if TYPE_CHECKING:
+    from core.nn.network import Network
 
 SAMPLES = 128
 ELEMENTS = 1 << 18  # fewer samples for wide networks: inputs and activations together stay below 2 MB
@@ -20,7 +25,7 @@ class Observer:
     The update itself leaves its gradient in `gradient`, multiplied by `gradient_scale`.
     """
 
-    def __init__(self, network, inputs):
+    def __init__(self, network: Network, inputs: np.ndarray) -> None:
         self._network = network
         self.samples = min(len(inputs), SAMPLES, max(8, ELEMENTS // sum(network.sizes)))
         self.gradient, self._before, self._change = (aligned_like(network.vector) for _ in range(3))
@@ -45,12 +50,12 @@ class Observer:
             self._layers.append(ObservedLayer(*next(vectors), a, s, activation.steepest))
             x = rows
 
-    def begin(self):
+    def begin(self) -> np.ndarray:
         """An update is about to be made; the flat parameters before it, until the next one."""
         np.copyto(self._before, self._network.vector)
         return self._before
 
-    def measure(self):
+    def measure(self) -> np.ndarray:
         """(layers, len(MEASURES)) of the update that has been made since `begin`."""
         np.subtract(self._network.vector, self._before, self._change)
         replay(self._calls)
@@ -58,6 +63,6 @@ class Observer:
             layer.renew(self.gradient_scale)
         return np.array([[measured(layer) for measured in MEASURES.values()] for layer in self._layers])
 
-    def last_gradient(self):
+    def last_gradient(self) -> np.ndarray:
         """The flat gradient of the last observed update (zeros before the first)."""
         return self.gradient / self.gradient_scale

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from core.training.trainer import Trainer
 
 BUDGET = 64 << 20  # bytes
 FEWEST, MOST = 3, 4096  # states: so many even of a network that exceeds the budget, and no more of a small one
@@ -37,7 +41,7 @@ class FlightRecorder:
     `spent` is how many seconds the updates have taken so far; whoever makes them adds to it.
     """
 
-    def __init__(self, trainer, budget=BUDGET, moments=(), interventions=()):
+    def __init__(self, trainer: Trainer, budget: int = BUDGET, moments: Sequence[tuple] = (), interventions: Iterable[tuple] = ()) -> None:
         """Begin with the present state; or with the `moments` that `states_after` gave, and the `interventions`, of the same run."""
         self._trainer = trainer
         moments = moments or [(trainer.step, trainer.state(), 0.0, 0, True)]
@@ -49,11 +53,11 @@ class FlightRecorder:
         self.spent = self._kept[-1].spent
 
     @property
-    def steps(self):
+    def steps(self) -> list[int]:
         """Steps of the kept states, in order."""
         return self._steps.tolist()
 
-    def record(self):
+    def record(self) -> None:
         """Keep the present state; forget the one least missed if there is no room."""
         if self._steps[-1] >= self._trainer.step:
             return
@@ -62,15 +66,15 @@ class FlightRecorder:
         while len(self._kept) > self._room:
             self._forget()
 
-    def note(self, method, *arguments):
+    def note(self, method: str, *arguments: Any) -> None:
         """Remember what has just been done to the run."""
         self.interventions.append(Intervention(self._trainer.step, method, arguments))
 
-    def at(self, step):
+    def at(self, step: int) -> Kept:
         """The newest Kept that is not behind `step`; the first one if all are."""
         return self._kept[max(0, self._index(step))]
 
-    def newest_sound(self, before, sound):
+    def newest_sound(self, before: int, sound: Callable[[dict[str, np.ndarray]], bool]) -> int:
         """Step of a state kept before step `before` for which `sound(state)` holds, and for the next one kept before it does not; the first
         state counts as sound. Found by bisection: `sound` is asked for a few states only."""
         last = self._index(before - 1)
@@ -85,32 +89,32 @@ class FlightRecorder:
                 bad = middle
         return self._kept[good].step
 
-    def states_after(self, step):
+    def states_after(self, step: int) -> list[tuple[int, dict[str, np.ndarray], float, int, bool]]:
         """What is kept behind `step`, and the newest pinned state: [(step, state, spent, done, whether it is pinned)]."""
         last = max(self._pinned)
         return [(*kept, kept.step in self._pinned) for kept in self._kept if kept.step > step or kept.step == last]
 
-    def nearest(self, step):
+    def nearest(self, step: int) -> Kept:
         """The Kept closest to `step`."""
         return self._kept[np.abs(self._steps - step).argmin()]
 
-    def seconds(self, begin, end):
+    def seconds(self, begin: int, end: int) -> float:
         """What the updates from step `begin` to step `end` took, about."""
         steps, spent = [*self.steps, self._trainer.step], [*(kept.spent for kept in self._kept), self.spent]
         return float(np.diff(np.interp([begin, end], steps, spent))[0])
 
-    def overview(self, wanted=None):
+    def overview(self, wanted: int | None = None) -> tuple[int, ...]:
         """At most SHOWN of the kept steps, in order, thinned evenly; `wanted`, a kept step or None, is among them."""
         steps = self._steps
         picked = np.unique(np.rint(np.linspace(0, len(steps) - 1, min(SHOWN - 1, len(steps)))).astype(int))
         return tuple(sorted({*steps[picked].tolist(), *([] if wanted is None else [wanted])}))
 
-    def pin(self, step):
+    def pin(self, step: int) -> None:
         """Keep the newest state not behind `step` for good, unless too many are already."""
         if len(self._pinned) < max(2, self._room // PINNED_SHARE):
             self._pinned.add(self.at(step).step)
 
-    def forget_after(self, step):
+    def forget_after(self, step: int) -> None:
         """Drop what is behind `step`: the run is about to go on from there, on another path."""
         self.spent = self._kept[0].spent + self.seconds(self._kept[0].step, step)
         count = max(1, self._index(step) + 1)
@@ -127,7 +131,7 @@ class FlightRecorder:
         self._steps = np.delete(self._steps, index)
 
 
-def last_sound_step(trainer, recorder, trouble):
+def last_sound_step(trainer: Trainer, recorder: FlightRecorder, trouble: int) -> int:
     """The step of the newest kept state of a run, before its trouble that began at step `trouble`, whose training loss was still sound: at
     most SOUND times the lowest until then, and no higher than at the start but for noise."""
     steps, losses = trainer.telemetry.frames("step"), trainer.telemetry.frames("train_loss")
@@ -136,7 +140,7 @@ def last_sound_step(trainer, recorder, trouble):
     return recorder.newest_sound(trouble, lambda state: trainer.evaluator.loss_of(state["vector"]) <= limit)
 
 
-def least_missed(steps, pinned):
+def least_missed(steps: np.ndarray, pinned: Container[int]) -> int:
     """Index of the kept step (of at least 3, in order) whose absence leaves the smallest gap for its age: steps end up spaced in proportion
     to age. The first and the last stay, and the `pinned` ones while there are others."""
     gaps = (steps[2:] - steps[:-2]) / (steps[-1] - steps[1:-1])

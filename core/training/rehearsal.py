@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.nn.updater import Updater
 from core.training.compiled_steps import programs_for
 from core.training.cost_model import activation_cost, step_cost
+
+if TYPE_CHECKING:
+    from core.training.trainer import Trainer
 
 
 class Rehearsal:
@@ -15,7 +21,9 @@ class Rehearsal:
     `learning_rate` replaces the configuration's, `factor` its schedule (see Updater).
     """
 
-    def __init__(self, trainer, learning_rate=None, factor=None):
+    def __init__(
+        self, trainer: Trainer, learning_rate: float | None = None, factor: Callable[[float, int, float], float] | None = None
+    ) -> None:
         self._trainer, self._config = trainer, trainer.config
         if learning_rate is not None:
             self._config = trainer.config.patched({"optimizer": {"learning_rate": learning_rate}})
@@ -28,17 +36,17 @@ class Rehearsal:
         self._programs = {}
 
     @property
-    def slots(self):
+    def slots(self) -> list[np.ndarray]:
         """The optimizer's vectors of state."""
         return self._updater.slots
 
     @property
-    def update_cost(self):
+    def update_cost(self) -> float:
         """Estimated microseconds of an update."""
         size = self._trainer.batches.size
         return step_cost(self.network, self._program(size).calls, size) + activation_cost(self.network, size)
 
-    def advance(self, updates):
+    def advance(self, updates: int) -> Rehearsal:
         """Make this many updates, whatever becomes of them."""
         batches, step = self._trainer.batches, self._trainer.step + self.updates
         with np.errstate(all="ignore"):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from core.training.recorder import FlightRecorder
 
 
 class Replay:
@@ -12,12 +17,12 @@ class Replay:
     Raises MemoryError when there is no room for it.
     """
 
-    def __init__(self, live, recorder):
+    def __init__(self, live: Trainer, recorder: FlightRecorder) -> None:
         self._live, self._recorder = live, recorder
         self.trainer = Trainer(live.config, live.dataset)
         self._done = None  # interventions behind it; None: it is not on the run's path yet
 
-    def go(self, step, most):
+    def go(self, step: int, most: int) -> Replay:
         """Take `trainer` to `step`, or to the nearest kept state if the updates on the way there took more than `most` seconds.
 
         Parameters, optimizer and position are those of the run to the bit; of its histories, what the live run still has.

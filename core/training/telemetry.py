@@ -7,6 +7,7 @@ table is full, crowded stretches keep their first row and their highest peak, so
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -29,38 +30,38 @@ UNNAMED = {
 class ThinnedTable:
     """A table of float64 rows with a fixed capacity. Column 0 is the step; `peaks` are the columns whose extremes count."""
 
-    def __init__(self, columns, capacity, peaks):
+    def __init__(self, columns: int, capacity: int, peaks: Iterable[int]) -> None:
         self._rows = np.empty((capacity, columns))
         self._count = 0
         self._peaks = list(peaks)
 
-    def append(self, row):
+    def append(self, row: np.ndarray | Sequence[float]) -> None:
         """Add one row, thinning first when there is no room."""
         if self._count == len(self._rows):
             self._thin()
         self._rows[self._count] = row
         self._count += 1
 
-    def drop_after(self, step):
+    def drop_after(self, step: int) -> None:
         """Forget the rows behind `step`: the run goes on from there."""
         self._count = int(np.searchsorted(self.rows[:, 0], step, side="right"))
 
-    def drop_last(self):
+    def drop_last(self) -> None:
         """Forget the newest row."""
         self._count -= 1
 
     @property
-    def rows(self):
+    def rows(self) -> np.ndarray:
         """The rows so far (a view), oldest first."""
         return self._rows[: self._count]
 
     @rows.setter
-    def rows(self, rows):
+    def rows(self, rows: np.ndarray) -> None:
         self._count = len(rows)
         self._rows[: self._count] = rows
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes held, however many rows there are."""
         return self._rows.nbytes
 
@@ -70,7 +71,7 @@ class ThinnedTable:
         self._rows[: self._count] = self._rows[keep]
 
 
-def downsample_keep_peaks(rows, columns, limit):
+def downsample_keep_peaks(rows: np.ndarray, columns: Sequence[int], limit: int) -> np.ndarray:
     """Indices of at most `limit` of the rows (column 0 is the step): of each stretch of the run the first, and the highest.
 
     A row is high where any of `columns` is large (or not finite) against that column's median. Stretches are equally long on
@@ -90,12 +91,12 @@ def downsample_keep_peaks(rows, columns, limit):
     return np.union1d(firsts, highest)
 
 
-def column_names(arrays):
+def column_names(arrays: dict[str, np.ndarray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(names of the layer metrics, names of the frames' columns) of histories as `Telemetry.to_arrays` gave them, now or in the past."""
     return tuple(tuple(map(str, arrays.get(name, unnamed))) for name, unnamed in UNNAMED.items())
 
 
-def in_present_columns(arrays):
+def in_present_columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Histories that were stored with other columns, with those of now: NaN in those that were not recorded then; others are left out."""
     metrics, columns = column_names(arrays)
     samples = arrays["samples"]
@@ -140,7 +141,7 @@ class NonFinite:
 class Telemetry:
     """Histories of one run of `layers` layers. Steps count finished updates; the row of step s describes update s."""
 
-    def __init__(self, layers):
+    def __init__(self, layers: int) -> None:
         self.layers = layers
         columns = 2 + layers * len(LAYER_METRICS)
         gradient_norms = [2 + layer * len(LAYER_METRICS) for layer in range(layers)]
@@ -150,11 +151,13 @@ class Telemetry:
         self.events: list[Event] = []
         self.nonfinite: NonFinite | None = None
 
-    def add_sample(self, step, loss, metrics):
+    def add_sample(self, step: int, loss: float, metrics: np.ndarray) -> None:
         """`metrics` (layers, len(LAYER_METRICS))."""
         self._samples.append(np.concatenate([(step, loss), metrics.ravel()]))
 
-    def add_frame(self, step, train_loss, test_loss, train_metric, test_metric, passing=False):
+    def add_frame(
+        self, step: int, train_loss: float, test_loss: float, train_metric: float, test_metric: float, passing: bool = False
+    ) -> None:
         """Full evaluation after `step` updates; NaN where there is no test part. A `passing` one gives way to the next, so that what stays
         does not depend on who looked when."""
         rows = self._frames.rows
@@ -165,21 +168,21 @@ class Telemetry:
         self._frames.append((step, train_loss, test_loss, train_metric, test_metric))
         self._passing = step if passing else None
 
-    def drop_after(self, step):
+    def drop_after(self, step: int) -> None:
         """Forget everything behind `step`."""
         self._samples.drop_after(step)
         self._frames.drop_after(step)
         self.events = [event for event in self.events if event.step < step]
         self.nonfinite = None
 
-    def to_arrays(self):
+    def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything as plain arrays for np.savez."""
         events = json.dumps([(event.step, event.text) for event in self.events])
         nonfinite = json.dumps(self.nonfinite and astuple(self.nonfinite))
         rows = {"samples": self._samples.rows.copy(), "frames": self._frames.rows.copy()}
         return rows | {"events": np.array([events, nonfinite]), **_names()}
 
-    def load_arrays(self, arrays, passing=None):
+    def load_arrays(self, arrays: dict[str, np.ndarray], passing: int | None = None) -> None:
         """Take over what `to_arrays` gave, in this version or an earlier one; the frame of step `passing` is only there until the next."""
         arrays = in_present_columns(arrays)
         self._passing = passing
@@ -190,29 +193,29 @@ class Telemetry:
         self.nonfinite = nonfinite and NonFinite(*nonfinite)
 
     @property
-    def step(self):
+    def step(self) -> np.ndarray:
         """Step numbers of the samples (n,)."""
         return self._samples.rows[:, 0]
 
     @property
-    def loss(self):
+    def loss(self) -> np.ndarray:
         """Batch loss, penalty included, before each sampled update (n,)."""
         return self._samples.rows[:, 1]
 
     @property
-    def samples(self):
+    def samples(self) -> np.ndarray:
         """All that was sampled (n, 2 + layers * len(LAYER_METRICS)): step, loss, and layer by layer LAYER_METRICS."""
         return self._samples.rows
 
-    def metric(self, name):
+    def metric(self, name: str) -> np.ndarray:
         """One of LAYER_METRICS over the samples: (n, layers)."""
         return self._samples.rows[:, 2 + LAYER_METRICS.index(name) :: len(LAYER_METRICS)]
 
-    def frames(self, name):
+    def frames(self, name: str) -> np.ndarray:
         """One of FRAME_COLUMNS over the frames: (n,)."""
         return self._frames.rows[:, FRAME_COLUMNS.index(name)]
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes held, whatever the length of the run."""
         return self._samples.nbytes + self._frames.nbytes

@@ -11,6 +11,7 @@ import json
 import math
 import time
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,11 +34,14 @@ from core.training.observer import Observer
 from core.training.run_state import RunState
 from core.training.telemetry import Event, Telemetry
 
+if TYPE_CHECKING:
+    from core.training.telemetry import NonFinite
+
 
 class Trainer:
     """One run of a configuration. The same configuration gives the same bits, however the updates are cut into calls."""
 
-    def __init__(self, config: RunConfig, dataset: Dataset | None = None):
+    def __init__(self, config: RunConfig, dataset: Dataset | None = None) -> None:
         """Load the data, unless it is given, and initialise the network; raises ConfigError when they do not fit together."""
         self.config = config
         self.dataset = (dataset or load(config.data)).for_outputs(config.layers[-1].units)
@@ -85,7 +89,7 @@ class Trainer:
 
     # Moving on
 
-    def advance(self, updates):
+    def advance(self, updates: int) -> Trainer:
         """Make this many updates, or fewer when a value is no longer finite: then `nonfinite` says where."""
         end = self.step + updates
         with np.errstate(all="ignore"):
@@ -111,11 +115,11 @@ class Trainer:
                 self._state.guard(self.step)
         return self
 
-    def run(self, steps):
+    def run(self, steps: int) -> Trainer:
         """`advance`, and look at the end."""
         return self.advance(steps).frame()
 
-    def run_for(self, seconds):
+    def run_for(self, seconds: float) -> Trainer:
         """Advance for about this long (wall clock), and look at the end."""
         until, chunk = time.perf_counter() + seconds, 1
         while not self.nonfinite and (left := until - time.perf_counter()) > 0:
@@ -147,28 +151,28 @@ class Trainer:
     # Looking
 
     @property
-    def nonfinite(self):
+    def nonfinite(self) -> NonFinite | None:
         """The first non-finite value, or None."""
         return self.telemetry.nonfinite
 
     @property
-    def epoch(self):
+    def epoch(self) -> float:
         """How often the training samples have been seen."""
         return self.batches.epoch(self.step)
 
-    def parameters(self):
+    def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the weights and biases: {"W1": (inputs, units), "b1": (units,), ...}."""
         return self.network.parameters()
 
-    def last_gradient(self):
+    def last_gradient(self) -> np.ndarray:
         """The flat gradient of the last observed update (zeros before the first)."""
         return self._observer.last_gradient()
 
-    def loss(self, part="train"):
+    def loss(self, part: str = "train") -> float:
         """What training makes small, over all of the train or test part: mean loss and penalty; None if it is empty."""
         return self.evaluator.loss(part)
 
-    def frame(self):
+    def frame(self) -> Trainer:
         """Evaluate both parts as they are now. This stays in the histories only until the next evaluation: what they hold of the past, and
         so what is found, does not depend on when somebody looked."""
         self.telemetry.add_frame(self.step, *self.evaluator.frame(), passing=True)
@@ -176,12 +180,12 @@ class Trainer:
 
     # Changing
 
-    def reset(self):
+    def reset(self) -> None:
         """Back to step 0 with the same first weights and the settings as they are now."""
         self.network.load(faults.first_parameters(self.config, self.dataset.inputs))
         self._begin()
 
-    def load_parameters(self, parameters):
+    def load_parameters(self, parameters: dict[str, np.ndarray]) -> None:
         """Take over weights and biases of the shapes of `parameters()`; ValueError names one that does not fit."""
         self.network.load(parameters)
         if not self.step:  # what was measured is of weights that were never trained
@@ -189,7 +193,7 @@ class Trainer:
             self.telemetry.add_frame(self.step, *self.evaluator.frame())
         self._state.guard(self.step)
 
-    def change(self, patch):
+    def change(self, patch: dict[str, Any]) -> None:
         """Change settings of the living run: a patch in the configuration's shape within live_changes.LIVE_CHANGES.
 
         Raises ConfigError, and changes nothing, for other settings and for values that are not allowed.
@@ -206,7 +210,7 @@ class Trainer:
         self._compile(self.updater.slots)
         self.telemetry.events += [Event(self.step, text) for text in texts]
 
-    def edit(self, layer, unit, source, value):
+    def edit(self, layer: int, unit: int, source: int, value: float) -> None:
         """Set one weight (from unit or input `source` of the layer before) or, with `source` None, the bias of `unit`."""
         sizes = self.network.sizes
         if not (1 <= layer < len(sizes) and 0 <= unit < sizes[layer] and (source is None or 0 <= source < sizes[layer - 1])):
@@ -222,16 +226,16 @@ class Trainer:
 
     # Checkpoints
 
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         """What the run needs to go on bit for bit from here, as plain arrays: no histories."""
         position = np.array([self.step, self.batches.begin, self._next_sample, self.batches.epochs_before])
         return self._state.to_arrays() | self.stopping.to_arrays() | {"position": position, "config": _as_array(self.config)}
 
-    def checkpoint(self):
+    def checkpoint(self) -> dict[str, np.ndarray]:
         """The state and all histories, for np.savez."""
         return self.state() | self.telemetry.to_arrays()
 
-    def restore(self, state):
+    def restore(self, state: dict[str, np.ndarray]) -> None:
         """Become the run that this `state` or `checkpoint` was taken of; its configuration must be this one's but for
         LIVE_CHANGES. Of a state without histories, the run's own are kept up to its step."""
         batch_size, self.config = self.config.batch_size, RunConfig.from_dict(json.loads(str(state["config"])))
