@@ -54,22 +54,22 @@ class Dataset:
     remarks: tuple = ()
 
     @property
-    def rows(self):
+    def rows(self) -> int:
         """Number of rows, training and test together."""
         return len(self.train) + len(self.test)
 
     @property
-    def inputs(self):
+    def inputs(self) -> int:
         """Number of input columns."""
         return self.train.inputs.shape[1]
 
     @property
-    def outputs(self):
+    def outputs(self) -> int:
         """Number of classes, or of target columns."""
         return len(self.target_names)
 
     @cached_property
-    def whole_numbers(self):
+    def whole_numbers(self) -> np.ndarray:
         """The values (k,) of a classification's single target column where these are a few whole numbers, which may well be classes; else
         none."""
         targets = np.concatenate([self.train.targets, self.test.targets])
@@ -78,7 +78,7 @@ class Dataset:
         values = np.unique(targets)
         return values if 2 <= len(values) <= LIMITS["classes"] and (values % 1 == 0).all() else values[:0]
 
-    def for_outputs(self, units):
+    def for_outputs(self, units: int) -> Dataset:
         """This Dataset as a network of so many outputs takes it: whole numbers as class labels if there is an output for each."""
         values = self.whole_numbers
         if units == 1 or units != len(values):
@@ -110,7 +110,7 @@ class Samples:
     remarks: tuple = ()
 
 
-def with_labels(samples):
+def with_labels(samples: Samples) -> Samples:
     """The Samples with one-hot targets (m, k) as class labels (m,): a 1 in each row and 0 otherwise says which of k classes it is."""
     targets = samples.targets
     if targets.shape[1] > 1 and np.isin(targets, (0, 1)).all() and (targets.sum(axis=1) == 1).all():
@@ -118,7 +118,7 @@ def with_labels(samples):
     return samples
 
 
-def spread(rows, share, rng, labels=None):
+def spread(rows: int, share: float, rng: np.random.Generator, labels: np.ndarray | None = None) -> np.ndarray:
     """Indices of this share of the rows, at random but never all; with `labels` (m,) each class gives its share, give or take
     one row. In NumPy because scikit-learn's split takes a second and 150 MB to import, which every worker would pay.
     """
@@ -129,7 +129,7 @@ def spread(rows, share, rng, labels=None):
     return order[(2 * np.arange(count) + 1) * rows // (2 * count)] if count else order[:0]
 
 
-def encoded_targets(dataset, part, units, activation, loss):
+def encoded_targets(dataset: Dataset, part: Part, units: int, activation: str, loss: str) -> np.ndarray:
     """Targets as the network is asked for them: (m, units) float64.
 
     Class labels become one column per class, or for one unit a single 0/1 column; coded -1/+1 instead of 0/1 where the
@@ -144,6 +144,6 @@ def encoded_targets(dataset, part, units, activation, loss):
     return 2 * coded - 1 if signed_coding(activation, loss) else coded
 
 
-def signed_coding(activation, loss):
+def signed_coding(activation: str, loss: str) -> bool:
     """Whether class labels are coded -1/+1 rather than 0/1."""
     return ACTIVATIONS[activation].signed or LOSSES[loss].classes == "signed"

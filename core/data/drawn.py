@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.data.dataset import Samples
 from core.limits import ConfigError, shown
+
+if TYPE_CHECKING:
+    from core.config import DataConfig
 
 MOST = 500  # points: a link still holds them
 CLASSES = 10
@@ -20,7 +24,7 @@ EXAMPLE = tuple(
 )
 
 
-def checked(field, value):
+def checked(field: str, value: object) -> tuple[tuple[float, float, int], ...] | None:
     """((x1, x2, class), ...) of a list of such lists: finite coordinates within FARTHEST and whole numbers below CLASSES, 1 to MOST points;
     None, which stands for the EXAMPLE. Raises ConfigError(field)."""
     if value is None:
@@ -47,17 +51,17 @@ def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def points_of(data):
+def points_of(data: DataConfig) -> tuple[tuple[float, float, int], ...]:
     """The points of a DataConfig, ((x1, x2, class), ...)."""
     return EXAMPLE if data.points is None else data.points
 
 
-def classes(data):
+def classes(data: DataConfig) -> int:
     """How many classes there are: up to the highest that a point has, two at least."""
     return max(2, 1 + max(label for _, _, label in points_of(data)))
 
 
-def drawn(data, rng):
+def drawn(data: DataConfig, rng: np.random.Generator) -> Samples:
     """The points as Samples, exactly where they were placed: `noise` moves none of them. A class is named by its number."""
     points = np.array([point[:2] for point in points_of(data)])
     labels = np.array([label for _, _, label in points_of(data)])

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from core.data.table.columns import PICTURE, Column, column, counts, labels, sen
 from core.data.table.preparation import Preparation, check_numbers
 from core.data.table.values import is_number
 from core.limits import LIMITS, ConfigError, listed, shown
+
+if TYPE_CHECKING:
+    from core.config import DataConfig
 
 LARGEST = 1e100  # sums of squares of 100,000 such values still fit into float64
 CLASS_SHARE = 0.7  # more classes than this share of the rows: the target is a measure or a name of the row, not a class
@@ -50,18 +55,18 @@ class Understood:
     notes: list[str]
 
     @property
-    def inputs(self):
+    def inputs(self) -> list[Column]:
         """The Columns that are fed to the network."""
         return [entry for entry in self.columns if entry.use == "input"]
 
 
-def read(data, rng):
+def read(data: DataConfig, rng: np.random.Generator) -> Samples:
     """The Samples of `data.path`. Raises ConfigError, and nothing else, on whatever the file may be or hold."""
     with refusals():
         return samples(understood(data), data)
 
 
-def understood(data, given=None):
+def understood(data: DataConfig, given: set[str] | None = None) -> Understood:
     """The file of a DataConfig as it is taken. `given` are the fields of `data` that a person has set, where target, task and what is left
     out are to be proposed; by default nothing is proposed: the last column is the target, and all that can be learned from is an input.
     Raises ConfigError."""
@@ -209,7 +214,7 @@ def _filled(found, data):
         yield f"{unknown:,} rows without a target are left out"
 
 
-def samples(found, data):
+def samples(found: Understood, data: DataConfig) -> Samples:
     """The Samples of a file that was understood. Raises ConfigError with all its problems."""
     inputs, targets = found.inputs, [entry for entry in found.columns if entry.use == "target"]
     targets.sort(key=lambda entry: found.targets.index(entry.name))
@@ -333,7 +338,7 @@ def _raise(problems):
 
 
 @contextmanager
-def refusals(field=DATA):
+def refusals(field: str = DATA) -> Iterator[None]:
     """Parsers fed with hostile bytes raise what they like: all of it becomes a ConfigError."""
     try:
         yield
@@ -354,7 +359,7 @@ def _raw(path, field):
     return raw
 
 
-def read_bytes(path, field):
+def read_bytes(path: str, field: str) -> bytes:
     """The bytes of a regular file, read once, so that nothing can change or grow under the checks. Raises ConfigError(field)."""
     name = shown(os.path.basename(path))
     try:

@@ -10,12 +10,16 @@ value   = number | x1 | x2 | pi | e | function "(" sum ("," sum)* ")" | "(" sum 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.data.dataset import Samples
 from core.data.planar import RADIUS
 from core.limits import ConfigError, plain_text, shown
+
+if TYPE_CHECKING:
+    from core.config import DataConfig
 
 USUAL = "x2 - 2*sin(x1)"
 EXAMPLES = (USUAL, "x1^2 + x2^2 - 9", "x1 * x2", "abs(x1) + abs(x2) - 4", "sin(x1) * cos(x2)", "max(x1, x2) - 1", "exp(-(x1^2 + x2^2) / 8)")
@@ -35,21 +39,21 @@ NUMBER, NAME, SIGN, END = "number", "name", "sign", "end"
 TOKEN = re.compile(rf"(?P<{NUMBER}>(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)|(?P<{NAME}>[a-z_]\w*)|(?P<{SIGN}>\*\*|[-+*/^(),])", re.ASCII | re.I)
 
 
-def checked(field, value):
+def checked(field: str, value: object) -> str:
     """The text of a formula that can be read, of at most LENGTH characters. Raises ConfigError(field)."""
     text = plain_text(field, value, LENGTH)
     evaluated(text, np.zeros(1), np.zeros(1), field)
     return text
 
 
-def evaluated(text, x1, x2, field="formula"):
+def evaluated(text: str, x1: np.ndarray, x2: np.ndarray, field: str = "formula") -> np.ndarray:
     """The value (m,) of a formula at the coordinates `x1` and `x2` (m,) float64; NaN or infinite where it has none. Raises
     ConfigError(field), which says what is wrong with the text and where."""
     with np.errstate(all="ignore"):
         return np.broadcast_to(_Reader(text, {"x1": x1, "x2": x2} | CONSTANTS, field).whole(), np.shape(x1)).astype(float)
 
 
-def formula(data, rng):
+def formula(data: DataConfig, rng: np.random.Generator) -> Samples:
     """Samples uniform in the square, moved by the noise. For classification a point is of class 1 where the formula is above 0, and of
     class 0 elsewhere; for regression its value is the target. There are no samples where it has no value. Raises ConfigError."""
     points, values = np.empty((0, 2)), np.empty(0)
@@ -70,7 +74,7 @@ def formula(data, rng):
     return Samples(points, values[:, None], ("x1", "x2"), ("value",))
 
 
-def outputs(data):
+def outputs(data: DataConfig) -> int:
     """Classes, or target columns."""
     return 2 if data.task == "classification" else 1
 

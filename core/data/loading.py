@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,11 +11,14 @@ from core.data.dataset import Dataset, Part, spread
 from core.data.sources import FEATURES, SOURCES
 from core.limits import LIMITS, ConfigError
 
+if TYPE_CHECKING:
+    from core.config import DataConfig
+
 # Half the side of the square that planar sources are drawn in: of a truth table, and of all others as in TensorFlow Playground
 EXTENTS = (2.0, 6.0)
 
 
-def load(data):
+def load(data: DataConfig) -> Dataset:
     """The Dataset of this DataConfig; the same configuration gives the same bits.
 
     Training rows come shuffled. `test_fraction` 0 gives a test part of 0 rows. Raises ConfigError: for a file that cannot be
@@ -70,7 +74,7 @@ class Encoder:
     offset: np.ndarray | float = 0.0
     factor: np.ndarray | float = 1.0
 
-    def __call__(self, raw):
+    def __call__(self, raw: np.ndarray) -> np.ndarray:
         if self.features is None:
             encoded = np.array(raw, float, order="C")
         else:

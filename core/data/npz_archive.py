@@ -34,7 +34,7 @@ class Header:
     offset: int
 
     @property
-    def cells(self):
+    def cells(self) -> int:
         """How many values the array has."""
         return math.prod(self.shape)
 
@@ -46,7 +46,7 @@ class Archive:
     """The open zip in the bytes `raw`, stored or deflated. `field` is what errors are filed under, `wanted` says in them what
     arrays it should hold, `most` how many members are listed at all. Raises ConfigError everywhere."""
 
-    def __init__(self, raw, field, wanted, most):
+    def __init__(self, raw: bytes, field: str, wanted: str, most: int) -> None:
         self._field, self._wanted = field, wanted
         if raw.count(ENTRY) > most:
             raise self._error(f"{wanted} alone; holds many more")
@@ -66,17 +66,17 @@ class Archive:
     def _error(self, message):
         return ConfigError(self._field, f"must be an NPZ with {message}")
 
-    def check_packing(self):
+    def check_packing(self) -> None:
         """Refuse what NumPy does not write."""
         stored = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         if any(member.compress_type not in stored or member.flag_bits & 1 for member in self._members):
             raise ConfigError(self._field, "must be an NPZ as NumPy writes it; this one is encrypted or compressed in another way")
 
-    def header(self, name, kinds=NUMBERS):
+    def header(self, name: str, kinds: str = NUMBERS) -> Header:
         """The Header of an array of these NumPy kinds, once it is sure that what it declares may be read."""
         return _header(self._unpacked(name, HEADER), name, kinds, self._field, self._wanted)
 
-    def array(self, name, header):
+    def array(self, name: str, header: Header) -> np.ndarray:
         """The array, read to exactly the length that its header declares."""
         length = header.offset + header.cells * header.dtype.itemsize
         return _values(self._unpacked(name, length + 1), header, name, self._field)
@@ -90,7 +90,7 @@ class Archive:
             raise ConfigError(self._field, f"must be a complete NPZ; {name} is damaged or cut short") from error
 
 
-def read_npy(raw, field):
+def read_npy(raw: bytes, field: str) -> np.ndarray:
     """The array in the bytes of an NPY. Raises ConfigError."""
     header = _header(raw[:HEADER], "the array", NUMBERS, field, "a table")
     return _values(raw, header, "the array", field)

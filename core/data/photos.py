@@ -6,16 +6,21 @@ loss is of parts of the picture that were never seen.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.data.dataset import Samples, spread
+
+if TYPE_CHECKING:
+    from core.config import DataConfig
 
 PATCH = 64  # pixels, each way
 BLOCK = 4  # pixels averaged into one, each way
 PHOTOS = ("china", "flower")
 
 
-def upscale(data, rng):
+def upscale(data: DataConfig, rng: np.random.Generator) -> Samples:
     """Inputs: a patch's 4x4 block means (16, 16, 3); targets: the patch (64, 64, 3); both in 0..1 and flattened."""
     patches, _, held_back = _patches(data, rng)
     small = PATCH // BLOCK
@@ -31,7 +36,7 @@ def upscale(data, rng):
     )
 
 
-def ten(data, rng):
+def ten(data: DataConfig, rng: np.random.Generator) -> Samples:
     """Inputs: patches (64, 64, 3) in 0..1, flattened; the class is the photograph, half of the patches from each."""
     patches, photo, held_back = _patches(data, rng)
     inputs = patches.reshape(len(patches), -1)
@@ -58,7 +63,7 @@ def _patches(data, rng):
     return np.ascontiguousarray(windows[photo, top, left].transpose(0, 2, 3, 1)) / 255, photo, held_back
 
 
-def strip_width(width, test_fraction):
+def strip_width(width: int, test_fraction: float) -> int:
     """Pixels at the right of a picture that are kept for test patches: its share, but room for a patch on either side."""
     return min(max(round(width * test_fraction), PATCH), width - PATCH) if test_fraction else 0
 

@@ -6,9 +6,15 @@ in units of the axes; a displaced point keeps the class or value of the place it
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.data.dataset import Samples
+
+if TYPE_CHECKING:
+    from core.config import DataConfig
 
 RADIUS = 5.0
 TURNS = 1.75  # of each spiral arm
@@ -16,7 +22,13 @@ PETALS = 4  # per class of the flower, which is also its radius
 CLOUD = 0.7  # deviation of a cloud of points before any noise
 
 
-def planar(make, outputs, task, data, rng):
+def planar(
+    make: Callable[[int, float, np.random.Generator], tuple[np.ndarray, np.ndarray]],
+    outputs: int,
+    task: str,
+    data: DataConfig,
+    rng: np.random.Generator,
+) -> Samples:
     """Samples of one of the makers below. A class is named by its number."""
     points, targets = make(data.samples, data.noise, rng)
     if task == "regression":
@@ -24,14 +36,14 @@ def planar(make, outputs, task, data, rng):
     return Samples(points, targets, ("x1", "x2"), tuple(map(str, range(outputs))))
 
 
-def circle(samples, noise, rng):
+def circle(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Class 1 fills the inner half of the disc, class 0 a ring around it, with a gap in between."""
     labels = _classes(samples)
     radius = RADIUS * np.where(labels == 1, rng.uniform(0, 0.5, samples), rng.uniform(0.7, 1, samples))
     return _displaced(_polar(radius, rng.uniform(0, 2 * np.pi, samples)), noise, rng), labels
 
 
-def xor(samples, noise, rng):
+def xor(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Class 1 where both coordinates have the same sign; a gap of 0.3 keeps the axes clear."""
     labels = _classes(samples)
     size = rng.uniform(0, RADIUS, (samples, 2)) + 0.3
@@ -40,21 +52,21 @@ def xor(samples, noise, rng):
     return _displaced(points, noise, rng), labels
 
 
-def truth_table(samples, noise, rng):
+def truth_table(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The four corners of the unit square; class 1 where the coordinates differ."""
     labels = _classes(samples)
     x1 = _ranks(labels) % 2
     return _displaced(np.column_stack([x1, x1 ^ labels]).astype(float), noise, rng), labels
 
 
-def gaussian(samples, noise, rng):
+def gaussian(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Class 1 around (2, 2), class 0 around (-2, -2)."""
     labels = _classes(samples)
     centres = np.where(labels == 1, 2.0, -2.0)[:, None]
     return centres + np.hypot(CLOUD, noise) * rng.standard_normal((samples, 2)), labels
 
 
-def spiral(samples, noise, rng):
+def spiral(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Two arms of 1.75 turns, half a turn apart; class 1 is the one that leaves the centre upwards."""
     labels = _classes(samples)
     along = _ranks(labels) / np.bincount(labels)[labels]
@@ -62,7 +74,7 @@ def spiral(samples, noise, rng):
     return _displaced(_polar(RADIUS * along, angle), noise, rng), labels
 
 
-def moons(samples, noise, rng):
+def moons(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """scikit-learn's two interleaved half-moons, centred and stretched to the common radius."""
     from sklearn.datasets import make_moons
 
@@ -70,7 +82,7 @@ def moons(samples, noise, rng):
     return _displaced((points - (0.5, 0.25)) * (RADIUS / 1.5), noise, rng), labels
 
 
-def flower(samples, noise, rng):
+def flower(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Petals of radius 4 sin(4 angle); each class takes half of the circle of angles. Noise of deviation `noise` is on
     angle (in radians) and on radius: 0.2 gives the data set well known from courses."""
     labels = _classes(samples)
@@ -80,7 +92,7 @@ def flower(samples, noise, rng):
     return _polar(radius, angle), labels
 
 
-def blobs(samples, noise, rng):
+def blobs(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Three round clouds on the corners of a triangle."""
     from sklearn.datasets import make_blobs
 
@@ -88,13 +100,13 @@ def blobs(samples, noise, rng):
     return make_blobs(samples, centers=corners, cluster_std=np.hypot(CLOUD, noise), random_state=int(rng.integers(2**31)))
 
 
-def plane(samples, noise, rng):
+def plane(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The mean of the two coordinates over the radius: -1 in one corner, 1 in the opposite one."""
     points = _square(samples, rng)
     return _displaced(points, noise, rng), points.sum(axis=1) / (2 * RADIUS)
 
 
-def hills(samples, noise, rng):
+def hills(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Six Gaussian bumps of unit width on a 3 x 2 grid, up and down by turns."""
     points = _square(samples, rng)
     values = np.zeros(samples)
@@ -105,7 +117,7 @@ def hills(samples, noise, rng):
     return _displaced(points, noise, rng), values
 
 
-def sine(samples, noise, rng):
+def sine(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A sine wave along the diagonal, of wavelength 2 pi."""
     points = _square(samples, rng)
     return _displaced(points, noise, rng), np.sin(points.sum(axis=1) / np.sqrt(2))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.data import drawn, files, formula, photos, planar, tables
 from core.limits import LIMITS
+
+if TYPE_CHECKING:
+    from core.config import DataConfig
 
 # TensorFlow Playground's seven functions of the two coordinates: name -> f(x1, x2)
 FEATURES = {
@@ -47,7 +51,7 @@ class Source:
     given: bool = False
     by_library: bool = True  # made or prepared by scikit-learn, which takes memory of its own
 
-    def outputs_of(self, data):
+    def outputs_of(self, data: DataConfig) -> int:
         """The number of classes or of target columns of a DataConfig; None when only the file knows."""
         return self.outputs(data) if callable(self.outputs) else self.outputs
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core.data.dataset import Samples
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def table(loader, data, rng):
+    from core.config import DataConfig
+
+
+def table(loader: str, data: DataConfig, rng: np.random.Generator) -> Samples:
     """Samples of scikit-learn's `load_...` of this name, in the units in which it gives them."""
     from sklearn import datasets
 

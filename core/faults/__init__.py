@@ -5,8 +5,10 @@ A configuration lists them as "missing_mean" (every layer where it can be made) 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +18,13 @@ from core.limits import ConfigError, listed, shown
 from core.nn.formulas import Plan
 from core.nn.initializers import initial_parameters
 from core.nn.plain_program import PlainProgram
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.data.dataset import Dataset
+    from core.nn.formulas import Formulas
+    from core.nn.network import Network
+    from core.nn.updater import Updater
 
 __all__ = [
     "FAULTS",
@@ -36,7 +45,7 @@ __all__ = [
 FAULTS = {fault.name: fault for theme in (gradients, deltas, numerics, state, modes, set_up) for fault in theme.FAULTS}
 
 
-def check_names(entries):
+def check_names(entries: Sequence[str]) -> None:
     """Raise ConfigError unless every entry is the name of a fault, alone or with a layer."""
     for entry in entries:
         name, _, layer = entry.partition(":")
@@ -47,7 +56,7 @@ def check_names(entries):
             raise ConfigError("faults", f"must have {name} {allowed}; was {shown(entry)}")
 
 
-def placed(entries, plan):
+def placed(entries: Sequence[str], plan: Plan) -> list[tuple[Fault, int | None]]:
     """[(Fault, layer)] of a configuration's entries, in the catalogue's order; layer None where a fault concerns the whole run.
 
     Raises ConfigError for a fault that cannot be made in this plan, or not in that layer.
@@ -72,7 +81,9 @@ def _layers(fault, layer, plan):
     return [None] if fault.whole else fitting
 
 
-def edit(subject, edits, placements):
+def edit(
+    subject: Formulas | Network | PlainProgram, edits: str, placements: list[tuple[Fault, int | None]]
+) -> Formulas | Network | PlainProgram:
     """Put those faults into `subject` that edit this kind of thing."""
     for fault, layer in placements:
         if fault.edits == edits:
@@ -83,7 +94,7 @@ def edit(subject, edits, placements):
 # How a run is broken. All of these leave a configuration without faults as it is.
 
 
-def broken_program(network, updater, config, kept=None):
+def broken_program(network: Network, updater: Updater, config: RunConfig, kept: np.ndarray | None = None) -> PlainProgram:
     """The step with the configuration's faults in it, in the place of a Program."""
     program = PlainProgram(network, updater, config, kept)
     placements = placed(config.faults, program.formulas.plan)
@@ -91,12 +102,12 @@ def broken_program(network, updater, config, kept=None):
     return edit(program, "program", placements)
 
 
-def break_network(config, network):
+def break_network(config: RunConfig, network: Network) -> None:
     """Put the configuration's faults into what the network is outside training."""
     edit(network, "network", placed(config.faults, Plan.of(config, network.sizes[0])))
 
 
-def first_parameters(config, inputs):
+def first_parameters(config: RunConfig, inputs: int) -> dict[str, np.ndarray]:
     """`initial_parameters`, with the faults that concern them."""
     parameters = initial_parameters(config, inputs)
     for fault, layer in placed(config.faults, Plan.of(config, inputs)):
@@ -105,7 +116,7 @@ def first_parameters(config, inputs):
     return parameters
 
 
-def with_inputs(config, dataset):
+def with_inputs(config: RunConfig, dataset: Dataset) -> Dataset:
     """The Dataset with the faults that concern its inputs, or the order of its training samples."""
     for fault, _ in placed(config.faults, Plan.of(config, dataset.inputs)):
         if fault.edits == "inputs":
@@ -119,7 +130,7 @@ def with_inputs(config, dataset):
     return dataset
 
 
-def shuffles(config):
+def shuffles(config: RunConfig) -> bool:
     """Whether the run really visits its batches in a new order each epoch."""
     return config.shuffle and not any(FAULTS[entry.partition(":")[0]].edits == "order" for entry in config.faults)
 
@@ -128,7 +139,7 @@ def _in_turn(first, second, value):
     return second(first(value))
 
 
-def batch_size(config):
+def batch_size(config: RunConfig) -> int | None:
     """The batch size that the run really has; None for all samples."""
     cut = config.batch_size
     for entry in config.faults:

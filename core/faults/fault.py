@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.nn.formulas import Plan
 
 KINDS = ("formula", "state", "numerics", "set-up")
 BOTH = ("dW", "db")  # the gradients of a layer
@@ -44,12 +48,12 @@ class Fault:
     of: str | None = None
 
     @property
-    def family(self):
+    def family(self) -> str:
         """The name that this fault goes by, whichever way it is written."""
         return self.of or self.name
 
     @property
-    def pattern(self):
+    def pattern(self) -> str:
         """What a gradient check shows, in words."""
         if not self.tensors:
             return "The gradient is right: only a look at the whole step, or at the run, shows it."
@@ -59,7 +63,7 @@ class Fault:
             wrong += " by a fixed factor"
         return f"{wrong}, and so are the layers before." if self.spreads else f"{wrong}; everything else is right."
 
-    def lines(self, layer=None, last=None):
+    def lines(self, layer: int | None = None, last: int | None = None) -> tuple[str, str]:
         """(wrong line, right line), for one layer if it is given: dW[l] becomes dW2, a[0] becomes X."""
         return tuple(_written(line, layer, last) for line in (self.wrong, self.right))
 
@@ -75,11 +79,11 @@ def _written(line, layer, last):
 # Where a fault can be made: what several entries ask
 
 
-def bent(plan, layer):
+def bent(plan: Plan, layer: int) -> bool:
     """Whether a layer's activation is not linear."""
     return plan.activations[layer - 1] != "linear"
 
 
-def fits(plan, layer, other):
+def fits(plan: Plan, layer: int, other: int) -> bool:
     """Whether tensors of layer `other` can stand where those of `layer` belong: as many units, or one that broadcasts."""
     return 0 <= other <= plan.last and plan.sizes[other] in (plan.sizes[layer], 1)

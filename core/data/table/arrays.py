@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ APART = ("{}_{}", "{1}_{0}", "{}{}")  # x_train, train_x, xtrain
 CHANNELS = (1, 3)
 
 
-def npz(raw):
+def npz(raw: bytes) -> dict[str, Any]:
     """The fields of a Table for an NPZ's bytes. Raises ConfigError."""
     with Archive(raw, "data.path", WANTED, MEMBERS) as archive:
         archive.check_packing()
@@ -55,7 +56,7 @@ def npz(raw):
     }  # fmt: skip
 
 
-def npy(raw):
+def npy(raw: bytes) -> dict[str, Any]:
     """The fields of a Table for the bytes of a single array (rows, columns). Raises ConfigError."""
     values = read_npy(raw, "data.path")
     if values.ndim != 2 or values.shape[1] < 2 or not len(values):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.data.table.values import is_number, texts, to_dates, to_numbers
 from core.limits import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TYPES = ("number", "category", "date", "id", "constant", "text")
 USES = ("input", "target", "left out")
@@ -39,7 +44,7 @@ class Column:
     said: str = ""
 
     @property
-    def histogram(self):
+    def histogram(self) -> list[int]:
         """Rows in each of BARS equal intervals, or of the most frequent levels."""
         dates = self.values.dtype.kind == "M"
         if not dates and not is_number(self.values):
@@ -51,12 +56,12 @@ class Column:
         except ValueError:  # they lie closer together, or further apart, than floating point can divide
             return [len(finite)]
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape."""
         return {name: getattr(self, name) for name in ("name", "type", "use", "missing", "distinct")}
 
 
-def column(name, cells, wanted=None):
+def column(name: str, cells: pd.Series, wanted: str | None = None) -> Column:
     """The Column of these cells (a pandas Series), of the type `wanted` or of the one that they look like. Its use is "input", unless
     nothing can be learned from it."""
     kind, values, odd, said = _typed(name, cells, wanted)
@@ -104,7 +109,7 @@ def _kind_of_words(name, words):
     return "id" if single and (ID_NAME.search(name) or present.str.contains(r"\d", regex=True).mean() > 0.9) else "text"
 
 
-def labels(cells):
+def labels(cells: pd.Series) -> pd.Series:
     """Cells as class names or levels: 1.0 is "1", true is "True"."""
     if cells.dtype.kind == "f":
         whole = cells.dropna()
@@ -113,7 +118,7 @@ def labels(cells):
     return texts(cells)
 
 
-def counts(name, numbers):
+def counts(name: str, numbers: pd.Series) -> bool:
     """Whether numbers only number the rows: they count them one by one, or differ in all rows under the name of an id."""
     values = numbers.to_numpy()
     named = ID_NAME.search(name) is not None
@@ -125,7 +130,7 @@ def counts(name, numbers):
     return bool((np.diff(values) == 1).all() or (named and len(np.unique(values)) == len(values)))
 
 
-def sentinel(values):
+def sentinel(values: np.ndarray) -> tuple[float, int] | None:
     """(a value that stands far apart from all others and recurs, how often), as -999 among 0 to 6: likely a missing one; else None."""
     present = values[np.isfinite(values)].astype(float)
     if not len(present) or not {present.min(), present.max()} & set(CODES):
@@ -140,7 +145,7 @@ def sentinel(values):
     return None
 
 
-def told(columns, rows):
+def told(columns: list[Column], rows: int) -> Iterator[str]:
     """Sentences about the columns: what was decided of them, and what looks odd."""
     yield from _left_out(columns)
     for entry in columns:

@@ -43,7 +43,7 @@ class Table:
     image: tuple[int, int, int] | None = None
 
 
-def opened(raw, header=None, delimiter=None, single=False):
+def opened(raw: bytes, header: bool | None = None, delimiter: str | None = None, single: bool = False) -> Table:
     """The Table in a file's bytes. `header` (bool) and `delimiter` of a text are found out unless given; with `single`, one column is
     enough. Raises ConfigError."""
     raw, notes = _unpacked(raw)
@@ -247,7 +247,7 @@ def _plain_cells(cells):
     return held.map(lambda cell: cell.isoformat() if hasattr(cell, "isoformat") else legible(str(cell))).reindex(cells.index).astype("str")
 
 
-def named(names, width):
+def named(names: list[str] | None, width: int) -> tuple[list[str], list[str]]:
     """(a distinct printable name for each of `width` columns, what to say of those that had none or were there already)."""
     if names is None:
         return [f"column {index + 1}" for index in range(width)], []

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.data.table.columns import column
 from core.data.table.values import date_parts, to_dates
 from core.limits import ConfigError, listed, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+
+    from core.data.table.columns import Column
 
 LEVELS = 32  # columns that a category becomes at the most; its rarest levels share one
 RARE = 0.01  # share of the rows below which a level counts as rare
@@ -29,7 +36,7 @@ class Preparation:
     parts: tuple[tuple[str, str], ...] = ()
     ranges: dict[str, tuple] = field(default_factory=dict)
 
-    def fit(self, frame, rows):
+    def fit(self, frame: pd.DataFrame, rows: np.ndarray) -> Preparation:
         """The same, fitted on these rows of a frame of typed columns (see `typed`)."""
         parts = []
         for name in self._of("date"):
@@ -41,7 +48,7 @@ class Preparation:
         transformer = filled.transformer().fit(plain.iloc[rows])
         return replace(filled, fitted=transformer, ranges=self._ranges(frame.iloc[rows]))
 
-    def inputs(self, frame):
+    def inputs(self, frame: pd.DataFrame) -> np.ndarray:
         """(m, inputs) float64 of a frame of typed columns, a block of rows at a time."""
         made = np.empty((len(frame), len(self.names)))
         for start in range(0, len(frame), BLOCK):
@@ -60,16 +67,16 @@ class Preparation:
         return found | {name: tuple(frame[name].value_counts().index[:EXAMPLES]) for name in self._of("category")}
 
     @property
-    def examples(self):
+    def examples(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
         """Values of each column as a person would type them: [(column, the most typical one, some over its whole range)]."""
         return tuple((name, *_examples(kind, self.ranges[name])) for name, kind in self.types.items())
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         """Names of the inputs (inputs,)."""
         return tuple(map(str, self.fitted.get_feature_names_out()))
 
-    def typed(self, frame):
+    def typed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The columns used of a table of new rows, as the types have it. Raises ConfigError for columns that are not there, or hold what
         cannot be read as they should."""
         import pandas as pd
@@ -95,7 +102,7 @@ class Preparation:
     def _numbers(self):
         return [*self._of("number"), *(f"{name} {part}" for name, part in self.parts)]
 
-    def plain(self, frame):
+    def plain(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Numbers, the parts of dates as numbers, and levels as texts."""
         import pandas as pd
 
@@ -107,7 +114,7 @@ class Preparation:
         columns |= {name: frame[name].astype(object).where(frame[name].notna(), MISSING).astype(str) for name in categories}
         return pd.DataFrame(columns, index=frame.index)
 
-    def transformer(self):
+    def transformer(self) -> ColumnTransformer:
         """scikit-learn's ColumnTransformer for these columns, not fitted."""
         from sklearn.compose import ColumnTransformer
         from sklearn.impute import SimpleImputer
@@ -123,7 +130,7 @@ class Preparation:
         parts = [("numbers", numbers, self._numbers), ("categories", encoder, self._of("category"))]
         return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
 
-    def recipe(self):
+    def recipe(self) -> dict[str, list[tuple]]:
         """What the fitted transformer does, as plain values: {"numbers": [(column, part of a date or None, fill, offset, factor)],
         "categories": [(column, [levels in order of their inputs], level for all others or None)]}. value = (x - offset) / factor."""
         found = {"numbers": [], "categories": []}
@@ -169,7 +176,7 @@ def _offset_and_factor(scaling, scaler, columns):
     return np.zeros(columns), np.ones(columns)
 
 
-def check_numbers(entry, largest):
+def check_numbers(entry: Column, largest: float) -> str | None:
     """What is wrong with a column of numbers, in one clause; None when nothing is."""
     values = entry.values.to_numpy(float)
     size = np.abs(values[~np.isnan(values)]).max(initial=0)

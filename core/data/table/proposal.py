@@ -19,7 +19,7 @@ OFTEN = 5  # rows of each class, on average, at least
 RARE = 2  # rows of the second most frequent class: fewer, and there is nothing to tell apart
 
 
-def target(columns):
+def target(columns: list[Column]) -> tuple[Column | None, str]:
     """(the Column that is proposed as the target, why). None when no column can be one."""
     able = [entry for entry in columns if _able(entry)]
     if not able:
@@ -42,7 +42,7 @@ def _able(entry):
     return entry.type == "number" and entry.use != "left out"
 
 
-def task(entry: Column):
+def task(entry: Column) -> tuple[str, str]:
     """("classification" or "regression", why) for a target column."""
     values = entry.values.dropna()
     if not is_number(values):

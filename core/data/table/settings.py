@@ -20,7 +20,7 @@ class ColumnSetting:
     use: str | None = None
 
 
-def column_settings(field, value):
+def column_settings(field: str, value: object) -> Named:
     """The ColumnSettings, Named, of {name: {"type": ..., "use": ...}}. Raises ConfigError."""
     if isinstance(value, Named):
         return value
@@ -41,21 +41,21 @@ def _setting(field, said):
     return ColumnSetting(**said)
 
 
-def column_names(field, value):
+def column_names(field: str, value: object) -> tuple[str, ...]:
     """A tuple of distinct column names. Raises ConfigError."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(entry, str) for entry in value):
         raise ConfigError(field, f"must be a list of column names; was {shown(value)}")
     return tuple(dict.fromkeys(plain_text(field, entry, TEXT_LENGTH) for entry in value))
 
 
-def header(field, value):
+def header(field: str, value: object) -> bool | None:
     """True, False or None. Raises ConfigError."""
     if value is not None and not isinstance(value, bool):
         raise ConfigError(field, f"must be true, false or null; was {shown(value)}")
     return value
 
 
-def delimiter(field, value):
+def delimiter(field: str, value: object) -> str | None:
     """One character, or None. Raises ConfigError."""
     if value is not None and (not isinstance(value, str) or len(value) != 1 or value.isalnum() or value in '"\n\r\0'):
         raise ConfigError(field, f"must be one character such as , or ;, a tab, a blank, or null; was {shown(value)}")

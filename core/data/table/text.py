@@ -9,11 +9,16 @@ import io
 import itertools
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.limits import LIMITS, ConfigError, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEAD = 1 << 16  # characters that the layout is found in
 LINES = 200  # of them, at most
@@ -43,7 +48,7 @@ class Layout:
     skipped: int
 
 
-def decoded(raw):
+def decoded(raw: bytes) -> tuple[bytes, str | None]:
     """The bytes of a text as UTF-8, and what they were where that is worth saying (None: UTF-8). Raises ConfigError for what is no text."""
     encoding = next((name for mark, name in UTF_16 if raw.startswith(mark)), None)
     if encoding is None and len(raw) >= 4:
@@ -66,7 +71,7 @@ def decoded(raw):
     return text.encode("utf-8", "replace"), encoding
 
 
-def layout(raw, header=None, delimiter=None, least=2):
+def layout(raw: bytes, header: bool | None = None, delimiter: str | None = None, least: int = 2) -> Layout:
     """The Layout of a text in UTF-8; `header` (bool) and `delimiter` are found in it unless they are given, `least` is how many columns it
     must have. Raises ConfigError."""
     head = raw[: 4 * HEAD].decode("utf-8", "ignore")
@@ -159,7 +164,7 @@ def _usual(widths):
     return Counter(widths).most_common(1)[0][0] if widths else 0
 
 
-def header_of(first, body, header):
+def header_of(first: list[str], body: list[list[str]], header: bool | None) -> list[str] | None:
     """The names in a first row; None when it holds data. `header` says which, if it is known."""
     if header is False or (header is None and body and not _is_header(first, body)):
         return None
@@ -202,7 +207,7 @@ def _decimal(rows, delimiter):
     return "." if any(DECIMAL_POINT.fullmatch(cell) and not re.fullmatch(r"\d{1,3}\.\d{3}", cell) for cell in cells) else ","
 
 
-def frames(raw, found, names):
+def frames(raw: bytes, found: Layout, names: list[str]) -> Iterator[pd.DataFrame]:
     """The rows as DataFrames of at most LIMITS["file_cells"] cells each. Raises ConfigError for rows that do not fit."""
     import pandas as pd
 
@@ -222,7 +227,7 @@ def frames(raw, found, names):
         raise ConfigError("data.path", f"must be a well-formed table, with as many cells in each row; {shown(told)}") from None
 
 
-def sampled(pieces, width):
+def sampled(pieces: Iterable[pd.DataFrame], width: int) -> tuple[pd.DataFrame, int]:
     """(the rows of all DataFrames as one, how many there were): of more than LIMITS["samples"] rows, or than LIMITS["file_cells"] cells,
     so many at random, in their order; the same file gives the same ones. One pass, in bounded memory."""
     import pandas as pd

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SIGNS = r"[$€£¥₹%‰°]|USD|EUR|GBP|CHF|JPY"
 SEPARATORS = " \u00a0\u202f\u2009'\u2019"  # between thousands, beside comma and point
@@ -20,17 +24,17 @@ PARTS = ("year", "month", "day", "weekday", "hour")
 BARE = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
-def is_number(column):
+def is_number(column: pd.Series) -> bool:
     """Whether pandas has read this column as numbers, or as true and false."""
     return column.dtype.kind in "iufb"
 
 
-def texts(column):
+def texts(column: pd.Series) -> pd.Series:
     """A column's cells as pandas' strings, stripped, missing ones left missing."""
     return column.astype("str").str.strip().mask(column.isna())
 
 
-def to_numbers(column):
+def to_numbers(column: pd.Series) -> tuple[pd.Series | None, tuple[str, ...], str]:
     """(the column as numbers, NaN where a cell is missing or none, words that stand for missing values, what was taken off); (None, (), "")
     when too many cells are no numbers."""
     import pandas as pd
@@ -82,7 +86,7 @@ def _levels(levels):
     return numbers, tuple(odd), " and ".join(taken)
 
 
-def to_dates(column):
+def to_dates(column: pd.Series) -> pd.Series | None:
     """The column as datetime64 when nearly all of its cells are dates, else None. 3/4/2024 is March 4 unless others say otherwise."""
     import warnings
 
@@ -107,7 +111,7 @@ def _day_first(levels):
     return not levels.str.match(r"\d{4}").any() and bool(levels.str.match(r"(1[3-9]|2\d|3[01])[-/.]|\d{1,2}\.\d{1,2}\.").any())
 
 
-def date_parts(column):
+def date_parts(column: pd.Series) -> dict[str, pd.Series]:
     """{part: float64} of a column of dates, as far as they differ; all of PARTS for a single date."""
     stamps = column.dt
     parts = {"year": stamps.year, "month": stamps.month, "day": stamps.day, "weekday": stamps.day_of_week, "hour": stamps.hour}
