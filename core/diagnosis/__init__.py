@@ -1,7 +1,11 @@
 """What is wrong with a run: `diagnose` asks every detector, and finds the root among what they say."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +18,16 @@ from core.diagnosis.finding import Finding
 from core.diagnosis.ranking import ranked
 from core.diagnosis.tried_fix import COST, FEWEST, MOST, tried_fix
 
+if TYPE_CHECKING:
+    from core.diagnosis.forecast import Forecast
+    from core.training.trainer import Trainer
+
 __all__ = ["Finding", "diagnose", "first_forecast"]
 
 
-def diagnose(trainer, foresee=None, failures=None, cost=COST) -> list[Finding]:
+def diagnose(
+    trainer: Trainer, foresee: Callable[[Trainer], Forecast | None] | None = None, failures: list[str] | None = None, cost: int = COST
+) -> list[Finding]:
     """All findings on a Trainer as it stands, worst first: the root, then what follows from it.
 
     The root's fix is tried first, unless that takes more than `cost` microseconds, as estimated. `foresee(trainer)` gives the Forecast for
@@ -60,7 +70,7 @@ def _updates(evidence):
     return min(max(1 << evidence.step.bit_length() >> 1, FEWEST), MOST)
 
 
-def first_forecast(trainer):
+def first_forecast(trainer: Trainer) -> Forecast:
     """The Forecast for the beginning of this Trainer's run, made once."""
     return memoize_per_run(trainer, _forecast_of_beginning, trainer)
 

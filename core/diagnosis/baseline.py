@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.data.dataset import encoded_targets
 from core.nn.losses import LOSSES
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Baseline:
     target_size: float
 
 
-def baseline(config, dataset):
+def baseline(config: RunConfig, dataset: Dataset) -> Baseline:
     """The Baseline of a configuration's loss on a Dataset."""
     output, loss = config.layers[-1], LOSSES[config.loss]
     targets = np.asarray(encoded_targets(dataset, dataset.train, output.units, output.activation, config.loss), float)

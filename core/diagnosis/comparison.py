@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +25,13 @@ class Comparison:
     ratio: float | None
     cosine: float | None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape, with None for what is not finite."""
         figures = {name: getattr(self, name) for name in ("relative_error", "ratio", "cosine")}
         return {"tensor": self.tensor, **{name: value if value is None or np.isfinite(value) else None for name, value in figures.items()}}
 
 
-def compare(tensor, yours, right):
+def compare(tensor: str, yours: np.ndarray, right: np.ndarray) -> Comparison:
     """The Comparison of two arrays of the same shape."""
     yours, right = (np.ravel(array).astype(float) for array in (yours, right))
     scale = max(np.abs(yours).max(initial=0), np.abs(right).max(initial=0))
@@ -46,7 +48,7 @@ def compare(tensor, yours, right):
     )
 
 
-def read_aloud(rows, wrong, batch_size=None):
+def read_aloud(rows: Sequence[Comparison], wrong: list[str], batch_size: int | None = None) -> str:
     """What the Comparisons of all gradients say together, in a few sentences; `wrong` names the tensors that count as wrong."""
     if not wrong:
         worst = max(rows, key=lambda row: row.relative_error)
@@ -105,7 +107,7 @@ def _place(tensor):
     return f" in layer {layer}" if layer else ""
 
 
-def layer_of(tensor):
+def layer_of(tensor: str) -> int:
     """The layer in a name such as dW2; None if there is none."""
     found = re.search(r"(\d+)$", tensor)
     return int(found[1]) if found else None

@@ -10,7 +10,7 @@ WORSE = 1.3
 WORTH_HAVING, LOST = 0.5, 0.5
 
 
-def divergence_limit(first, best, chance):
+def divergence_limit(first: float, best: float, chance: float) -> tuple[float, bool]:
     """(the loss above which a run has diverged, whether it is measured by the best loss), given the loss before the first update, the
     lowest, and that of the best constant output."""
     floor, reference = min(first, chance), max(first, chance)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from core.limits import ConfigError
+
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 _logged = set()  # (where it was raised, type) of errors that were logged already: pictures are made many times a second
 
 
-def attempt(name, failures, otherwise, function, *arguments):
+def attempt(name: str, failures: list[str], otherwise: T, function: Callable[..., T], *arguments: Any) -> T:
     """What `function` gives for these arguments. If it raises, the traceback is logged, once for each kind of error, the list `failures`
     gets a sentence for the user about what `name` names, and `otherwise` is given in its place.
 
@@ -29,7 +33,7 @@ def attempt(name, failures, otherwise, function, *arguments):
         return otherwise
 
 
-def log_once(message, error):
+def log_once(message: str, error: Exception) -> None:
     """Log an error with its traceback, unless one of its type was logged from the same line of code."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     kind = frame.filename, frame.lineno, type(error)

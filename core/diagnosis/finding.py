@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from core.watch.findings import WatchedFinding
 
 
 class Severity(NamedTuple):
@@ -37,17 +41,17 @@ class Finding:
     mistake: bool = False
     root: bool = False
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape."""
         return {name: value for name, value in asdict(self).items() if name not in ("mistake", "root")}
 
 
-def figures(**values):
+def figures(**values: float) -> dict[str, float]:
     """The evidence of a Finding, in plain numbers."""
     return {name: float(value) for name, value in values.items()}
 
 
-def status(findings):
+def status(findings: Iterable[Finding | WatchedFinding]) -> str:
     """One word for the run, the worst that holds: nonfinite, diverged, warning or healthy."""
     codes = {finding.code for finding in findings}
     for code in ("nonfinite", "diverged"):

@@ -10,8 +10,9 @@ said only of a run that a rehearsal, some real updates on a copy, has seen blow 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from core.nn.schedules import SCHEDULES
 from core.training.cost_model import CALL, FORWARD, MULTIPLY_ADD, PARAMETER, activation_cost
 from core.training.evaluation import penalty
 from core.training.rehearsal import Rehearsal
+
+if TYPE_CHECKING:
+    from core.training.trainer import Trainer
 
 # Microseconds that a forecast may take, by the estimates of core/training/cost_model.py: before the run, and while it lives (once a second)
 BEFORE, LIVE = 600_000, 40_000
@@ -72,11 +76,11 @@ class Forecast:
     largest_stable_rate: float
 
     @property
-    def ratio(self):
+    def ratio(self) -> float:
         """The gauge: learning rate over stability limit."""
         return self.learning_rate / self.stability_limit if self.stability_limit else math.inf
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape."""
         return {"sharpness": self.sharpness, "stability_limit": self.stability_limit, "verdict": self.verdict}
 
@@ -89,7 +93,7 @@ class Prospect(NamedTuple):
     calm: bool
 
 
-def forecast(trainer, budget=BEFORE, between=None):
+def forecast(trainer: Trainer, budget: int = BEFORE, between: Callable[[], None] | None = None) -> Forecast:
     """The Forecast of a Trainer at its present step; `budget` (microseconds, estimated) bounds samples and look ahead.
 
     The same run at the same step gives the same Forecast. `between`, if given, is called without arguments between the pieces of the
@@ -119,7 +123,7 @@ def forecast(trainer, budget=BEFORE, between=None):
         )
 
 
-def stability_limit(trainer, budget=BEFORE, between=None):
+def stability_limit(trainer: Trainer, budget: int = BEFORE, between: Callable[[], None] | None = None) -> float:
     """The Forecast's stability limit alone: a tenth of the work."""
     with np.errstate(all="ignore"):
         stage = _Stage(trainer, budget, between or (lambda: None))
@@ -242,7 +246,7 @@ def _looks(updates):
     return np.unique(np.rint(np.concatenate([early, late])).astype(int)).tolist()
 
 
-def has_diverged(steps, losses, first, best, chance):
+def has_diverged(steps: np.ndarray, losses: np.ndarray, first: float, best: float, chance: float) -> bool:
     """Whether a run whose training loss was `losses` (n,) after the updates `steps` (n,) has diverged: if it is not finite, if the
     median over the last quarter is above the `divergence_limit`, or if it was thrown out and is stuck no better than a constant."""
     if not np.isfinite(losses).all():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class GradientCheck:
     rows: tuple[TensorCheck, ...]
     pattern: str
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         rows = [{**row.to_dict(), "checked": row.checked, "left_out": row.left_out} for row in self.rows]
         return {"verdict": self.verdict, "table": rows, "pattern": self.pattern}

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis.detectors import DETECTORS
+
+if TYPE_CHECKING:
+    from core.diagnosis.finding import Finding
+    from core.training.telemetry import Telemetry
 
 # A size so many times its median until then has left its range: mini-batches alone move it by less
 OUT_OF_RANGE = 10.0
@@ -14,7 +21,7 @@ SIZES = {"gradient_norm": "gradient_norm", "activation": "activation_deviation"}
 FORWARD = ("pre_activation", "activation")
 
 
-def first_crossing(telemetry, findings):
+def first_crossing(telemetry: Telemetry, findings: Sequence[Finding]) -> tuple[int, int, str] | None:
     """(step, layer from 1, "gradient_norm" or "activation") of the first crossing that led to what the findings tell of; None if there is
     none to be seen.
 

@@ -8,13 +8,17 @@ upstream: numbers overflow because gradients explode because steps are too long.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from core.config import merged
 from core.diagnosis.detectors import DETECTORS
 from core.diagnosis.finding import SEVERITIES
 
+if TYPE_CHECKING:
+    from core.diagnosis.finding import Finding
 
-def ranked(findings):
+
+def ranked(findings: list[Finding]) -> list[Finding]:
     """The findings worst first. The root takes the severity of the worst of them; symptoms take what to change from a root that is a
     mistake, and its fix mends what else is plainly wrong. Of a run that blew up, or a layer of which is dead, nobody needs to hear that
     it does not learn."""

@@ -7,10 +7,14 @@ they judge: k nearest neighbours (Cover & Hart 1967), and ridge regression by it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.training.evaluation import r2
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
 
 NEIGHBOURS = 5
 RIDGE = 1.0  # on standardised columns: a weak pull, which keeps columns that depend on each other apart
@@ -28,11 +32,11 @@ class Attainable:
     explained: float = np.nan
 
     @property
-    def best(self):
+    def best(self) -> float:
         return max(self.neighbours, self.linear)
 
 
-def attainable(dataset):
+def attainable(dataset: Dataset) -> Attainable:
     """The Attainable of a Dataset's training part, or of a part of it drawn at random where it is large."""
     part = dataset.train
     affordable = int(np.sqrt(PRODUCTS / (dataset.inputs + dataset.outputs)))

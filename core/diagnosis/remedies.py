@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +12,11 @@ from core.faults import FAULTS
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES, suited_output
 from core.nn.optimizers import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from core.config import LayerConfig, RunConfig
+    from core.diagnosis.evidence import Evidence
+    from core.diagnosis.forecast import Forecast
 
 # Inputs or targets of this size (root mean square) should have been scaled: the gradient grows with it, the curvature with its square
 UNSCALED = 10.0
@@ -27,11 +34,13 @@ USUAL_BATCH = 32
 FLAT, MANY_FLAT = ACTIVATIONS["sigmoid"].steepest, 2
 # Batches so small that what one asks for may undo what another did
 FEW_SAMPLES = 4
+Remedy = dict[str, Any]  # cause, advice and fix (a patch of the configuration) of a Finding
+
 # Units that are plenty for the data here, and a penalty that is felt without drowning anything
 CAPACITY, HOLD = 16, 1e-3
 
 
-def against_too_large(evidence):
+def against_too_large(evidence: Evidence) -> Remedy:
     """For numbers, gradients or updates that are too large: {"cause", "advice", "fix"}, the first of what can be the reason."""
     size = evidence.data.baseline
     if size.input_size > UNSCALED and evidence.config.data.scaling == "none":
@@ -46,7 +55,7 @@ def against_too_large(evidence):
     return smaller_learning_rate(evidence)
 
 
-def against_vanishing(evidence, from_the_start):
+def against_vanishing(evidence: Evidence, from_the_start: bool) -> Remedy:
     """For gradients that do not arrive: an activation too flat for so many layers, or what saturated it."""
     if np.median(evidence.signals.first_weights / evidence.signals.glorot_norms) < SMALL_INIT:
         return fresh_init(evidence)
@@ -56,13 +65,13 @@ def against_vanishing(evidence, from_the_start):
     return steadier_activation(evidence) if len(evidence.config.layers) > 1 else fresh_init(evidence)
 
 
-def against_dead_units(evidence, born_dead):
+def against_dead_units(evidence: Evidence, born_dead: bool) -> Remedy:
     """For units that pass nothing back: what killed them, or how they began."""
     remedy = against_too_large(evidence)
     return fresh_init(evidence) if born_dead and remedy["cause"] == "learning_rate" else remedy
 
 
-def against_swings(evidence):
+def against_swings(evidence: Evidence) -> Remedy:
     """For a loss that does not settle: too few samples an update where all of them together would be stable, else too large steps."""
     config, forecast = evidence.config, evidence.forecast
     few = config.batch_size is not None and config.batch_size <= FEW_SAMPLES and len(evidence.dataset.train) > USUAL_BATCH
@@ -71,7 +80,7 @@ def against_swings(evidence):
     return against_too_large(evidence)
 
 
-def against_standstill(evidence):
+def against_standstill(evidence: Evidence) -> Remedy:
     """For a loss that is flat though nothing is visibly broken: steps, or else the way they are taken."""
     remedy = against_too_large(evidence)
     if remedy["cause"] != "learning_rate":
@@ -86,7 +95,7 @@ def against_standstill(evidence):
     return other_optimizer(evidence)
 
 
-def against_underfitting(evidence):
+def against_underfitting(evidence: Evidence) -> Remedy:
     """For a run that learned a little: steps beyond custom, layers too flat for so many, a network too narrow or too straight, or none of
     these: then it is the way its steps are taken."""
     remedy = against_too_large(evidence)
@@ -103,13 +112,13 @@ def against_underfitting(evidence):
     return against_standstill(evidence)
 
 
-def too_flat(layers):
+def too_flat(layers: Sequence[LayerConfig]) -> bool:
     """Whether these layers leave too little of a gradient."""
     steepest = [ACTIVATIONS[layer.activation].steepest for layer in layers]
     return sum(slope is not None and slope <= FLAT for slope in steepest) > MANY_FLAT
 
 
-def other_optimizer(evidence):
+def other_optimizer(evidence: Evidence) -> Remedy:
     """Adam at its usual rate; from Adam, back to where its steps are usual."""
     if evidence.config.optimizer.name == "adam":
         return smaller_learning_rate(evidence)
@@ -120,7 +129,7 @@ def other_optimizer(evidence):
     }
 
 
-def scaled_inputs(evidence):
+def scaled_inputs(evidence: Evidence) -> Remedy:
     size = evidence.data.baseline.input_size
     return {
         "cause": "data_scaling",
@@ -129,7 +138,7 @@ def scaled_inputs(evidence):
     }
 
 
-def scaled_targets(evidence):
+def scaled_targets(evidence: Evidence) -> Remedy:
     return {
         "cause": "target_scaling",
         "advice": f"Targets are {evidence.data.baseline.target_size:.3g} in size: scale them, and every gradient shrinks with them.",
@@ -137,7 +146,7 @@ def scaled_targets(evidence):
     }
 
 
-def fresh_init(evidence, name=None):
+def fresh_init(evidence: Evidence, name: str | None = None) -> Remedy:
     """The initialisation that keeps signals at one size through layers of this activation, or the named one; biases at zero."""
     name = name or ACTIVATIONS[evidence.config.layers[0].activation].init
     planted = _without_planted(evidence, "parameters") or {}
@@ -148,7 +157,7 @@ def fresh_init(evidence, name=None):
     }
 
 
-def first_weights(layers, name):
+def first_weights(layers: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """The patch by which all of these layers, those with an initialization of their own too, begin with `name` weights and zero biases."""
     own = any(layer.get("init") for layer in layers)
     init = {"weights": name, "scale": 1.0, "bias": "zeros"}
@@ -166,7 +175,7 @@ def _without_planted(evidence, what):
 # Outputs and losses
 
 
-def mismatch(evidence):
+def mismatch(evidence: Evidence) -> tuple[str, str, bool] | None:
     """(what is wrong between task, output and loss, the cause, whether it cannot work at all); None if nothing is."""
     config, task = evidence.config, evidence.dataset.task
     output, loss, one = config.layers[-1].activation, config.loss, config.layers[-1].units == 1
@@ -201,12 +210,12 @@ def mismatch(evidence):
     return None
 
 
-def matching_output(evidence):
+def matching_output(evidence: Evidence) -> tuple[str, str]:
     """(output activation, loss) that belong to the task."""
     return suited_output(evidence.dataset.task, evidence.dataset.labels and evidence.config.layers[-1].units > 1)
 
 
-def matching_pair(evidence, cause):
+def matching_pair(evidence: Evidence, cause: str) -> Remedy:
     """The remedy that takes the output and the loss which belong together, blaming the one that is wrong."""
     activation, loss = matching_output(evidence)
     return {
@@ -221,7 +230,7 @@ def _output(evidence, activation):
     return {"layers": [*hidden, {**output, "activation": activation}]}
 
 
-def reachable_output(evidence):
+def reachable_output(evidence: Evidence) -> Remedy:
     """An output that goes where the targets are: one for each class where these are whole numbers; unscaled targets are scaled as well."""
     *hidden, output = evidence.config.to_dict()["layers"]
     values, data, advice = evidence.dataset.whole_numbers, evidence.dataset, "Use {activation} outputs, which can reach every target."
@@ -244,7 +253,7 @@ def reachable_output(evidence):
 # The learning rate, and the rest
 
 
-def no_penalty():
+def no_penalty() -> Remedy:
     """No penalty: what is left can be judged, and a penalty be put back in small."""
     return {
         "cause": "penalty",
@@ -253,7 +262,7 @@ def no_penalty():
     }
 
 
-def smaller_learning_rate(evidence):
+def smaller_learning_rate(evidence: Evidence) -> Remedy:
     """A tenth of the learning rate, or less where the updates would begin too large for the weights even so."""
     optimizer = evidence.config.optimizer
     gain = 1 / (1 - optimizer.momentum) if "momentum" in OPTIMIZERS[optimizer.name].hyperparameters else 1.0  # once it has gathered speed
@@ -266,7 +275,7 @@ def smaller_learning_rate(evidence):
     }
 
 
-def stable_learning_rate(evidence):
+def stable_learning_rate(evidence: Evidence) -> Remedy:
     """The largest learning rate that the forecast expects to be stable, within custom."""
     rate = recommended_rate(evidence.config, evidence.forecast)
     if rate is None:
@@ -277,7 +286,7 @@ def stable_learning_rate(evidence):
     return {"cause": "learning_rate", "advice": "Take smaller steps: up to the limit they are expected to be stable.", "fix": fix}
 
 
-def recommended_rate(config, forecast):
+def recommended_rate(config: RunConfig, forecast: Forecast | None) -> float | None:
     """The learning rate below the configuration's that a Forecast expects to be stable and that is in use, one digit of it; or None."""
     rate = min(forecast.largest_stable_rate, usual_rate(config))
     if not 0 < rate < config.optimizer.learning_rate:
@@ -285,7 +294,7 @@ def recommended_rate(config, forecast):
     return rounded_down(rate)
 
 
-def larger_learning_rate(evidence, update_ratio):
+def larger_learning_rate(evidence: Evidence, update_ratio: float) -> Remedy:
     """The learning rate that brings updates of this share of the weights to a usual one, within what is stable and custom."""
     rate = evidence.config.optimizer.learning_rate
     usual = usual_rate(evidence.config)
@@ -298,7 +307,7 @@ def larger_learning_rate(evidence, update_ratio):
     }
 
 
-def larger_batch(evidence):
+def larger_batch(evidence: Evidence) -> Remedy:
     """More samples an update, and a rate within custom."""
     return {
         "cause": "batch_size",
@@ -307,7 +316,7 @@ def larger_batch(evidence):
     }
 
 
-def larger_network(evidence):
+def larger_network(evidence: Evidence) -> Remedy:
     """Two hidden layers of a usual width, as the network has them or wider."""
     *hidden, output = evidence.config.to_dict()["layers"]
     bent = [layer["activation"] for layer in hidden if layer["activation"] != "linear"]
@@ -321,7 +330,7 @@ def larger_network(evidence):
     }
 
 
-def stronger_hold(evidence):
+def stronger_hold(evidence: Evidence) -> Remedy:
     """Against learning by heart: a penalty on the weights."""
     return {
         "cause": "penalty" if not (evidence.config.penalty.l1 or evidence.config.penalty.l2) else "capacity",
@@ -330,14 +339,14 @@ def stronger_hold(evidence):
     }
 
 
-def usual_learning_rate(evidence):
+def usual_learning_rate(evidence: Evidence) -> dict[str, Any]:
     """The part of a patch that brings a learning rate beyond all custom down. A mean over k outputs makes gradients sqrt(k) smaller,
     and plain descent may step so much further."""
     usual = usual_rate(evidence.config)
     return {"optimizer": {"learning_rate": usual}} if evidence.config.optimizer.learning_rate > usual else {}
 
 
-def usual_rate(config):
+def usual_rate(config: RunConfig) -> float:
     """The largest learning rate in common use for a configuration's optimizer and loss."""
     optimizer = OPTIMIZERS[config.optimizer.name]
     usual = optimizer.usual_rate
@@ -346,7 +355,7 @@ def usual_rate(config):
     return usual
 
 
-def steadier_activation(evidence):
+def steadier_activation(evidence: Evidence) -> Remedy:
     """Elu with orthogonal weights in all hidden layers: of relu, leaky relu, elu, selu, silu and tanh with what initialisation suits
     them, the one pair that made every one of 50 deep networks learn whose gradients had vanished, at an unchanged learning rate."""
     *hidden, output = evidence.config.to_dict()["layers"]
@@ -358,12 +367,12 @@ def steadier_activation(evidence):
     }
 
 
-def rounded(rate):
+def rounded(rate: float) -> float:
     """A learning rate as a person would write it: one digit."""
     return float(f"{rate:.0e}")
 
 
-def rounded_down(rate):
+def rounded_down(rate: float) -> float:
     """The same, and no larger: what is stated as a limit must hold."""
     unit = 10.0 ** math.floor(math.log10(rate))
     return float(f"{math.floor(rate / unit + 1e-9) * unit:.0e}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from core.data import load
 from core.data.sources import SOURCES
@@ -21,6 +23,13 @@ from core.nn.losses import suited_output
 from core.training.evaluation import penalty
 from core.training.live_changes import LIVE_CHANGES, needs_new_run
 from core.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core.config import RunConfig
+    from core.diagnosis.finding import Finding
+    from core.diagnosis.forecast import Forecast
 
 CANDIDATES = 10  # at most, those of the findings first
 SECONDS = 10.0  # that each may take
@@ -58,12 +67,12 @@ class Trial:
     findings: tuple[str, ...]
     mended: bool
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The JSON shape of the report's trials."""
         return {name: getattr(self, name) for name in ("title", "patch", "loss", "metric", "status", "mended")}
 
     @property
-    def rank(self):
+    def rank(self) -> tuple[bool, float, int, float]:
         """Sorts trials best first: what did not blow up, by the metric, then by the findings left, then by the loss."""
         metric = round(self.metric, METRIC_DIGITS) if math.isfinite(self.metric) else -math.inf
         loss = self.relative_loss if math.isfinite(self.relative_loss) else math.inf
@@ -82,7 +91,9 @@ class Trials:
     problem: str | None = None
 
 
-def candidates(config, findings, forecast=None, first=()):
+def candidates(
+    config: RunConfig, findings: list[Finding], forecast: Forecast | None = None, first: Sequence[Candidate] = ()
+) -> tuple[Candidate, ...]:
     """What might mend a run of this configuration with these findings, at most CANDIDATES: patches known beforehand (`first`), the
     findings' own fixes, then general ones.
 
@@ -100,7 +111,9 @@ def candidates(config, findings, forecast=None, first=()):
     return tuple(found[:CANDIDATES])
 
 
-def foreseen_candidates(config, findings, first=(), start=None):
+def foreseen_candidates(
+    config: RunConfig, findings: list[Finding], first: Sequence[Candidate] = (), start: dict[str, np.ndarray] | None = None
+) -> tuple[Candidate, ...]:
     """`candidates` that know the forecast for step 0, or for `start`, a Trainer's checkpoint. Raises ConfigError."""
     return candidates(config, findings, foresee(_beginning(config, {}, None, start)), first)
 
@@ -187,7 +200,15 @@ def _layer_words(old, new):
         yield f"{new[-1].activation} output"
 
 
-def try_fixes(config, candidates, steps, progress=None, cancelled=None, start=None, seconds=SECONDS):
+def try_fixes(
+    config: RunConfig,
+    candidates: Sequence[Candidate],
+    steps: int,
+    progress: Callable | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    start: dict[str, np.ndarray] | None = None,
+    seconds: float = SECONDS,
+) -> tuple[Trial, ...]:
     """Train the configuration as it is and with each of the candidates up to step `steps`, one after the other; the Trials, best first.
 
     `start`, a Trainer's checkpoint or None, is where what a living run can change begins; all else begins at step 0. `progress(share,

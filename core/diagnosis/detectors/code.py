@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from core.diagnosis.comparison import WRONG, compare
 from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.finding import Finding
 from core.faults import FAULTS
 
+if TYPE_CHECKING:
+    from core.diagnosis.evidence import Evidence
+
 # Updates that are compared: a stale gradient, or weights drawn anew, show from the second on
 COMPARED = 3
 
 
-def gradient_fault(evidence):
+def gradient_fault(evidence: Evidence) -> Iterator[Finding]:
     """The first gradient is not that of the loss; or a formula overflowed that need not."""
     wrong = _wrong_layers(evidence)
     if wrong is None:
@@ -35,7 +41,7 @@ def gradient_fault(evidence):
     )
 
 
-def update_fault(evidence):
+def update_fault(evidence: Evidence) -> Iterator[Finding]:
     """The gradient is right, and yet the parameters do not go where it sends them."""
     wrong = _wrong_layers(evidence)
     if wrong is None or not wrong[1]:

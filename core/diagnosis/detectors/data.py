@@ -4,11 +4,18 @@ looked at when it is read (core/data/files.py); the rest is read off the two par
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis.evidence.memory import memoize_per_run
 from core.diagnosis.finding import Finding, figures
 from core.limits import listed, shown
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
+    from core.diagnosis.evidence import Evidence
 
 TINY, WORTH = 20, 40  # test rows below which a share says little (standard error above 0.1), of so many rows in all
 ALIKE = 0.05  # share of the test rows that are training rows, too, from which the test says more of memory than of learning
@@ -29,7 +36,7 @@ def _without(evidence, columns):
     return {"data": {"drop": [*evidence.config.data.drop, *columns]}} if left else None
 
 
-def id_input(evidence):
+def id_input(evidence: Evidence) -> Iterator[Finding]:
     """An input only numbers the rows: what is learned of it holds for no other row."""
     columns = [remark.column for remark in evidence.dataset.remarks if remark.code == "id_input"]
     if columns:
@@ -38,7 +45,7 @@ def id_input(evidence):
         yield _finding("id_input", title, advice, evidence, fix=_without(evidence, columns), spoils=True, columns=len(columns))
 
 
-def sentinel_values(evidence):
+def sentinel_values(evidence: Evidence) -> Iterator[Finding]:
     """A value stands far apart from all others and recurs: most likely it stands for a missing one."""
     for remark in evidence.dataset.remarks:
         if remark.code == "sentinel_values":
@@ -50,7 +57,7 @@ def sentinel_values(evidence):
             yield _finding("sentinel_values", title, advice, evidence, fix=_without(evidence, [remark.column]), spoils=True, **measured)
 
 
-def class_in_one_part(evidence):
+def class_in_one_part(evidence: Evidence) -> Iterator[Finding]:
     """A class is in the training part or in the test part alone."""
     counts = memoize_per_run(evidence.trainer, _class_counts, evidence.dataset)
     if counts is None or not len(evidence.dataset.test):
@@ -70,7 +77,7 @@ def class_in_one_part(evidence):
             yield _finding("class_in_one_part", title, advice, evidence, fix=fix, spoils=part == "test", classes=alone.sum())
 
 
-def single_row_class(evidence):
+def single_row_class(evidence: Evidence) -> Iterator[Finding]:
     """A class has one row: it is learned by heart, or not at all."""
     counts = memoize_per_run(evidence.trainer, _class_counts, evidence.dataset)
     if counts is not None and (single := counts.sum(axis=0) == 1).any():
@@ -80,7 +87,7 @@ def single_row_class(evidence):
         yield _finding("single_row_class", title, advice, evidence, cause="labels", classes=single.sum())
 
 
-def leaking_input(evidence):
+def leaking_input(evidence: Evidence) -> Iterator[Finding]:
     """One input alone tells the target."""
     if evidence.dataset.preparation is None or evidence.dataset.inputs < 2:
         return
@@ -96,7 +103,7 @@ def leaking_input(evidence):
         yield _finding("leaking_input", title, advice, evidence, fix=_without(evidence, [column]), input=at + 1)
 
 
-def repeated_rows(evidence):
+def repeated_rows(evidence: Evidence) -> Iterator[Finding]:
     """Rows of the test part are in the training part, too."""
     if evidence.dataset.preparation is None or not len(evidence.dataset.test):
         return
@@ -108,7 +115,7 @@ def repeated_rows(evidence):
         yield _finding("repeated_rows", title, advice, evidence, share=share, rows=repeated)
 
 
-def tiny_test_part(evidence):
+def tiny_test_part(evidence: Evidence) -> Iterator[Finding]:
     """So few rows are held back that the test metric is a matter of luck."""
     rows, test = evidence.dataset.rows, len(evidence.dataset.test)
     if 0 < test < TINY and rows >= WORTH:
@@ -151,7 +158,7 @@ def _separates(column, y):
     return bool((low[order][1:] > high[order][:-1]).all())
 
 
-def rows_in_both(dataset):
+def rows_in_both(dataset: Dataset) -> int:
     """How many test rows are training rows, inputs and target."""
     train, test = (np.column_stack([part.inputs, part.targets]) for part in (dataset.train, dataset.test))
     known = set(map(bytes, np.ascontiguousarray(train)))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis import remedies
 from core.diagnosis.detectors.signal import SMALL
 from core.diagnosis.evidence.progress import LONG_PATIENCE, POORLY
 from core.diagnosis.finding import Finding, figures
+
+if TYPE_CHECKING:
+    from core.diagnosis.evidence import Evidence
 
 # Updates shorter than this share of the weights hardly move them (A. Karpathy's rule: 1e-3 is healthy, 1e-4 the lower end)
 TOO_SHORT = 1e-4
@@ -19,7 +25,7 @@ AHEAD, FAR_AHEAD, BEHIND = 0.15, 0.25, 0.05
 RISEN, RECENT_LOOKS, FEW_HELD_BACK = 1.3, 5, 20
 
 
-def update_too_small(evidence):
+def update_too_small(evidence: Evidence) -> Iterator[Finding]:
     """The weights hardly move, though their gradients are no smaller than elsewhere."""
     signals, progress = evidence.signals, evidence.progress
     if not progress.judged or evidence.nonfinite or progress.well or not len(signals.steps):
@@ -39,7 +45,7 @@ def update_too_small(evidence):
         )
 
 
-def ignores_input(evidence):
+def ignores_input(evidence: Evidence) -> Iterator[Finding]:
     """The output is the same, whatever the input."""
     if not evidence.progress.stuck or evidence.data.constant:
         return
@@ -57,7 +63,7 @@ def ignores_input(evidence):
         )
 
 
-def plateau(evidence):
+def plateau(evidence: Evidence) -> Iterator[Finding]:
     """The loss is flat at what a constant output gives."""
     if evidence.progress.stuck and evidence.step >= LONG_PATIENCE and not evidence.data.constant and evidence.data.prize:
         yield Finding(
@@ -71,7 +77,7 @@ def plateau(evidence):
         )
 
 
-def underfitting(evidence):
+def underfitting(evidence: Evidence) -> Iterator[Finding]:
     """It has learned something, far less than there is to learn, and gets no better."""
     data, losses = evidence.data, evidence.losses
     if evidence.progress.poor and not evidence.progress.stuck and data.prize:
@@ -89,7 +95,7 @@ def underfitting(evidence):
         )
 
 
-def overfitting(evidence):
+def overfitting(evidence: Evidence) -> Iterator[Finding]:
     """It learns the training samples by heart: far better there than on those held back, and worse and worse on these."""
     losses, progress = evidence.losses, evidence.progress
     held_back = len(evidence.dataset.test)
@@ -115,7 +121,7 @@ def overfitting(evidence):
         )
 
 
-def slow_progress(evidence):
+def slow_progress(evidence: Evidence) -> Iterator[Finding]:
     """It is learning, and not finished; at its pace it may not be for long, and then something else is to be changed."""
     progress, rate = evidence.progress, evidence.config.optimizer.learning_rate
     if evidence.step < LONG_PATIENCE or evidence.nonfinite or progress.well or progress.poor or progress.stuck or progress.unforeseen:

@@ -4,6 +4,9 @@ its chance and while it does not do well; on runs that learn they are silent, or
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from core.diagnosis import remedies
@@ -13,6 +16,9 @@ from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import LARGE_INIT, SMALL_INIT, UNSCALED
 from core.nn.activations import ACTIVATIONS
 from core.nn.optimizers import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from core.diagnosis.evidence import Evidence
 
 # Share of targets that may lie outside what the output can give (outliers, rounding), and one that is wrong in any case
 UNREACHABLE, FAR_OUTSIDE = 0.05, 0.2
@@ -26,22 +32,24 @@ DROWNED = 0.5
 GROWN = 30.0
 
 
-def unless_well(function):
+def unless_well(function: Callable[[Evidence], Iterator[Finding]]) -> Callable[[Evidence], Iterator[Finding]]:
     """The same detector of mistakes, silent where the run does well: for what another setting can make good."""
     return lambda evidence: () if evidence.progress.well else function(evidence)
 
 
-def certain(evidence):
+def certain(evidence: Evidence) -> str:
     """The severity of what is wrong whatever the run does: a note where that learns all the same."""
     return "info" if evidence.progress.well else "warning"
 
 
-def mistake(code, title, remedy, layer=None, severity="warning", **evidence):
+def mistake(
+    code: str, title: str, remedy: dict[str, Any], layer: int | None = None, severity: str = "warning", **evidence: float
+) -> Finding:
     """The Finding of a wrong setting, which holds from the start."""
     return Finding(code, severity, 0, layer, title=title, evidence=figures(**evidence), mistake=True, **remedy)
 
 
-def constant_labels(evidence):
+def constant_labels(evidence: Evidence) -> Iterator[Finding]:
     """All targets are the same: there is nothing to learn."""
     if evidence.data.constant:
         yield mistake(
@@ -54,7 +62,7 @@ def constant_labels(evidence):
 
 
 @unless_well
-def unforeseeable_labels(evidence):
+def unforeseeable_labels(evidence: Evidence) -> Iterator[Finding]:
     """Inputs say nothing about the targets: what is learned of them is learned by heart."""
     data, progress = evidence.data, evidence.progress
     if progress.unforeseen:
@@ -70,7 +78,7 @@ def unforeseeable_labels(evidence):
 
 
 @unless_well
-def imbalanced_labels(evidence):
+def imbalanced_labels(evidence: Evidence) -> Iterator[Finding]:
     """One class is so frequent that always naming it looks good, and that is what the network does."""
     progress = evidence.progress
     if evidence.dataset.task != "classification" or evidence.data.constant:
@@ -91,7 +99,7 @@ def imbalanced_labels(evidence):
         )
 
 
-def loss_output_mismatch(evidence):
+def loss_output_mismatch(evidence: Evidence) -> Iterator[Finding]:
     """The loss and the output's activation do not belong together, or neither to the task. That is odd in any case: a pair that cannot work
     is told even where something else makes up for it."""
     why = remedies.mismatch(evidence)
@@ -102,7 +110,7 @@ def loss_output_mismatch(evidence):
         yield mistake("loss_output_mismatch", text, remedy, len(evidence.config.layers), "warning" if certain or unsuitable else "info")
 
 
-def unreachable_target(evidence):
+def unreachable_target(evidence: Evidence) -> Iterator[Finding]:
     """Targets lie where the output cannot go: what cannot be reached cannot be made good."""
     output = evidence.config.layers[-1].activation
     low, high = ACTIVATIONS[output].low, ACTIVATIONS[output].high
@@ -129,7 +137,7 @@ def _interval(low, high):
     return f"{low:.3g} and more" if np.isfinite(low) else "any number"
 
 
-def symmetric_init(evidence):
+def symmetric_init(evidence: Evidence) -> Iterator[Finding]:
     """All units of a hidden layer are the same, and so are their gradients: they stay one unit."""
     layer = evidence.signals.symmetric
     if layer:
@@ -145,7 +153,7 @@ def symmetric_init(evidence):
 
 
 @unless_well
-def too_straight(evidence):
+def too_straight(evidence: Evidence) -> Iterator[Finding]:
     """Neighbours see what a straight line does not, and the network is one: no bent layer, or one of a single unit."""
     data = evidence.data
     hidden = evidence.config.layers[:-1]
@@ -162,7 +170,7 @@ def too_straight(evidence):
 
 
 @unless_well
-def penalty_too_strong(evidence):
+def penalty_too_strong(evidence: Evidence) -> Iterator[Finding]:
     """Weights of a usual size would cost more than there is to win, or the penalty's own curvature makes the updates unstable."""
     data = evidence.data
     l1, l2 = evidence.config.penalty.l1, evidence.config.penalty.l2
@@ -183,7 +191,7 @@ def penalty_too_strong(evidence):
 
 
 @unless_well
-def unscaled_inputs(evidence):
+def unscaled_inputs(evidence: Evidence) -> Iterator[Finding]:
     """Inputs far from size one: the first layer's gradient grows and shrinks with them."""
     size, deviations = evidence.data.baseline.input_size, evidence.data.column_deviations
     tiny = evidence.data.tiny_inputs
@@ -200,7 +208,7 @@ def unscaled_inputs(evidence):
 
 
 @unless_well
-def unscaled_targets(evidence):
+def unscaled_targets(evidence: Evidence) -> Iterator[Finding]:
     """Targets of a regression far from size one."""
     data = evidence.data
     if evidence.dataset.task == "regression" and evidence.config.data.target_scaling == "none" and data.baseline.target_size > UNSCALED:
@@ -213,7 +221,7 @@ def unscaled_targets(evidence):
 
 
 @unless_well
-def bad_init_scale(evidence):
+def bad_init_scale(evidence: Evidence) -> Iterator[Finding]:
     """First weights far from the size that keeps signals at theirs."""
     signals = evidence.signals
     large, small = signals.first_weights / signals.he_norms, signals.first_weights / signals.glorot_norms
@@ -238,7 +246,7 @@ def bad_init_scale(evidence):
 
 
 @unless_well
-def unstable_learning_rate(evidence):
+def unstable_learning_rate(evidence: Evidence) -> Iterator[Finding]:
     """The learning rate is above its stability limit at the start."""
     forecast = evidence.forecast
     if forecast is None or forecast.verdict == "stable":

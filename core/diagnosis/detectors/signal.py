@@ -3,6 +3,9 @@ or small gradients, too."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis import remedies
@@ -12,6 +15,9 @@ from core.diagnosis.evidence.signals import FIRST_ROWS
 from core.diagnosis.finding import Finding, figures
 from core.nn.activations import ACTIVATIONS
 
+if TYPE_CHECKING:
+    from core.diagnosis.evidence import Evidence
+
 # A gradient below this share of the last layer's vanishes (AutoTrainer), if it is also this small beside its weights
 VANISHED, SMALL = 1e-3, 1e-3
 # More than this share is too many: of a layer's units dead (Amazon SageMaker Debugger's rule), of its outputs saturated (DeepDiagnosis)
@@ -20,7 +26,7 @@ DEAD, SATURATED = 0.5, 0.5
 HARMLESS_UPDATE = 0.01
 
 
-def vanishing_gradients(evidence):
+def vanishing_gradients(evidence: Evidence) -> Iterator[Finding]:
     """Gradients that fade on their way back to the first layer, or that never come in: the output is saturated, or the start flat."""
     signals = evidence.signals
     if not evidence.progress.stuck or dead_shares(evidence).max() > DEAD or next(diverged(evidence), None):
@@ -54,7 +60,7 @@ def vanishing_gradients(evidence):
     )
 
 
-def dead_units(evidence):
+def dead_units(evidence: Evidence) -> Iterator[Finding]:
     """More than half of a layer's units pass nothing back."""
     signals = evidence.signals
     if evidence.nonfinite or evidence.progress.learned or not len(signals.steps):
@@ -77,13 +83,13 @@ def dead_units(evidence):
     )
 
 
-def dead_shares(evidence):
+def dead_shares(evidence: Evidence) -> np.ndarray:
     """Share of dead units in each layer (layers,). Bounded activations saturate instead, which is another matter."""
     can_die = [ACTIVATIONS[layer.activation].steepest is None for layer in evidence.config.layers]
     return np.where(can_die, evidence.signals.now("dead"), 0) if len(evidence.signals.steps) else np.zeros(len(can_die))
 
 
-def saturated_units(evidence):
+def saturated_units(evidence: Evidence) -> Iterator[Finding]:
     """Most units of a hidden layer sit on the flat ends of their activation."""
     signals = evidence.signals
     if not evidence.progress.underperforms or not len(signals.steps):

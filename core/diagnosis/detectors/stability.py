@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis import remedies
@@ -10,6 +13,9 @@ from core.diagnosis.evidence.progress import PATIENCE
 from core.diagnosis.evidence.signals import FIRST_ROWS
 from core.diagnosis.finding import Finding, figures
 from core.diagnosis.remedies import EXPLODED
+
+if TYPE_CHECKING:
+    from core.diagnosis.evidence import Evidence
 
 # Updates for which a loss must stay high, unless it is so many times too high that there is no way back
 STAYING, HOPELESS = 50, 100.0
@@ -25,7 +31,7 @@ SWINGING, SWINGS = 0.1, 6
 TOO_LONG = 0.1
 
 
-def nonfinite(evidence):
+def nonfinite(evidence: Evidence) -> Iterator[Finding]:
     """A number overflowed."""
     found = evidence.nonfinite
     if found is None:
@@ -42,7 +48,7 @@ def nonfinite(evidence):
     )
 
 
-def diverged(evidence):
+def diverged(evidence: Evidence) -> Iterator[Finding]:
     """Finite, but staying worse than at the start or far above its best; or weights that run away while the loss is flat."""
     losses = evidence.losses
     if evidence.nonfinite or not len(evidence.signals.steps):
@@ -91,7 +97,7 @@ def _ran_away(evidence):
     )
 
 
-def exploding_gradients(evidence):
+def exploding_gradients(evidence: Evidence) -> Iterator[Finding]:
     """Gradients that grow by orders of magnitude, from step to step or on the way back to the first layer."""
     signals = evidence.signals
     far_off = evidence.step >= PATIENCE and not evidence.progress.learned and evidence.losses.now > FAR_OFF * evidence.data.baseline.loss
@@ -122,7 +128,7 @@ def exploding_gradients(evidence):
             return
 
 
-def oscillation(evidence):
+def oscillation(evidence: Evidence) -> Iterator[Finding]:
     """The full loss swings from look to look, wider than a run that learns can, and does not settle."""
     if not evidence.progress.underperforms:
         return
@@ -148,7 +154,7 @@ def _turns(losses):
     return np.mean(changes[1:] * changes[:-1] < 0)
 
 
-def update_too_large(evidence):
+def update_too_large(evidence: Evidence) -> Iterator[Finding]:
     """Each update rewrites a good part of the weights."""
     signals = evidence.signals
     if not evidence.progress.underperforms or not len(signals.steps):

@@ -6,18 +6,24 @@ at least still fall? And is it stable: did the loss stay away from where it had 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from core.diagnosis.evidence.data import Data
 from core.diagnosis.evidence.losses import Losses
 from core.diagnosis.evidence.progress import Progress
 from core.diagnosis.evidence.signals import Signals
 
+if TYPE_CHECKING:
+    from core.diagnosis.forecast import Forecast
+    from core.training.trainer import Trainer
+
 
 class Evidence:
     """A read-only view of a Trainer, by what is measured. `foresee(trainer)` gives the Forecast for the run's beginning, or None."""
 
-    def __init__(self, trainer, foresee=lambda trainer: None):
+    def __init__(self, trainer: Trainer, foresee: Callable[[Trainer], Forecast | None] = lambda trainer: None) -> None:
         self.trainer = trainer
         self._foresee = foresee
         self.config = trainer.config
@@ -31,6 +37,6 @@ class Evidence:
         self.progress = Progress(trainer, self.data, self.signals, self.losses)
 
     @cached_property
-    def forecast(self):
+    def forecast(self) -> Forecast | None:
         """The Forecast for the beginning of the run, or None."""
         return self._foresee(self.trainer)

@@ -6,10 +6,15 @@ Full evaluations answer exactly but are few; batch losses are many but noisy, so
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.diagnosis.evidence.signals import RECENT
+
+if TYPE_CHECKING:
+    from core.diagnosis.evidence.signals import Signals
+    from core.training.trainer import Trainer
 
 # By how many standard errors a loss must differ before it is lower for certain
 CERTAIN = 3
@@ -26,11 +31,11 @@ MEAN_DISTANCE = 0.886
 class Losses:
     """The losses of a run, which hold the penalty, and its metrics."""
 
-    def __init__(self, trainer, signals):
+    def __init__(self, trainer: Trainer, signals: Signals) -> None:
         self._config, self._telemetry, self._step, self._signals = trainer.config, trainer.telemetry, trainer.step, signals
 
     @cached_property
-    def judged(self):
+    def judged(self) -> np.ndarray:
         """Batch losses averaged over `_window` neighbouring samples (n - window + 1,)."""
         sums = np.cumsum(np.concatenate([[0.0], self._telemetry.loss[self._signals.rows]]))
         return (sums[self._window :] - sums[: -self._window]) / self._window
@@ -41,7 +46,7 @@ class Losses:
         return max(1, min(-(-JUDGED_SAMPLES // batch), int(JUDGED_SHARE * len(self._signals.steps))))
 
     @cached_property
-    def recent_judged(self):
+    def recent_judged(self) -> np.ndarray:
         """The last judged losses, up to the last sample."""
         return self.judged[self._first_recent_judged :]
 
@@ -54,25 +59,25 @@ class Losses:
         return np.searchsorted(self._telemetry.frames("step"), (1 - RECENT) * self._step)
 
     @cached_property
-    def initial(self):
+    def initial(self) -> float:
         """The full training loss before the first update."""
         return self._telemetry.frames("train_loss")[0]
 
     @cached_property
-    def now(self):
+    def now(self) -> float:
         """The training loss now, of full evaluations if there are any; infinite if it is no number any more."""
         full = self._telemetry.frames("train_loss")[self._first_recent_frame :]
         loss = np.median(full) if len(full) else self.judged[-1]
         return np.inf if np.isnan(loss) else loss
 
     @cached_property
-    def test(self):
+    def test(self) -> float:
         """The test loss now; NaN without a test part."""
         recent = self._telemetry.frames("test_loss")[self._first_recent_frame :]
         return np.median(recent) if len(recent) else np.nan
 
     @cached_property
-    def earlier_best(self):
+    def earlier_best(self) -> float:
         """The lowest training loss before "now", of full evaluations or of judged losses; to these, standard errors are added, since
         the lowest of many is low by luck."""
         full = self._telemetry.frames("train_loss")[: self._first_recent_frame]
@@ -81,29 +86,29 @@ class Losses:
         return min(full.min(), self.judged[: self._first_recent_judged].min(initial=np.inf) + CERTAIN * noise)
 
     @cached_property
-    def recent_full(self):
+    def recent_full(self) -> np.ndarray:
         """The last full training losses (n,)."""
         return self._telemetry.frames("train_loss")[self._first_recent_frame :]
 
     @cached_property
-    def metric(self):
+    def metric(self) -> float:
         """The training metric now; NaN before the first frame of "now"."""
         recent = self._telemetry.frames("train_metric")[self._first_recent_frame :]
         return np.median(recent) if len(recent) else np.nan
 
     @property
-    def low_metric(self):
+    def low_metric(self) -> float:
         """What three in four of the training metrics of now reach."""
         recent = self._telemetry.frames("train_metric")[self._first_recent_frame :]
         return np.quantile(recent, 0.25) if len(recent) else np.nan
 
     @cached_property
-    def test_metric(self):
+    def test_metric(self) -> float:
         """The test metric now; NaN without a test part."""
         recent = self._telemetry.frames("test_metric")[self._first_recent_frame :]
         return np.median(recent) if len(recent) else np.nan
 
-    def middle_and_last(self, column):
+    def middle_and_last(self, column: str) -> tuple[np.ndarray, np.ndarray]:
         """A column of the full evaluations (in the middle of the run, of late: KNOWN of them at least)."""
         first, middle, last = np.searchsorted(
             self._telemetry.frames("step"), np.multiply((LATER_PARTS[0], LATER_PARTS[1], LATELY), self._step)
@@ -111,7 +116,7 @@ class Losses:
         values = self._telemetry.frames(column)
         return values[first:middle], values[max(middle, min(last, len(values) - KNOWN)) :]
 
-    def of_data(self, rows):
+    def of_data(self, rows: slice) -> np.ndarray:
         """Batch losses of these rows without the penalty's part. That is known from the weight norms, somewhat high: these hold the biases
         too, and sum|w| is taken as that of normally distributed weights, sqrt(2 n / pi) times their norm."""
         penalty, losses = self._config.penalty, self._telemetry.loss[rows]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.diagnosis.evidence.losses import CERTAIN, KNOWN, LATELY, LATER_PARTS
 from core.nn.losses import LOSSES
+
+if TYPE_CHECKING:
+    from core.diagnosis.evidence.data import Data
+    from core.diagnosis.evidence.losses import Losses
+    from core.diagnosis.evidence.signals import Signals
+    from core.training.trainer import Trainer
 
 # What must be won over the best constant output before a run counts as learning, as a share of all there is to win
 LEARNED = 0.05
@@ -35,13 +42,13 @@ TOO_LONG = 2
 class Progress:
     """How far a run has come."""
 
-    def __init__(self, trainer, data, signals, losses):
+    def __init__(self, trainer: Trainer, data: Data, signals: Signals, losses: Losses) -> None:
         self._config, self._dataset, self._step, self._telemetry = trainer.config, trainer.dataset, trainer.step, trainer.telemetry
         self._nonfinite = trainer.telemetry.nonfinite
         self._data, self._signals, self._losses = data, signals, losses
 
     @cached_property
-    def learned(self):
+    def learned(self) -> bool:
         """Whether the network does better than the best constant output: by its loss, or by its metric, which no penalty touches. The
         metric must have risen too, since first weights can be right by luck."""
         first = self._telemetry.frames("train_metric")[0]
@@ -50,12 +57,12 @@ class Progress:
         return bool(better or (self.matched and self._losses.now < (1 - LEARNED) * self._data.baseline.loss))
 
     @cached_property
-    def matched(self):
+    def matched(self) -> bool:
         """Whether the loss belongs to the output, so that a low one means something: others can be low for a wrong answer."""
         return self._config.layers[-1].activation in LOSSES[self._config.loss].matches
 
     @cached_property
-    def share(self):
+    def share(self) -> float:
         """Of what others win over the best constant output, how much the run has won."""
         return self._share_of(self._losses.metric)
 
@@ -64,12 +71,12 @@ class Progress:
         return won / self._data.prize if self._data.prize and np.isfinite(won) else float(self.learned)
 
     @cached_property
-    def judged(self):
+    def judged(self) -> bool:
         """Whether the run has had its chance, or has broken."""
         return bool(self._nonfinite) or self._step >= PATIENCE
 
     @cached_property
-    def unforeseen(self):
+    def unforeseen(self) -> bool:
         """Whether inputs say nothing about the targets, as far as others see, nor the network on samples that it has not learned from."""
         if self._data.prize or not self.judged or self._data.attainable.samples < FEW or self._data.constant:
             return False
@@ -79,29 +86,29 @@ class Progress:
         return not unseen > self._data.baseline.metric + BY_LUCK * self._data.standard_error(len(self._dataset.test))
 
     @cached_property
-    def well(self):
+    def well(self) -> bool:
         """Whether it does about as well as others on the same data."""
         return not self._nonfinite and self.judged and self._share_of(self._losses.low_metric) >= WELL and not self.unforeseen
 
     @cached_property
-    def underperforms(self):
+    def underperforms(self) -> bool:
         """Whether it does far worse than others, gets no better, and does not even creep."""
         slow = not self._nonfinite and self._step >= LONG_PATIENCE and self.share < POORLY
         return slow and not self.falling and not self.creeping
 
     @cached_property
-    def poor(self):
+    def poor(self) -> bool:
         """The same of a run that has had all the time it needs."""
         return self.underperforms and self._step >= LONGEST_PATIENCE
 
     @cached_property
-    def too_slow(self):
+    def too_slow(self) -> bool:
         """Whether a run that had all the time it needs will not be there for long at its pace. That is no alarm: many learn little for a
         while, and then all at once."""
         return self._step >= LONGEST_PATIENCE and not self.well and self.time_left > TOO_LONG
 
     @cached_property
-    def falling(self):
+    def falling(self) -> bool:
         """Whether the loss, without its penalty, fell clearly over the later part of the run; or whether the last full evaluations are
         better than those before."""
         first, middle, end = np.searchsorted(self._signals.steps, np.multiply(LATER_PARTS, self._step), side="right")
@@ -114,20 +121,20 @@ class Progress:
         return bool(fall > max(FALLING * before.mean(), CERTAIN * noise)) or self.lately_better
 
     @property
-    def lately_better(self):
+    def lately_better(self) -> bool:
         """Whether three in four of the last metrics are better than three in four of those in the middle of the run; True where too few are
         known."""
         before, after = self._losses.middle_and_last("train_metric")
         return len(before) < KNOWN or bool(np.quantile(after, 0.25) > np.quantile(before, 0.75) + FALLING)
 
     @property
-    def creeping(self):
+    def creeping(self) -> bool:
         """Whether the loss is lower of late than in the middle of the run, if only a little; True where too few are known."""
         before, after = self._losses.middle_and_last("train_loss")
         return len(before) < KNOWN or bool(np.median(after) < (1 - CREEPING) * np.median(before))
 
     @cached_property
-    def time_left(self):
+    def time_left(self) -> float:
         """How many times the updates so far the run needs to do well if it goes on as it did of late, by its metric or its loss, whichever
         is nearer; 0 where too few are known to tell."""
         chance, win = self._data.baseline, WELL * self._data.prize
@@ -142,6 +149,6 @@ class Progress:
         return BETWEEN * way / gone if gone > 0 < way else np.inf if way > 0 else 0.0
 
     @cached_property
-    def stuck(self):
+    def stuck(self) -> bool:
         """Whether the run has had its chance, has learned nothing and does not move."""
         return not self._nonfinite and self._step >= PATIENCE and not self.learned and not self.falling
