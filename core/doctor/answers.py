@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from core.doctor.search import is_plain
 from core.faults import FAULTS
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
+
+if TYPE_CHECKING:
+    from core.doctor.conventions import Convention
+    from core.doctor.inquiry import Inquiry
+    from core.doctor.search import Explanation, Search
 
 SEEN = 1e-2  # relative errors above this are no precise agreement, even where rounding accounts for them
 SHOWN_LAYERS = 2  # more are not written out one by one
@@ -50,16 +56,16 @@ class Answer:
     right: dict = field(default_factory=dict, repr=False, compare=False)
     remarks: tuple[Remark, ...] = ()
 
-    def with_lead(self, sentence):
+    def with_lead(self, sentence: str) -> Answer:
         """The same, the explanation begun by a sentence."""
         return replace(self, explanation=f"{sentence} {self.explanation}")
 
     @property
-    def fault(self):
+    def fault(self) -> str:
         """The name of the first mistake, or None."""
         return self.mistakes[0].fault if self.mistakes else None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape. `faults` lists all mistakes, of which `fault` and `layers` are the first."""
         return {
             "verdict": self.verdict,
@@ -84,7 +90,7 @@ class Answer:
         return "\n".join([self.verdict.replace("_", " ").capitalize(), "", *lines, "", self.explanation, *remarks, *fix])
 
 
-def agreed(found):
+def agreed(found: list[Answer]) -> Answer:
     """The one answer of several readings, or a question where they come to different ones."""
     if len({(answer.verdict, answer.mistakes) for answer in found}) == 1 or found[0].verdict == "correct":
         return found[0]
@@ -106,7 +112,7 @@ def _named(answer):
 # The kinds of answers
 
 
-def explained(inquiry, search, explanations):
+def explained(inquiry: Inquiry, search: Search, explanations: list[Explanation]) -> Answer:
     """The gradients are right, or mistakes in the catalogue give them."""
     best = explanations[0]
     rows, yours, right = _table(inquiry, search, best.convention)
@@ -135,14 +141,14 @@ def explained(inquiry, search, explanations):
     )
 
 
-def stale(inquiry, search, convention, updates=None):
+def stale(inquiry: Inquiry, search: Search, convention: Convention, updates: int | None = None) -> Answer:
     """The gradients, or what the update took for them, are those of several updates added up: of so many, or of both steps in the file."""
     mistake = _entry("stale_gradients", tuple(range(1, inquiry.reading.plan.last + 1)), inquiry)
     whose = f"the sum of the last {updates} updates' gradients" if updates else "in the second step its own and the first step's together"
     return _faulty(inquiry, search, convention, [mistake], f"{mistake} They are {whose}: {FAULTS['stale_gradients'].origin}")
 
 
-def scaled(inquiry, search, convention, factors):
+def scaled(inquiry: Inquiry, search: Search, convention: Convention, factors: dict[tuple[str, int], float]) -> Answer:
     """Each gradient is the right one but for a factor of its own."""
     m, off = inquiry.reading.samples, {key: factor for key, factor in factors.items() if abs(factor - 1) > WRONG}
     if not off:
@@ -166,7 +172,7 @@ def _faulty(inquiry, search, convention, mistakes, text):
     return Answer("faulty", tuple(mistakes), mistakes[0].layers, rows, text, fix, (), str(inquiry.reading), yours, right, found)
 
 
-def unknown(inquiry, search):
+def unknown(inquiry: Inquiry, search: Search) -> Answer:
     """Nothing in the catalogue gives these gradients: they are wrong, or of another network than the file describes."""
     convention, layer = _nearest(inquiry, search)
     rows, yours, right = _table(inquiry, search, convention)

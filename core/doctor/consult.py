@@ -12,10 +12,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import doctor
 from core.doctor.run_file import SMALLER
 from core.limits import ConfigError
+
+if TYPE_CHECKING:
+    from core.doctor.answers import Answer
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 45.0  # a file gets; most take less than one
@@ -26,7 +30,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 _places = threading.BoundedSemaphore(AT_A_TIME)
 
 
-def consult(raw, seconds=SECONDS):
+def consult(raw: bytes, seconds: float = SECONDS) -> Answer:
     """The doctor's Answer on the bytes of a RUN.npz; ConfigError when the file is no good or takes longer than `seconds`."""
     if not _places.acquire(timeout=seconds):
         raise ConfigError("file", "cannot be looked at now: others are being looked at; try again in a minute")
@@ -46,7 +50,7 @@ def consult(raw, seconds=SECONDS):
     return answer
 
 
-def main():
+def main() -> None:
     """Answer the one file on standard input."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     raw = sys.stdin.buffer.read()

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.doctor.variants import EPSILONS, added, clipped
 from core.nn.formulas import Formulas, Values
 from core.nn.losses import LOSSES
+
+if TYPE_CHECKING:
+    from core.doctor.readings import Reading
 
 # A loss value belongs to a convention within this: they differ by whole factors, and an epsilon in a logarithm moves it a little
 LOSS_MATCH = 1e-3
@@ -36,7 +40,7 @@ class Convention:
     bias_decay: float = 0.0
     undeclared: bool = False
 
-    def turned(self):
+    def turned(self) -> Convention:
         """The same with the opposite sign."""
         return replace(self, scale=-self.scale, decay=-self.decay, bias_decay=-self.bias_decay, negated=not self.negated)
 
@@ -50,7 +54,7 @@ class _Scale:
     other: bool = False
 
 
-def conventions(reading, loss_value=None, l2=None):
+def conventions(reading: Reading, loss_value: float | None = None, l2: float | None = None) -> tuple[list[Convention], bool | None]:
     """(Conventions that this reading allows, likeliest first; whether one of them gives the loss value, None without one).
 
     Loss value and gradients may follow different ones: those that give the loss value come before the `other` ones. `turned` gives the
@@ -76,7 +80,7 @@ def conventions(reading, loss_value=None, l2=None):
     return made, reproduced
 
 
-def gives_outputs(reading):
+def gives_outputs(reading: Reading) -> bool | None:
     """Whether the forward pass gives the outputs in the file; None where it has none."""
     if reading.outputs_given is None:
         return None
@@ -85,7 +89,7 @@ def gives_outputs(reading):
     return bool(np.allclose(ours, reading.outputs_given, rtol=LOSS_MATCH, atol=LOSS_MATCH * np.abs(ours).max()))
 
 
-def gives_loss(reading, convention, loss_value, l2):
+def gives_loss(reading: Reading, convention: Convention, loss_value: float, l2: float | None) -> bool:
     """Whether a convention gives the loss value, with this penalty or without."""
     return _gives(reading, convention, loss_value, l2)
 
@@ -116,7 +120,7 @@ def _gives(reading, scale, loss_value, l2):
     return any(np.isclose(loss_value, value, rtol=LOSS_MATCH, atol=0) for value in values)
 
 
-def mean_losses(reading):
+def mean_losses(reading: Reading) -> list[float]:
     """Descent's loss of the reading, penalty left out; where it has logarithms, also with what people keep them from zero with."""
     loss, last = LOSSES[reading.plan.loss], reading.plan.last
     with np.errstate(all="ignore"):

@@ -24,7 +24,7 @@ CONFIG = RunConfig.from_dict(
 EXAMPLES = {"Right code": (), "1/m left out": ("missing_mean:1",), "Hidden slope left out": ("no_hidden_derivative:2",)}
 
 
-def example(faults=(), config=CONFIG):
+def example(faults: tuple[str, ...] = (), config: RunConfig = CONFIG) -> bytes:
     """The bytes of a RUN.npz, features-first, of a configuration's first step with these faults."""
     trainer = Trainer(config)
     x, y = trainer.batches[0]

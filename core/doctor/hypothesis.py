@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.doctor.rounding import REPEATS, SINGLE, Rounded, rounded_forward
-from core.nn.formulas import Values
+from core.nn.formulas import Tensors, Values
+
+if TYPE_CHECKING:
+    from core.faults.fault import Fault
+    from core.nn.formulas import Formulas
 
 FORWARD = ("W", "b", "updated W", "labels", "pre_activation", "activation")
 # What of its layer depends on a tensor, step by step
@@ -32,7 +38,7 @@ class Start:
     """The forward pass: once as it is, and lazily REPEATS times off by rounding. `in_single`: if the file's precision is single,
     the pass as it is comes in single as well."""
 
-    def __init__(self, formulas, given, eps, in_single=False):
+    def __init__(self, formulas: Formulas, given: Tensors, eps: float, in_single: bool = False) -> None:
         if in_single and eps > SINGLE:
             given = {key: array.astype(np.float32) for key, array in given.items()}
         self.formulas, self.given, self.eps = formulas, given, eps
@@ -43,7 +49,7 @@ class Start:
         self.forward = dict(values)
         self._rounded = None
 
-    def rounded(self):
+    def rounded(self) -> list[Tensors]:
         """What the repetitions begin with."""
         if self._rounded is None:
             seeds = ([repeat, 0] for repeat in range(REPEATS))
@@ -54,13 +60,20 @@ class Start:
 class Hypothesis:
     """The gradients of formulas with the mistakes `placed` in them, as (Fault, layer) pairs."""
 
-    def __init__(self, start, formulas, placed=(), values=None, repeats=None):
+    def __init__(
+        self,
+        start: Start,
+        formulas: Formulas,
+        placed: tuple[tuple[Fault, int], ...] = (),
+        values: Tensors | None = None,
+        repeats: list[Tensors] | None = None,
+    ) -> None:
         self.start, self.formulas, self.placed = start, formulas, placed
         self.values = Values(self.formulas, start.forward if values is None else values)
         self._repeats = repeats
         self._deviations = {}
 
-    def with_faults(self, put, layer):
+    def with_faults(self, put: Iterable[tuple[Fault, int]], layer: int) -> Hypothesis:
         """This hypothesis with more mistakes, which show first in the gradients of `layer`. What they leave alone is not worked
         out again."""
         if not put:
@@ -78,7 +91,7 @@ class Hypothesis:
         repeats = self._repeats and [kept(values) for values in self._repeats]
         return Hypothesis(self.start, formulas, self.placed + tuple(put), kept(self.values), repeats)
 
-    def deviation(self, key, summed):
+    def deviation(self, key: tuple[str, int], summed: Callable[[np.ndarray], np.ndarray]) -> float:
         """What rounding does to a gradient, as the root mean square of its norm; `summed` is applied to it first."""
         if key not in self._deviations:
             off = [np.linalg.norm(summed(values[key] - self.values[key])) for values in self._rounded()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from core.doctor.search import PAIR_WORK, Search, is_plain, updated
 from core.doctor.step import carried_along, check_step
 from core.doctor.variants import variants
 
+if TYPE_CHECKING:
+    from core.doctor import Stage
+    from core.doctor.answers import Answer
+    from core.doctor.readings import Reading
+    from core.doctor.run_file import RunFile
+
 CLOSE = 1e-6  # scales that differ by less are the same
 
 
@@ -22,7 +29,7 @@ class Inquiry:
     """One reading of a file, and what explains it. `reproduced`: whether the forward pass gives the outputs in the file, or else the loss
     value; None where it has neither. `unmoved`: the parameters after the update are those before it."""
 
-    def __init__(self, run, reading):
+    def __init__(self, run: RunFile, reading: Reading) -> None:
         self.run = run
         after = reading.next
         moved = after is None or any((array != reading.given[key]).any() for key, array in after.items())
@@ -42,7 +49,7 @@ class Inquiry:
         self._searches, self._starts = {}, {}
         self.search, self.explanations, self.nearly = None, [], False
 
-    def before_update(self):
+    def before_update(self) -> list[Inquiry]:
         """Inquiries from the parameters before an update in place, by subtracting and by adding; [] where the file is no such."""
         if self.run.learning_rate is None or self.run.from_update or self.reading.next is not None:
             return []
@@ -51,12 +58,12 @@ class Inquiry:
             after.unmoved = self.unmoved
         return found
 
-    def begin(self):
+    def begin(self) -> Search:
         """The Search from Descent's own formulas."""
         self.search = self._search(0)
         return self.search
 
-    def explain(self, stage):
+    def explain(self, stage: Stage) -> bool:
         """Whether this stage finds explanations; they are kept."""
         size = self.reading.samples * sum(weights.size for weights in self.run.weights)
         if stage.mistakes > 1 and size > PAIR_WORK:
@@ -116,7 +123,7 @@ class Inquiry:
         eps = max(self.eps, precision([array for array in chain(self.run.next_weights, self.run.next_biases) if array is not None]))
         return check_step(self.reading, self.run.learning_rate, eps, [convention.decay for convention in self.conventions])
 
-    def answer(self):
+    def answer(self) -> Answer:
         """The answer where the gradients are explained."""
         best = self.explanations[0]
         if not best.placed and self.step and self.step.fault == "unknown":
@@ -125,7 +132,7 @@ class Inquiry:
                 return answers.stale(self, self.search, best.convention, updates)
         return answers.explained(self, self.search, self.explanations)
 
-    def unexplained(self):
+    def unexplained(self) -> Answer:
         """The answer where nothing in the catalogue gives the gradients in the file, unless they are sums of several updates', or each
         the right one but for a factor of its own."""
         self.begin()

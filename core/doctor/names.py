@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from core.limits import LIMITS, ConfigError, listed, shown
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES, suited_output
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LAYERED = re.compile(r"(?P<kind>dw|db|w|b)_?(?P<layer>0|[1-9]\d?)(?P<after>_next)?(?P<second>_2)?")
 CACHED = re.compile(r"[az]_?(0|[1-9]\d?)(_2)?")  # what a forward pass keeps: of these, the outputs are of use
@@ -28,7 +32,7 @@ OF_SCORES = ("cross_entropy", "crossentropy", "cross_entropy_loss", "bce_with_lo
 EITHER = ("cross_entropy", "crossentropy", "cross_entropy_loss", "negative_log_likelihood", "nll", "nll_loss", "logistic")
 
 
-def renamed(names):
+def renamed(names: list[str]) -> dict[str, str]:
     """{name in the file: name here}: W1, db2, W1_next, X, ...; those of a second step end in _2. Layers count from 1.
 
     Raises ConfigError where a name is not known, or two mean the same.
@@ -76,14 +80,14 @@ def _known(entries, name):
     return None
 
 
-def texts(name, array):
+def texts(name: str, array: np.ndarray) -> list[str]:
     """The texts of an array, not more than there may be layers. Raises ConfigError."""
     if array.size > LIMITS["layers"]:
         raise ConfigError(name, f"must hold one text for each layer; holds {array.size:,}")
     return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in array.reshape(-1).tolist()]
 
 
-def named_activations(array, layers):
+def named_activations(array: np.ndarray, layers: int) -> list[str]:
     """The activations by their names here. Raises ConfigError."""
     given = texts("activations", array)
     if len(given) != layers:
@@ -95,7 +99,7 @@ def named_activations(array, layers):
     return names
 
 
-def named_loss(array, output):
+def named_loss(array: np.ndarray, output: str) -> tuple[str, str]:
     """(the loss by its name here, the output activation that it comes with): libraries' losses of scores have one in them."""
     given = texts("loss", array)
     if len(given) != 1:

@@ -6,6 +6,7 @@ Shapes decide where they can. Where they leave several readings, all are given: 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,10 @@ from core.doctor.rounding import UNITS, precision
 from core.doctor.run_file import SMALLER
 from core.doctor.shapes import shaped, split_biases, without_biases
 from core.limits import ConfigError, shown
-from core.nn.formulas import Plan
+from core.nn.formulas import Plan, Tensors
+
+if TYPE_CHECKING:
+    from core.doctor.run_file import RunFile
 
 WORK = 1_000_000_000  # samples times weights: a search works through so many products some hundred times
 
@@ -41,20 +45,20 @@ class Reading:
     updated: bool = False
 
     @property
-    def biased(self):
+    def biased(self) -> tuple[int, ...]:
         """The layers with biases."""
         return tuple(layer for layer in range(1, self.plan.last + 1) if ("db", layer) in self.yours)
 
-    def compared(self, layer):
+    def compared(self, layer: int) -> list[tuple[str, int]]:
         """The keys of a layer's gradients that can be compared, biases first."""
         keys = [("db", layer)] if ("db", layer) in self.yours else []
         return keys if layer in self.numbered or layer in self.unmoved else [*keys, ("dW", layer)]
 
-    def spread(self):
+    def spread(self) -> Tensors:
         """The file's gradients, in the shapes of the parameters: one number in the place of many is spread, as NumPy does."""
         return {key: np.broadcast_to(array, self.given[key[0][1:], key[1]].shape) for key, array in self.yours.items()}
 
-    def before_update(self, learning_rate, sign):
+    def before_update(self, learning_rate: float, sign: int) -> Reading:
         """The same from the parameters that the file's are an update of."""
         given = dict(self.given)
         for (name, layer), gradient in self.spread().items():
@@ -62,12 +66,12 @@ class Reading:
         return replace(self, given=given, next=None, updated=True)
 
     @property
-    def samples(self):
+    def samples(self) -> int:
         """Samples in the batch."""
         return self.given["activation", 0].shape[1]
 
     @property
-    def outputs(self):
+    def outputs(self) -> int:
         """Units of the output layer."""
         return self.plan.sizes[-1]
 
@@ -76,7 +80,7 @@ class Reading:
         return f"{self.samples:,} sample{'s' if self.samples > 1 else ''}, network {sizes}; {'; '.join(self.words)}"
 
 
-def readings(run):
+def readings(run: RunFile) -> list[Reading]:
     """All Readings of a RunFile that its shapes allow, the likeliest first. Raises ConfigError where there is none."""
     run = without_biases(run)
     found, refusals = _tried(shaped(run))

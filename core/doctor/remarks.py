@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.doctor.conventions import gives_loss
+
+if TYPE_CHECKING:
+    from core.doctor.conventions import Convention
+    from core.doctor.inquiry import Inquiry
 
 SAME = 1e-3  # a penalty's strength is the declared one within this
 
@@ -19,7 +24,7 @@ class Remark:
     text: str
 
 
-def remarks(inquiry, convention, right):
+def remarks(inquiry: Inquiry, convention: Convention, right: bool) -> tuple[Remark, ...]:
     """All Remarks on a file whose gradients follow this convention. `right`: they are right."""
     run, reading, step = inquiry.run, inquiry.reading, inquiry.step
     found = {}

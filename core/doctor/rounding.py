@@ -7,10 +7,15 @@ repetitions and off in others, so that either answer is accepted.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.nn.activations import ACTIVATIONS
-from core.nn.formulas import Values
+from core.nn.formulas import Tensors, Values
+
+if TYPE_CHECKING:
+    from core.nn.formulas import Formulas
 
 UNITS = 8  # deviation of one result, in units of the type's precision: a step's own rounding errors are about one
 REPEATS = 4
@@ -26,15 +31,15 @@ class Rounded(Values):
     `given` is taken as it is: `rounded` gives what a repetition may begin with.
     """
 
-    def __init__(self, formulas, given, eps, rng):
+    def __init__(self, formulas: Formulas, given: Tensors, eps: float, rng: np.random.Generator) -> None:
         super().__init__(formulas, given)
         self._size, self._rng = UNITS * eps, rng
 
-    def off(self, scale):
+    def off(self, scale: np.ndarray) -> np.ndarray:
         """Deviations of this scale."""
         return self._size * scale * self._rng.standard_normal(np.shape(scale))
 
-    def dot(self, left, right):
+    def dot(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """The matrix product, off."""
         return left @ right + self.off(np.abs(left) @ np.abs(right))
 
@@ -49,7 +54,7 @@ class Rounded(Values):
         super().__setitem__(key, value)
 
 
-def rounded_forward(formulas, given, last, eps, seed):
+def rounded_forward(formulas: Formulas, given: Tensors, last: int, eps: float, seed: list[int]) -> Tensors:
     """One repetition as far as the outputs: what is given, off by its own rounding, and all activations."""
     values = Rounded(formulas, {}, eps, np.random.default_rng(seed))
     for key, value in given.items():
@@ -59,7 +64,7 @@ def rounded_forward(formulas, given, last, eps, seed):
     return dict(values)
 
 
-def precision(gradients):
+def precision(gradients: list[np.ndarray]) -> float:
     """The machine epsilon of the arithmetic that these came from: of their type, or of float32 where all numbers fit into it."""
     eps = max(float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0 for array in gradients)
     single = float(np.finfo(np.float32).eps)

@@ -44,7 +44,7 @@ class RunFile:
     from_update: bool = False
 
 
-def read(raw):
+def read(raw: bytes) -> RunFile:
     """The RunFile in the bytes of an NPZ. Raises ConfigError(array or "file", message)."""
     if raw[:2] != b"PK":
         what = (
@@ -168,7 +168,7 @@ def _gradients_from_update(run):
     return replace(run, **made, from_update=True)
 
 
-def real(array):
+def real(array: np.ndarray) -> np.ndarray:
     """The array, in float64 if it is one of integers."""
     return array if array.dtype.kind == "f" else array.astype(float)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,12 @@ from core.doctor.conventions import Convention
 from core.doctor.hypothesis import Hypothesis
 from core.doctor.rounding import MARGIN, SINGLE, UNITS
 from core.faults import FAULTS
+
+if TYPE_CHECKING:
+    from core.doctor.hypothesis import Start
+    from core.doctor.readings import Reading
+    from core.faults.fault import Fault
+    from core.nn.formulas import Formulas, Tensors
 
 # Further off than this share, or so many times what rounding does to the right gradient, is not looked at closely
 FAR, FAR_ROUNDING = 1e-2, 100
@@ -37,17 +44,17 @@ class Explanation:
     convention: Convention
 
     @property
-    def families(self):
+    def families(self) -> list[str]:
         """The names of the mistakes, the commonest first."""
         return sorted({fault.family for fault, _ in self.placed}, key=list(FAULTS).index)
 
     @property
-    def mistakes(self):
+    def mistakes(self) -> list[tuple[str, tuple[int, ...]]]:
         """[(name in the catalogue, layers)] for each of the families, written as in the layer nearest to the output."""
         places = {family: {layer: fault.name for fault, layer in self.placed if fault.family == family} for family in self.families}
         return [(written[max(written)], tuple(sorted(written))) for written in places.values()]
 
-    def cost(self, layers):
+    def cost(self, layers: int) -> tuple[int, ...]:
         """What makes an explanation less likely than another in a network of so many layers, the weightiest first. A mistake in
         every layer is one, as is a mistake in one layer."""
         odd = sum(len(places) for _, places in self.mistakes if 1 < len(places) < layers)
@@ -56,7 +63,7 @@ class Explanation:
         return len(self.families), odd, not convention.negated, convention.rank, len(set(written)), sum(set(written)), len(self.placed)
 
 
-def candidates(with_update):
+def candidates(with_update: bool) -> list[Fault]:
     """The faults of the catalogue that show in a gradient, but for factors, which are a convention or are measured; where the updated
     weights are known, also that of an early update."""
     visible = [fault for fault in FAULTS.values() if fault.tensors and fault.name not in FACTORS]
@@ -68,7 +75,7 @@ def _back_through_updated_weights(formulas, layer):
     formulas["backward_weights", layer] = lambda v: v["updated W", layer]
 
 
-def updated(reading, learning_rate=None):
+def updated(reading: Reading, learning_rate: float | None = None) -> Tensors:
     """{("updated W", l): the weights of a layer after its update}: those in the file, or else by the learning rate; {} without."""
     layers = range(1, reading.plan.last + 1)
     if reading.next:
@@ -81,14 +88,14 @@ def updated(reading, learning_rate=None):
 class Search:
     """The gradients of one Reading against one table of right formulas, from a Start. `guarded`: saturated logarithms are in them."""
 
-    def __init__(self, reading, formulas, start, guarded=False):
+    def __init__(self, reading: Reading, formulas: Formulas, start: Start, guarded: bool = False) -> None:
         self._reading, self._plan, self._eps, self._guarded = reading, reading.plan, start.eps, guarded
         self._faults = candidates(("updated W", 1) in start.given)
         self._yours = reading.yours
         self._squares = {key: _inner(array, array) for key, array in reading.yours.items()}
         self._right = Hypothesis(start, formulas)
 
-    def explanations(self, conventions, most, floor=0.0):
+    def explanations(self, conventions: list[Convention], most: int, floor: float = 0.0) -> list[Explanation]:
         """Explanations with at most so many different mistakes; [] if there are none. No mistake at all comes out as ().
         `floor`: so large a relative difference is let pass."""
         found = []
@@ -96,7 +103,7 @@ class Search:
             self._descend(self._plan.last, self._right, conventions, most, floor, found)
         return found
 
-    def accepts(self, explanation, floor=0.0):
+    def accepts(self, explanation: Explanation, floor: float = 0.0) -> bool:
         """Whether an explanation, found here or made up, gives the gradients in the file."""
         hypothesis = self._right
         with np.errstate(all="ignore"):
@@ -107,7 +114,7 @@ class Search:
                     return False
         return True
 
-    def everywhere(self, explanation, floor=0.0):
+    def everywhere(self, explanation: Explanation, floor: float = 0.0) -> Explanation:
         """The explanation with each mistake in all layers where it can be made, if that gives the same."""
         for fault in dict.fromkeys(fault for fault, _ in explanation.placed):
             places = [place for layer in range(1, self._plan.last + 1) if (place := self._place(fault, layer))]
@@ -117,12 +124,12 @@ class Search:
                 explanation = wider
         return explanation
 
-    def right(self, convention):
+    def right(self, convention: Convention) -> Tensors:
         """{("dW", l): ..., ("db", l): ...} of a right program, in the shapes of the file's parameters."""
         with np.errstate(all="ignore"):
             return {key: self._whole(key, self._right, convention) for key in self._yours}
 
-    def factors(self, convention):
+    def factors(self, convention: Convention) -> dict[tuple[str, int], float] | None:
         """{key: by which factor a gradient is the right one} where each of them is, to rounding; None where one is not. Of gradients of
         one or two numbers only plain factors count."""
         found = {}
@@ -141,7 +148,7 @@ class Search:
                 found[key] = factor
         return found
 
-    def measured_scales(self):
+    def measured_scales(self) -> list[float]:
         """The factors by which the output layer's gradients are the right ones."""
         found = []
         with np.errstate(all="ignore"):
@@ -153,7 +160,7 @@ class Search:
                     found.append(factor)
         return found
 
-    def measured_decays(self, scale):
+    def measured_decays(self, scale: float) -> list[tuple[float, float]]:
         """(decay of the weights, of the biases) that with this scale give the output layer's gradients; [] where none does."""
         last = self._plan.last
         weights, gradient = self._right.values["W", last], self._yours["dW", last]
@@ -273,7 +280,7 @@ class Search:
         return gradient.sum(keepdims=True) if key[0] == "db" and self._yours[key].size < gradient.size else gradient
 
 
-def is_plain(factor):
+def is_plain(factor: float) -> bool:
     """Whether a factor is a small whole number or one over it, as people write them."""
     size = abs(factor)
     return any(abs(value - round(value)) < PLAIN * value and 1 <= round(value) <= 1000 for value in (size, size and 1 / size))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.limits import ConfigError
 
+if TYPE_CHECKING:
+    from core.doctor.run_file import RunFile
+
 CHOICES = 16  # ways to stand vectors up or lay them down that are tried
 
 
-def shaped(run):
+def shaped(run: RunFile) -> Iterator[RunFile]:
     """RunFiles in which all weights are matrices, for every way in which vectors can be columns or rows. A gradient of the weights that is
     one number in the place of many is (1, 1). Raises ConfigError where a gradient or next value cannot be that of its weights."""
     vectors = [layer for layer, weights in enumerate(run.weights) if weights.ndim < 2]
@@ -42,7 +47,7 @@ def _beside(name, array, weights, whole=False):
     return array
 
 
-def without_biases(run):
+def without_biases(run: RunFile) -> RunFile:
     """The run, where all biases and their gradients are zero as that of a network without biases."""
     idle = all(b is not None and not np.any(b) and not np.any(db) for b, db in zip(run.biases, run.bias_gradients))
     moved = run.next_biases and any(np.any(array) for array in run.next_biases)
@@ -52,7 +57,7 @@ def without_biases(run):
     return replace(run, biases=none, bias_gradients=none, next_biases=run.next_biases and none)
 
 
-def split_biases(run):
+def split_biases(run: RunFile) -> Iterator[RunFile]:
     """RunFiles in which one column (or row) of the weights is the biases, wherever that makes them fit the layer before, or X."""
     for axis, at in itertools.product((1, 0), (-1, 0)):
         features = run.X.shape if run.X.ndim == 2 else (run.X.size, 1)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.doctor.rounding import UNITS
 from core.nn.formulas import Formulas, Values
+
+if TYPE_CHECKING:
+    from core.doctor.conventions import Convention
+    from core.doctor.readings import Reading
 
 MARGIN = 4  # times UNITS: an update is three operations
 # New weights have so little to do with the old ones, and are so far from where the update should have led
@@ -28,7 +33,7 @@ class Step:
     either: bool = False
 
 
-def check_step(reading, learning_rate, eps, decays=(0.0,)):
+def check_step(reading: Reading, learning_rate: float, eps: float, decays: list[float] = (0.0,)) -> Step:
     """The Step from a reading's parameters to its next ones. `decays`: shares of W that an update may subtract as well, times the
     learning rate."""
     layers = range(1, reading.plan.last + 1)
@@ -80,7 +85,7 @@ def _drawn_again(reading, layer, learning_rate):
     return related < UNRELATED + chance and np.linalg.norm(drawn - old) > ELSEWHERE * spread
 
 
-def carried_along(reading, convention, learning_rate, eps, plain):
+def carried_along(reading: Reading, convention: Convention, learning_rate: float, eps: float, plain: bool) -> int | None:
     """How many updates' gradients have been added up, one for each update since the first, all on this same batch; None if they
     have not. `plain`: the update took the file's gradients, which then are the sum; else the update tells it.
 

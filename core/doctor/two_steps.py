@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis.comparison import compare
 from core.nn.formulas import Formulas, Values
 
+if TYPE_CHECKING:
+    from core.doctor.conventions import Convention
+    from core.doctor.inquiry import Inquiry
+    from core.doctor.readings import Reading
+
 AGREES = 1e-5  # relative error up to which a difference of two gradients is that of one step
 
 
-def never_reset(inquiry, later):
+def never_reset(inquiry: Inquiry, later: Iterable[Reading]) -> Convention | None:
     """The Convention under which the second step's gradients are its own and the first step's together, each tensor; None where they are
     not. `later`: Readings of the second step."""
     first = inquiry.reading

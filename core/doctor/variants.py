@@ -6,6 +6,7 @@ Each variant is an edit of the right formulas. Those at kinks are only tried whe
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +14,14 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.formulas import Formulas, Values, slope
 from core.nn.losses import LOSSES
 
+if TYPE_CHECKING:
+    from core.doctor.readings import Reading
+
 # What people add inside logarithms, or clip probabilities with
 EPSILONS = (*(10.0**-digits for digits in range(3, 17)), float(np.finfo(np.float32).eps), float(np.finfo(float).eps))
 
 
-def variants(reading):
+def variants(reading: Reading) -> tuple[list[Formulas], list[Formulas]]:
     """(formulas of right programs that differ at kinks, Descent's own first; those that differ in their logarithms)."""
     plan = reading.plan
     with np.errstate(all="ignore"):
@@ -97,12 +101,12 @@ def _gradient_where(condition, side):
     return edit
 
 
-def clipped(a, epsilon):
+def clipped(a: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray, float]:
     """(p, 1 - p, the slope of p in a) of probabilities clipped to [epsilon, 1 - epsilon], the slope as many forget it."""
     return np.clip(a, epsilon, 1 - epsilon), np.clip(1 - a, epsilon, 1 - epsilon), 1.0
 
 
-def added(a, epsilon):
+def added(a: np.ndarray, epsilon: float) -> tuple[np.ndarray, np.ndarray, float]:
     """The same with epsilon added to both."""
     return a + epsilon, 1 - a + epsilon, 1.0
 

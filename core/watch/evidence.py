@@ -6,10 +6,14 @@ Of such a program only numbers are known, so that nothing is called wrong that a
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.watch.perceptron import known_losses
+
+if TYPE_CHECKING:
+    from core.watch.history import WatchedRun
 
 # The loss has gone down by this share: it learns. By no more than this: it stands still
 LEARNED, STILL = 0.1, 0.02
@@ -23,18 +27,18 @@ SOLVED = 1e-3
 class Evidence:
     """The numbers of one WatchedRun, each worked out once."""
 
-    def __init__(self, run):
+    def __init__(self, run: WatchedRun) -> None:
         self.run = run
         self.names = run.names
 
     @cached_property
-    def losses(self):
+    def losses(self) -> np.ndarray:
         """(rows, 2): step and loss, those that are finite."""
         rows = self.run.scalars[:, :2]
         return rows[np.isfinite(rows[:, 1])]
 
     @cached_property
-    def first_nonfinite_loss(self):
+    def first_nonfinite_loss(self) -> int | None:
         """The first step whose loss is infinite (as which probes send a NaN), or NaN after losses that were numbers; None."""
         rows = self.run.scalars[:, :2]
         told = np.isfinite(rows[:, 1])
@@ -47,12 +51,12 @@ class Evidence:
         return int(rows[after[0], 0]) if len(after) else None
 
     @cached_property
-    def first(self):
+    def first(self) -> float:
         """The loss at the start: that of the first step."""
         return float(self.losses[0, 1]) if len(self.losses) else np.nan
 
     @cached_property
-    def now(self):
+    def now(self) -> float:
         """The median of the newest losses."""
         return float(np.median(self._recent)) if len(self.losses) else np.nan
 
@@ -62,24 +66,24 @@ class Evidence:
         return self.losses[-count:, 1]
 
     @cached_property
-    def begun(self):
+    def begun(self) -> float:
         """The median of the first losses."""
         count = int(np.clip(RECENT * len(self.losses), 1, MOST))
         return float(np.median(self.losses[:count, 1])) if len(self.losses) else np.nan
 
     @cached_property
-    def best(self):
+    def best(self) -> float:
         """The lowest median of a tenth of the run."""
         parts = np.array_split(self.losses[:, 1], min(10, max(1, len(self.losses) // 3)))
         return float(min(np.median(part) for part in parts)) if len(self.losses) else np.nan
 
     @cached_property
-    def learned(self):
+    def learned(self) -> bool:
         """Whether the loss has gone down, and stays down."""
         return len(self.losses) > 1 and self._won(max(self.first, self.begun)) > LEARNED
 
     @cached_property
-    def stuck(self):
+    def stuck(self) -> bool:
         """Whether the loss is where it began, or higher."""
         return len(self.losses) > 1 and self._won(max(self.first, self.begun)) <= STILL
 
@@ -87,33 +91,33 @@ class Evidence:
         return (before - self.now) / max(abs(before), 1e-300)
 
     @cached_property
-    def solved(self):
+    def solved(self) -> bool:
         """Whether nothing is left to learn."""
         return len(self.losses) > 0 and abs(self.now) <= SOLVED * abs(self.first)
 
     # Norms
 
     @cached_property
-    def norms(self):
+    def norms(self) -> np.ndarray:
         """(rows, 4, tensors): parameter, gradient, update, alike."""
         return self.run.norms
 
     @cached_property
-    def steps(self):
+    def steps(self) -> np.ndarray:
         """(rows,): the steps that the norms are of."""
         return np.array(self.run.norm_steps, int)
 
     @cached_property
-    def recent_norms(self):
+    def recent_norms(self) -> np.ndarray:
         """The newest rows of `norms`."""
         return self.norms[-MEASURED:]
 
     @cached_property
-    def matrices(self):
+    def matrices(self) -> list[int]:
         """Indices of the tensors that are matrices, or more."""
         return [at for at, shape in enumerate(self.run.shapes) if len(shape) > 1 and sorted(shape)[-2] > 1]
 
-    def since(self, holds):
+    def since(self, holds: np.ndarray) -> int:
         """The step since when a column of bools over the rows of norms holds to the end."""
         broken = np.flatnonzero(~np.asarray(holds, bool))
         return int(self.steps[min(broken[-1] + 1, len(self.steps) - 1)]) if len(broken) else int(self.steps[0])
@@ -121,7 +125,7 @@ class Evidence:
     # What would be reached without learning
 
     @cached_property
-    def chance(self):
+    def chance(self) -> float | None:
         """The loss of the best constant output on a batch, where loss and labels are told; None."""
         for step in self.run.whole.values():
             if step.Y is not None and step.loss_name:

@@ -6,7 +6,9 @@ large gradients, dead units or long updates as well.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from core.watch.over_steps import (
     symmetric_units,
     weights_not_updated,
 )
+
+if TYPE_CHECKING:
+    from core.watch.history import WatchedRun
 
 # A loss so many times the first is beyond hope; below that it has to stay too high for so many steps
 HOPELESS, STAYING = 100.0, 50
@@ -43,7 +48,7 @@ class WatchedFinding(Finding):
     tensor: str | None = None
 
 
-def find(run):
+def find(run: WatchedRun) -> list[WatchedFinding]:
     """The WatchedFindings on a WatchedRun, worst first."""
     evidence = Evidence(run)
     found = []
@@ -64,7 +69,7 @@ def _made(run, code, severity, step, tensor, cause, title, advice, evidence):
 # Numbers overflow
 
 
-def nonfinite(evidence):
+def nonfinite(evidence: Evidence) -> Iterator[tuple]:
     """The first tensor that was not finite, by its own name and step."""
     run = evidence.run
     found = [(step, *_rank(evidence, step)) for step in [_first_broken_step(evidence)] if step is not None]
@@ -145,7 +150,7 @@ def _finite(array):
 # The loss
 
 
-def diverged(evidence):
+def diverged(evidence: Evidence) -> Iterator[tuple]:
     """Finite, but staying worse than at the start, or than it was."""
     losses = evidence.losses
     if len(losses) < 5:
@@ -168,7 +173,7 @@ def diverged(evidence):
         )  # fmt: skip
 
 
-def far_from_chance(evidence):
+def far_from_chance(evidence: Evidence) -> Iterator[tuple]:
     """The first loss is many times that of a constant output."""
     chance = evidence.chance
     if not chance or not np.isfinite(evidence.first) or evidence.learned or evidence.losses[0, 0] > 2:
@@ -185,7 +190,7 @@ def far_from_chance(evidence):
         )  # fmt: skip
 
 
-def plateau(evidence):
+def plateau(evidence: Evidence) -> Iterator[tuple]:
     """The loss stands still where it began."""
     losses = evidence.losses
     if not evidence.stuck or evidence.solved or len(losses) < 20 or next(diverged(evidence), None):
@@ -205,7 +210,7 @@ def plateau(evidence):
     )  # fmt: skip
 
 
-def oscillation(evidence):
+def oscillation(evidence: Evidence) -> Iterator[tuple]:
     """The loss swings from step to step, widely, and does not fall."""
     losses = evidence.losses[len(evidence.losses) // 2 :, 1]
     if evidence.learned or len(losses) < SWINGS or next(diverged(evidence), None):
@@ -224,7 +229,7 @@ def oscillation(evidence):
 # Signals
 
 
-def exploding_gradients(evidence):
+def exploding_gradients(evidence: Evidence) -> Iterator[tuple]:
     """Gradients that are far larger than their tensors, or than they were."""
     if evidence.learned or len(evidence.norms) < 2:
         return
@@ -246,7 +251,7 @@ def exploding_gradients(evidence):
     )  # fmt: skip
 
 
-def vanishing_gradients(evidence):
+def vanishing_gradients(evidence: Evidence) -> Iterator[tuple]:
     """Gradients that hardly reach some matrix, while the loss stands still."""
     at = evidence.matrices
     if evidence.solved or not evidence.stuck or len(evidence.recent_norms) < 3 or len(at) < 2:
@@ -265,7 +270,7 @@ def vanishing_gradients(evidence):
         )  # fmt: skip
 
 
-def dead_units(evidence):
+def dead_units(evidence: Evidence) -> Iterator[tuple]:
     """Units that are zero for every sample, or gradients that are exactly zero from some step on."""
     if evidence.learned or evidence.solved or _first_broken_step(evidence) is not None:
         return
@@ -300,7 +305,7 @@ def dead_units(evidence):
 MEASURED_ZERO = 5  # rows of norms for which a gradient must be exactly zero
 
 
-def saturated_units(evidence):
+def saturated_units(evidence: Evidence) -> Iterator[tuple]:
     """Most outputs of a layer sit at the ends of their range."""
     units = evidence.run.units
     if evidence.learned or not evidence.stuck or not units.size:
@@ -316,7 +321,7 @@ def saturated_units(evidence):
         )  # fmt: skip
 
 
-def update_size(evidence):
+def update_size(evidence: Evidence) -> Iterator[tuple]:
     """Updates that rewrite a matrix each time, or that change nothing."""
     at = evidence.matrices
     if evidence.learned or evidence.solved or not at or len(evidence.norms) < 5 or len(evidence.losses) < 20 or not evidence.stuck:

@@ -54,7 +54,7 @@ class WatchedRun:
     parameter, gradient, update and whether all entries moved alike; `finite` (rows, tensors, 2) of parameter and gradient; `units`
     (rows, layers, 2), the shares of dead and saturated units. `version` counts what was added."""
 
-    def __init__(self, header: Header):
+    def __init__(self, header: Header) -> None:
         self.header = header
         self.run_id, self.name, self.began = header.run, header.name, header.began
         self.names, self.shapes, self.gradient_shapes = (), (), ()
@@ -66,7 +66,7 @@ class WatchedRun:
         self.version = 0
         self._scalars, self._more = np.zeros((0, 4)), []
 
-    def add(self, record: Record):
+    def add(self, record: Record) -> None:
         """Take in one validated record. Raises ConfigError where it does not fit to those before."""
         getattr(self, f"_add_{record.kind}")(record)
         self.version += 1
@@ -96,7 +96,7 @@ class WatchedRun:
 
     # Looking
 
-    def frozen(self):
+    def frozen(self) -> WatchedRun:
         """A copy that stays as it is while this run goes on; the arrays are shared, since none is ever written to."""
         with_same = copy.copy(self)
         for name, value in vars(self).items():
@@ -105,35 +105,35 @@ class WatchedRun:
         return with_same
 
     @property
-    def scalars(self):
+    def scalars(self) -> np.ndarray:
         """(rows, 4): step, loss, learning rate, test loss; NaN where nothing was told."""
         self._join()
         return self._scalars
 
     @property
-    def norms(self):
+    def norms(self) -> np.ndarray:
         """(rows, 4, tensors)."""
         return np.array(self._norms).reshape(len(self._norms), 4, len(self.names))
 
     @property
-    def finite(self):
+    def finite(self) -> np.ndarray:
         """(rows, tensors, 2) of bool."""
         return np.array(self._finite, bool).reshape(len(self._finite), len(self.names), 2)
 
     @property
-    def units(self):
+    def units(self) -> np.ndarray:
         """(rows, layers, 2), NaN where not told."""
         empty = np.full((len(self.layers), 2), np.nan)
         rows = [empty if row is None or len(row) != len(self.layers) else row for row in self._units]
         return np.array(rows).reshape(len(rows), len(self.layers), 2)
 
     @property
-    def told(self):
+    def told(self) -> tuple[str, tuple[str, ...]]:
         """(loss's name, activations' names), as told at last; "" and () where they were not."""
         newest = next(reversed(self.whole.values()), None)
         return (newest.loss_name, newest.activations) if newest else ("", ())
 
-    def layer_of(self, tensor):
+    def layer_of(self, tensor: int) -> int:
         """The layer, from 1, that the tensor of this index belongs to, as far as their order tells: a new one begins with each matrix."""
         return max(1, sum(len(shape) > 1 and min(shape) > 1 for shape in self.shapes[: tensor + 1]))
 

@@ -7,10 +7,15 @@ after, from those of the step before.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.watch.perceptron import recognise
+
+if TYPE_CHECKING:
+    from core.watch.history import WholeStep
+    from core.watch.perceptron import Perceptron
 
 LEAST_STEPS = 2  # that a network must be recognised at
 
@@ -30,7 +35,7 @@ class Moment:
     derived: bool = False  # the gradients are worked out from the update
 
 
-def placed(names, whole):
+def placed(names: tuple[str, ...], whole: list[WholeStep]) -> tuple[Perceptron, list[Moment]] | None:
     """(Perceptron, [Moment]) of consecutive WholeSteps; None where no perceptron gives their outputs, or losses."""
     for after in (False, True):
         pairs = [(whole[at], whole[at - 1] if after else whole[at]) for at in range(1 if after else 0, len(whole))]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from core.watch.evidence import Evidence
 
 # Rows of norms for which tensors must not move, or all their entries move alike
 UNMOVED, ALIKE = 6, 4
@@ -14,7 +19,7 @@ SUMS_TO_ONE = 1e-3
 IDENTICAL = 1e-9  # relative difference of units that are the same
 
 
-def gradient_shape_broadcasts(evidence):
+def gradient_shape_broadcasts(evidence: Evidence) -> Iterator[tuple]:
     """A gradient whose shape is not its parameter's, and which NumPy stretches over it without a word."""
     run = evidence.run
     for tensor, (shape, gradient) in enumerate(zip(run.shapes, run.gradient_shapes)):
@@ -48,7 +53,7 @@ def _said(shape):
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
-def weights_not_updated(evidence):
+def weights_not_updated(evidence: Evidence) -> Iterator[tuple]:
     """Tensors that never move, though their gradient is not zero."""
     updates, gradients = evidence.norms[:, 2], evidence.norms[:, 1]
     measured = np.isfinite(updates)
@@ -81,7 +86,7 @@ def weights_not_updated(evidence):
     )  # fmt: skip
 
 
-def entries_move_alike(evidence):
+def entries_move_alike(evidence: Evidence) -> Iterator[tuple]:
     """All entries of a tensor move by the same amount, step after step."""
     alike, updates = evidence.norms[:, 3], evidence.norms[:, 2]
     if not alike.size:
@@ -102,7 +107,7 @@ def entries_move_alike(evidence):
         )  # fmt: skip
 
 
-def stale_gradients(evidence):
+def stale_gradients(evidence: Evidence) -> Iterator[tuple]:
     """Gradients that are added up over the steps: each is that of the step before and a fresh one."""
     whole = list(evidence.run.whole.values())
     run = list(itertools.takewhile(lambda pair: pair[1].step == pair[0] + 1, enumerate(whole)))
@@ -126,7 +131,7 @@ def stale_gradients(evidence):
     )  # fmt: skip
 
 
-def softmax_over_samples(evidence):
+def softmax_over_samples(evidence: Evidence) -> Iterator[tuple]:
     """Outputs that sum to 1 over the samples, and not over the classes."""
     for step in evidence.run.whole.values():
         outputs, X = step.outputs, step.X
@@ -147,7 +152,7 @@ def softmax_over_samples(evidence):
             return
 
 
-def symmetric_units(evidence):
+def symmetric_units(evidence: Evidence) -> Iterator[tuple]:
     """Units of a matrix that are still all the same after it has moved."""
     whole = list(evidence.run.whole.values())
     if len(whole) < 3:

@@ -7,13 +7,18 @@ or its own loss.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.nn.activations import ACTIVATIONS
-from core.nn.formulas import Formulas, Plan, Values, value
+from core.nn.formulas import Formulas, Plan, Tensors, Values, value
 from core.nn.losses import LOSSES
+
+if TYPE_CHECKING:
+    from core.watch.history import WholeStep
 
 WORK = 20_000_000  # samples times weights, above which a network is too large to be tried out
 MATCH = 1e-4  # relative difference up to which outputs agree: float32 on its way through some layers
@@ -43,7 +48,7 @@ class Perceptron:
     plan: Plan
     factor: float | None
 
-    def given(self, params, X, Y):
+    def given(self, params: list[np.ndarray], X: np.ndarray, Y: np.ndarray) -> Tensors | None:
         """What core.nn.formulas.Values begins with, or None where the batch does not fit: features first, float64."""
         x = _inputs(X, self.plan.sizes[0], self.samples_first)
         y = None if x is None else _labels(Y, x.shape[1], self.plan.sizes[-1], self.samples_first)
@@ -58,19 +63,19 @@ class Perceptron:
                 given["b", number] = np.broadcast_to(np.asarray(params[layer.bias], float).reshape(-1, 1), (units, 1)).copy()
         return given
 
-    def weights(self, tensors, number):
+    def weights(self, tensors: Mapping[int, np.ndarray] | Sequence[np.ndarray], number: int) -> np.ndarray:
         """A layer's matrix (units, inputs) out of a list of tensors: parameters or gradients."""
         matrix = np.asarray(tensors[self.layers[number - 1].weights], float)
         if matrix.ndim < 2:  # of one unit, or of one input
             return matrix.reshape(self.plan.sizes[number], self.plan.sizes[number - 1])
         return np.ascontiguousarray(matrix.T if self.inputs_first else matrix)
 
-    def as_given(self, matrix, like):
+    def as_given(self, matrix: np.ndarray, like: np.ndarray) -> np.ndarray:
         """A matrix (units, inputs) as the person's own tensor lies."""
         return (matrix.T if like.ndim == 2 and self.inputs_first else matrix).reshape(like.shape)
 
 
-def recognise(names, step):
+def recognise(names: tuple[str, ...], step: WholeStep) -> Perceptron | None:
     """The Perceptron whose forward pass at this WholeStep gives its outputs, or its loss; None where none does."""
     if step.X is None or step.Y is None or not np.isfinite(step.loss):
         return None
@@ -255,7 +260,7 @@ def _apart(one, other):
     return float(np.linalg.norm(one - other) / size) if size else float(np.linalg.norm(other))
 
 
-def known(entries, name):
+def known(entries: Mapping[str, Any], name: str) -> str:
     """The name in this table of what people also call otherwise; None where there is none."""
     plain = name.strip().lower().replace("-", "_").replace(" ", "_")
     return next((own for own, entry in entries.items() if plain == own or plain in entry.aliases), None)
@@ -274,7 +279,7 @@ OTHER_NAMES = {
 }
 
 
-def known_losses(name):
+def known_losses(name: str) -> tuple[str, ...]:
     """The losses that a name may stand for; () where it is none that is known."""
     plain = "".join(filter(str.isalnum, name.lower())).removesuffix("loss").removesuffix("fn")
     own = known(LOSSES, name) or known(LOSSES, plain)

@@ -25,7 +25,7 @@ class Examined:
     failures: tuple[str, ...]
 
     @property
-    def status(self):
+    def status(self) -> str:
         """One word: nonfinite, diverged, warning or healthy."""
         worst = status(self.findings)
         return "warning" if worst == "healthy" and self.twin is not None and self.twin.fault else worst

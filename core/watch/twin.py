@@ -8,6 +8,7 @@ differs the doctor says which line would do that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from core.nn.losses import LOSSES
 from core.watch.moments import Moment, placed
 from core.watch.perceptron import Perceptron
 from core.watch.updates import find_rule
+
+if TYPE_CHECKING:
+    from core.watch.history import WatchedRun
 
 STEPS = 12  # whole steps that are compared
 SINGLE_WRONG = 5e-3  # relative error of a wrong gradient in float32
@@ -44,12 +48,12 @@ class Twin:
     twins: tuple[float, ...] = ()
     answer: doctor.Answer | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape; None where the program never parts from its twin."""
         return {"step": self.step, "tensor": self.tensor, "fault": self.fault, "text": self.text} if self.fault else None
 
 
-def find_twin(run):
+def find_twin(run: WatchedRun) -> Twin | None:
     """The Twin of a WatchedRun; None where its program is no perceptron that could be recognised, or told too little."""
     if not run.whole or not run.names:
         return None

@@ -22,7 +22,9 @@ class Rule:
     uphill: bool = False
 
 
-def find_rule(parameters, gradients, first, earlier=None, matrices=None):
+def find_rule(
+    parameters: np.ndarray, gradients: np.ndarray, first: bool, earlier: Rule | None = None, matrices: np.ndarray | None = None
+) -> Rule | None:
     """The Rule by which (steps, size) parameters, one row more than there are gradients, follow from the gradients, right or wrong; None
     where none of those that are known does. `first`: they begin with the first update, so that momentum and its like begin at 0; or
     `earlier` is the gradient of that one. `matrices` (size,) is true for what weight decay may leave the biases out of."""

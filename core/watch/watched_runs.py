@@ -31,7 +31,7 @@ class Entry:
     _twin_of: tuple = ()
 
     @property
-    def live(self):
+    def live(self) -> bool:
         """Whether its program seems to run."""
         return time.monotonic() < self.heard + LIVE
 
@@ -46,7 +46,7 @@ class Entry:
         return run, self.examined
 
     @property
-    def settled(self):
+    def settled(self) -> bool:
         """Whether all that came has been looked at."""
         return self._version == self.run.version
 
@@ -54,7 +54,7 @@ class Entry:
 class WatchedRuns:
     """The Entries by run id. All methods may be called from any thread."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._entries, self._lock = {}, threading.Lock()
 
     def take(self, raw: bytes, owner: str | None = None, file: bool = False) -> Entry:
