@@ -13,7 +13,7 @@ __all__ = ["CASES", "Case", "Expects", "Slip", "Variant", "variant"]
 CASES = {case.name: case for case in (UPSCALE_16_TO_64, OVERFIT_TEN_IMAGES, XOR_ANSWER, FOUR_EQUATIONS, FLOWER_BOUNDARY)}
 
 
-def variant(name):
+def variant(name: str) -> Variant:
     """The Variant that NAME or NAME/VARIANT means, NAME alone the program as posted; raises ConfigError."""
     case, _, wanted = name.partition("/")
     if case not in CASES:

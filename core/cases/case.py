@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from core.config import RunConfig
 
@@ -19,7 +20,7 @@ class Expects:
     loss: tuple[float, float] | None = None
     metric: tuple[float, float] | None = None
 
-    def failures(self, report):
+    def failures(self, report: dict[str, Any]) -> list[str]:
         """Sentences about what of this a report (core/report.py) does not hold to; [] if it holds to all."""
         return [sentence for sentence in self._failures(report) if sentence]
 
@@ -35,7 +36,7 @@ class Expects:
         yield _outside("loss", report["loss"]["final"], self.loss)
         yield _outside(report["metric"]["name"], report["metric"]["train"], self.metric)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers."""
         return asdict(self)
 
@@ -93,22 +94,22 @@ class Case:
     remarks: tuple[str, ...] = ()
     show: str | None = None
 
-    def variant(self, name):
+    def variant(self, name: str) -> Variant:
         """The Variant of this name, or None."""
         return next((variant for variant in self.variants if variant.name == name), None)
 
     @property
-    def distinct(self):
+    def distinct(self) -> list[Variant]:
         """The variants without those whose run is that of one before."""
         return [entry for place, entry in enumerate(self.variants) if entry.config not in [other.config for other in self.variants[:place]]]
 
     @property
-    def opening(self):
+    def opening(self) -> tuple[Variant, Variant]:
         """The two variants that stand beside each other first: as posted, and mended if that is another run."""
         left, *others = self.distinct
         return left, next((entry for entry in others if entry.name == "mended"), others[0])
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape; `config` is that of the program as posted, `variants` holds all."""
         return {
             "name": self.name,

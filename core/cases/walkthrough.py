@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from core.data.dataset import encoded_targets
 from core.faults import edit, placed
 from core.nn.formulas import Formulas, Plan, Values, parameters_given
 from core.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
 
 PRINTED = 1000  # updates after which a program of this kind prints its cost
 
@@ -28,11 +32,11 @@ class Follower:
     """A Trainer that is where a live run of the same configuration is: the same configuration gives the same bits. `costs` {step: training
     loss} are those of every thousandth update that it came by."""
 
-    def __init__(self, config):
+    def __init__(self, config: RunConfig) -> None:
         self.trainer = Trainer(config)
         self.costs = {0: self.trainer.loss()}
 
-    def at(self, step):
+    def at(self, step: int) -> Trainer:
         """The Trainer after so many updates, or where a value was no longer finite."""
         if step < self.trainer.step:
             self.trainer.reset()
@@ -43,7 +47,7 @@ class Follower:
         return self.trainer
 
 
-def values(trainer):
+def values(trainer: Trainer) -> Values:
     """The Values of one step on all training samples, (units, samples), by the run's own formulas: with its faults."""
     config, dataset = trainer.config, trainer.dataset
     plan, output = Plan.of(config, dataset.inputs), config.layers[-1]
@@ -53,7 +57,7 @@ def values(trainer):
     return Values(formulas, {**given, ("activation", 0): dataset.train.inputs.T, ("labels", plan.last): targets.T})
 
 
-def four_equations(trainer, layer, sample):
+def four_equations(trainer: Trainer, layer: int, sample: int) -> list[Term]:
     """The Terms of BP1 to BP4 in a layer (from 1) for one training sample (from 0): what arrives from behind, the slope, the delta, and
     what this sample adds to the gradients."""
     known = values(trainer)
@@ -110,7 +114,7 @@ TOUR = (
 )
 
 
-def tour(trainer, first, step):
+def tour(trainer: Trainer, first: dict[str, np.ndarray], step: int) -> list[Term]:
     """The Terms of a step (from 1) of TOUR. `first` are the parameters that the run began with, as Trainer.parameters() gives them."""
     known = values(trainer)
     with np.errstate(all="ignore"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.export import data_npz, keras_script, numpy_script, onnx_model, pytorch_script, weights_npz
 from core.limits import ConfigError, shown
@@ -12,6 +13,10 @@ from core.nn.initializers import BIAS_INITIALIZERS, WEIGHT_INITIALIZERS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.training.trainer import Trainer
 
 STEPS = 2000  # updates of a script where no other number is asked for, such as that of the run itself
 
@@ -30,7 +35,7 @@ class Export:
     trains: bool = False
     language: str | None = None
 
-    def refusal(self, config):
+    def refusal(self, config: RunConfig) -> ConfigError | None:
         """The ConfigError that says why a run of this configuration cannot be had like this; None when it can."""
         if self.trains and config.faults:
             return ConfigError("faults", f"must be empty for {self.title}, which is right code only; was {', '.join(config.faults)}")
@@ -110,7 +115,7 @@ EXPORTS = {
 }
 
 
-def check(name, config):
+def check(name: str, config: RunConfig) -> None:
     """Raise ConfigError unless runs of this configuration can be had in the format `name` of EXPORTS."""
     if name not in EXPORTS:
         raise ConfigError("format", f"must be one of {', '.join(EXPORTS)}; was {shown(name)}")
@@ -118,7 +123,7 @@ def check(name, config):
         raise refusal
 
 
-def exported(name, trainer, steps=None):
+def exported(name: str, trainer: Trainer, steps: int | None = None) -> bytes:
     """The bytes of a Trainer's run in the format `name` of EXPORTS; a script makes `steps` updates, STEPS by default. Raises as `check`."""
     check(name, trainer.config)
     return EXPORTS[name].make(trainer.config, trainer.dataset, trainer.parameters(), STEPS if steps is None else steps)

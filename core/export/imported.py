@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from core.config import LayerConfig
 from core.data.npz_archive import TEXT, Archive
 from core.limits import LIMITS, ConfigError, listed, shown
 from core.nn.activations import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
 
 FIELD = "weights"
 MEMBERS = 256  # arrays that an NPZ may list: those of the largest network, and what else a program keeps with them
@@ -33,12 +37,12 @@ class Imported:
     activations: tuple[str, ...] | None = None
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict[str, np.ndarray]:
         """In the shapes of Trainer.parameters()."""
         pairs = zip(self.weights, self.biases)
         return {name: values for layer, (w, b) in enumerate(pairs, 1) for name, values in ((f"W{layer}", w), (f"b{layer}", b))}
 
-    def fitted(self, config, inputs):
+    def fitted(self, config: RunConfig, inputs: int) -> RunConfig:
         """`config` with the layers of this network, for data of `inputs` columns. Where the file says nothing of activations, they stay.
 
         Raises ConfigError when the network cannot be trained on these data.
@@ -58,7 +62,7 @@ def _as_before(layers, count):
     return names if len(names) == count else [*[names[0] if len(names) > 1 else "tanh"] * (count - 1), names[-1]]
 
 
-def read(raw):
+def read(raw: bytes) -> Imported:
     """The Imported in a file's bytes, which are an NPZ or an ONNX model. Raises ConfigError, and nothing else."""
     if len(raw) > LIMITS["file_bytes"]:
         raise ConfigError(FIELD, f"must be at most {LIMITS['file_bytes'] >> 20} MiB; was {len(raw) >> 20:,} MiB")
@@ -115,7 +119,7 @@ def _chained(weights):
     return all(below.shape[1] == above.shape[0] for below, above in itertools.pairwise(weights))
 
 
-def check_count(parameters):
+def check_count(parameters: int) -> None:
     """Refuse more parameters than a run may have, before they are read."""
     if parameters > LIMITS["parameters"]:
         raise ConfigError(FIELD, f"must be at most {LIMITS['parameters']:,} numbers in all; were {parameters:,}")

@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from core.nn.dropout import LEVELS, STREAM, STRIDE
 
+if TYPE_CHECKING:
+    from core.export.pieces import Run
 
-def functions(run):
+
+def functions(run: Run) -> Iterator[str]:
     """The functions that forward and backward pass call."""
     if run.dropping:
         yield _MASKS.format(kind=run.config.dtype, stream=STREAM, stride=STRIDE.bit_length() - 1, bits=LEVELS.bit_length() - 1)
@@ -18,38 +24,38 @@ def functions(run):
         yield _BACK
 
 
-def keeps(run):
+def keeps(run: Run) -> str:
     """What the forward pass returns more than z and a."""
     return ", c" if run.dropping or run.layers_with("batch", "layer") else ""
 
 
-def running(run):
+def running(run: Run) -> str:
     """The argument for the running statistics."""
     return "running, " if run.layers_with("batch") else ""
 
 
-def forward_arguments(run):
+def forward_arguments(run: Run) -> str:
     """Those of the forward pass."""
     return f"p, {running(run)}X{', step=None' if run.trains_differently else ''}"
 
 
-def about_forward(run):
+def about_forward(run: Run) -> str:
     """How its docstring goes on."""
     return "; in training for an update, else step is None" if run.trains_differently else ""
 
 
-def beginning(run):
+def beginning(run: Run) -> str:
     """The first lines of the forward pass."""
     masks = "    masks = None if step is None else dropout_masks(step, len(X))\n" if run.dropping else ""
     return ("    c = {}\n" if keeps(run) else "") + masks
 
 
-def put_out(run, layer):
+def put_out(run: Run, layer: int) -> str:
     """What a layer puts out, for the next one."""
     return f'c["output", {layer}]' if layer in run.dropping else f"a[{layer}]"
 
 
-def normalizing(run, layer):
+def normalizing(run: Run, layer: int) -> Iterator[str]:
     """Lines that make z of a layer's sums."""
     if layer in run.layers_with("batch"):
         yield f"    mean, variance = batch_statistics(sums, running[{layer}], step)"
@@ -60,19 +66,19 @@ def normalizing(run, layer):
     yield f'    z[{layer}] = p["scale{layer}"] * c["normalized", {layer}] + p["shift{layer}"]'
 
 
-def dropping(run, layer):
+def dropping(run: Run, layer: int) -> Iterator[str]:
     """Lines that leave some of a layer's outputs out, in training."""
     if layer in run.dropping:
         yield f'    c["mask", {layer}] = 1.0 if masks is None else masks[{layer}]'
         yield f'    c["output", {layer}] = a[{layer}] * c["mask", {layer}]'
 
 
-def masked(run, layer):
+def masked(run: Run, layer: int) -> str:
     """What the error that comes back to a layer is multiplied by."""
     return f' * c["mask", {layer}]' if layer in run.dropping else ""
 
 
-def normalizing_back(run, layer):
+def normalizing_back(run: Run, layer: int) -> Iterator[str]:
     """Lines that take delta back through a layer's normalization."""
     if layer in run.layers_with("batch", "layer"):
         axis = 0 if layer in run.layers_with("batch") else 1
@@ -81,7 +87,7 @@ def normalizing_back(run, layer):
         yield f'    delta = through_normalization(delta * p["scale{layer}"], {kept}, axis={axis})'
 
 
-def first_statistics(run):
+def first_statistics(run: Run) -> str:
     """The line that begins the running statistics."""
     if not run.layers_with("batch"):
         return ""
@@ -90,7 +96,7 @@ def first_statistics(run):
     return f"    running = {{{', '.join(entries)}}}  # mean and variance\n"
 
 
-def best_weights(run):
+def best_weights(run: Run) -> tuple[str, str]:
     """(expression that copies the weights, statement that takes the copy `best` back)."""
     weights = "{name: values.copy() for name, values in p.items()}"
     if not run.layers_with("batch"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +13,12 @@ from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.data.dataset import Dataset
 
-def make(config, dataset, parameters, steps):
+
+def make(config: RunConfig, dataset: Dataset, parameters: dict[str, np.ndarray], steps: int) -> bytes:
     """The script's bytes. It begins with the first weights, whatever `parameters` are now."""
     run = Run(config, dataset, steps)
     return pieces.script(

@@ -33,7 +33,7 @@ PROBE = np.linspace(-6, 6, 60).reshape(20, 3)  # (samples, units)
 CLOSE = 1e-5  # float32 is as good as this here; GELU and its tanh form differ by 5e-4
 
 
-def read(raw):
+def read(raw: bytes) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], tuple[str, str]]:
     """(weights, biases, activations) of each layer: (inputs, units), (units,) and a name. Raises ConfigError."""
     import onnx
     from google.protobuf.message import DecodeError

@@ -7,15 +7,21 @@ are then written out. The onnx library is imported where it is used: few runs ne
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.nn.activations import ACTIVATIONS
 from core.nn.normalization import EPSILON
 
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.data.dataset import Dataset
+
 OPSET, IR_VERSION = 20, 9  # ONNX 1.15 (2023), the first with Gelu
 
 
-def make(config, dataset, parameters, steps):
+def make(config: RunConfig, dataset: Dataset, parameters: dict[str, np.ndarray], steps: int) -> bytes:
     """The model's bytes: `inputs` (samples, columns) to `outputs` (samples, units), in the run's own precision."""
     from onnx import TensorProto, helper, numpy_helper
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,10 @@ from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.training.batches import ORDER_BLOCK
 from core.training.class_weights import balanced_weights
+
+if TYPE_CHECKING:
+    from core.config import InitConfig
+    from core.nn.code import LossCode
 
 EMBEDDED = 8 << 20  # characters of data that a script may carry; an editor still opens it
 WRITTEN_OUT = 200  # numbers of an array that are written as such
@@ -38,67 +43,67 @@ class Run:
     steps: int
 
     @property
-    def sizes(self):
+    def sizes(self) -> list[int]:
         """Inputs, then the units of every layer."""
         return [self.dataset.inputs, *(layer.units for layer in self.config.layers)]
 
     @property
-    def last(self):
+    def last(self) -> int:
         """The output layer, counted from 1."""
         return len(self.config.layers)
 
     @property
-    def output(self):
+    def output(self) -> str:
         """The output's activation."""
         return self.config.layers[-1].activation
 
     @property
-    def batches(self):
+    def batches(self) -> int:
         """Batches of an epoch."""
         samples = len(self.dataset.train)
         return math.ceil(samples / min(self.config.batch_size or samples, samples))
 
     @property
-    def scheduled(self):
+    def scheduled(self) -> bool:
         """Whether the learning rate changes."""
         return SCHEDULES[self.config.optimizer.schedule.name].factor is not None
 
     @property
-    def penalized(self):
+    def penalized(self) -> bool:
         """Whether large weights cost."""
         return bool(self.config.penalty.l1 or self.config.penalty.l2)
 
     @property
-    def weights(self):
+    def weights(self) -> np.ndarray | None:
         """The weight of each class (classes,); None where all samples count alike."""
         if not (self.config.class_weight and self.dataset.labels):
             return None
         return balanced_weights(self.arrays()["y_train"])
 
-    def layers_with(self, *normalizations):
+    def layers_with(self, *normalizations: str) -> list[int]:
         """The layers, from 1, that are normalized in one of these ways."""
         return [number for number, layer in enumerate(self.config.layers, 1) if layer.normalization in normalizations]
 
     @property
-    def dropping(self):
+    def dropping(self) -> dict[int, float]:
         """{layer, from 1: its rate} of those with dropout."""
         return {number: layer.dropout for number, layer in enumerate(self.config.layers, 1) if layer.dropout}
 
     @property
-    def trains_differently(self):
+    def trains_differently(self) -> bool:
         """Whether the network is another one in training."""
         return bool(self.dropping or self.layers_with("batch"))
 
-    def init(self, layer):
+    def init(self, layer: int) -> InitConfig:
         """How a layer begins, counted from 1."""
         return self.config.layers[layer - 1].init or self.config.init
 
     @property
-    def is_random(self):
+    def is_random(self) -> bool:
         """Whether first weights or biases are drawn."""
         return any(needs_generator(self.init(layer), entry.bias) for layer, entry in enumerate(self.config.layers, 1))
 
-    def arrays(self):
+    def arrays(self) -> dict[str, np.ndarray]:
         """{"X_train": (samples, inputs), "y_train": (samples, outputs), ...} as the network is fed them; no test part, no such arrays."""
         arrays, output = {}, self.config.layers[-1]
         for name, part in (("train", self.dataset.train), ("test", self.dataset.test)):
@@ -108,22 +113,22 @@ class Run:
         return arrays
 
     @property
-    def is_apart(self):
+    def is_apart(self) -> bool:
         """Whether the data would be too long a text, so that they are read from DATA_FILE."""
         return sum(2 * _narrow(values).nbytes for values in self.arrays().values()) > EMBEDDED
 
-    def fused(self, language):
+    def fused(self, language: str) -> LossCode:
         """The LossCode that takes the output's z, if loss and output belong together and it is known in a language; else None."""
         entry = LOSSES[self.config.loss].fused.get(self.output)
         return entry.code if entry and getattr(entry.code, language) is not None else None
 
     @property
-    def data_names(self):
+    def data_names(self) -> str:
         """The arrays' names as an assignment lists them."""
         return "X_train, y_train, X_test, y_test" if len(self.dataset.test) else "X_train, y_train"
 
 
-def script(run, how, command, imports, *sections):
+def script(run: Run, how: str, command: str, imports: str, *sections: str) -> bytes:
     """The bytes of a whole script: `how` it is written, what `command` starts it, and what is its own between first weights and data.
     A section that is empty is left out."""
     first = _title(run, how, command), f"{imports}\n\n{_settings(run)}", _first_parameters(run)
@@ -152,7 +157,7 @@ Updates   {run.steps:,} by {plain(config.optimizer.name)}, {size}
 """'''
 
 
-def plain(name):
+def plain(name: str) -> str:
     """A registry's name as words."""
     return name.replace("_", " ")
 
@@ -188,7 +193,7 @@ def _settings(run):
     return "\n".join(f"{name} = {value!r}" + (f"  # {note}" if note else "") for name, value, note in values)
 
 
-def needs_generator(init, bias=True):
+def needs_generator(init: InitConfig, bias: bool = True) -> bool:
     """Whether first weights or biases are random."""
     return "rng" in WEIGHT_INITIALIZERS[init.weights].code + bias * BIAS_INITIALIZERS[init.bias].code
 
@@ -247,7 +252,7 @@ def _scaled(draw, scale):
     return draw if scale == 1 or draw.startswith("np.zeros") else f"{scale!r} * {draw}"
 
 
-def schedule(run):
+def schedule(run: Run) -> str:
     """The function that gives each update's learning rate; nothing when it is always the same."""
     if not run.scheduled:
         return ""
@@ -260,7 +265,7 @@ def learning_rate(step):
 '''
 
 
-def batches(run):
+def batches(run: Run) -> str:
     """The function that picks each update's samples; nothing when every update uses all of them."""
     if run.batches == 1:
         return ""
@@ -286,19 +291,19 @@ def batches(samples):
 '''
 
 
-def next_batch(run, indent=8):
+def next_batch(run: Run, indent: int = 8) -> str:
     """Lines of the loop that take the next batch as X, y."""
     if run.batches == 1:
         return ""
     return "\n".join(" " * indent + line for line in ("rows = next(order)", "X, y = X_train[rows], y_train[rows]")) + "\n"
 
 
-def order(run):
+def order(run: Run) -> str:
     """The line before the loop that begins the order of the batches."""
     return "" if run.batches == 1 else "    order = batches(len(X_train))\n"
 
 
-def printing(run):
+def printing(run: Run) -> str:
     """Lines at the loop's end that print the losses now and then, and last of all."""
     every = max(1, run.steps // LINES)
     if every == 1:
@@ -307,7 +312,7 @@ def printing(run):
     return f"        if step % {every} == 0{last}:\n            report(step)\n"
 
 
-def sample_weights(run, array="np.array"):
+def sample_weights(run: Run, array: str = "np.array") -> str:
     """The function that gives each sample's weight in the gradient; nothing when all count alike. `array` makes one of numbers."""
     if run.weights is None:
         return ""
@@ -319,12 +324,12 @@ def sample_weights(y):
 '''
 
 
-def begin_stopping(run):
+def begin_stopping(run: Run) -> str:
     """The line before the loop that begins early stopping."""
     return '    lowest, waited, best = float("inf"), 0, None\n' if run.config.stop else ""
 
 
-def stopping(run, how, copy, restore):
+def stopping(run: Run, how: str, copy: str, restore: str) -> str:
     """Lines at the loop's end that stop it early; `how` is as in `report`, `copy` gives the weights, `restore` takes them back."""
     if not run.config.stop:
         return ""
@@ -344,7 +349,7 @@ def stopping(run, how, copy, restore):
     return at + "".join(f"{into}{line}\n" for line in lines)
 
 
-def report(run, how):
+def report(run: Run, how: str) -> str:
     """The function within `main` that prints the losses; `how` is the expression for one, with X and y in braces."""
     test = f', f"test loss {{{how.format("X_test", "y_test")}:.9g}}"' if len(run.dataset.test) else ""
     return f'''

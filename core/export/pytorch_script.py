@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core.export import pieces
 from core.export.pieces import Run
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from core.nn.optimizers import OPTIMIZERS
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core.config import RunConfig
+    from core.data.dataset import Dataset
+
 VARIANCE = "its running variance is that of m - 1 samples, Descent's of m"
 MASKS = "other outputs than in Descent are left out"
 EVALUATE = "evaluate(model, {}, {})"
 
 
-def make(config, dataset, parameters, steps):
+def make(config: RunConfig, dataset: Dataset, parameters: dict[str, np.ndarray], steps: int) -> bytes:
     """The script's bytes. It begins with the first weights, whatever `parameters` are now."""
     run = Run(config, dataset, steps)
     return pieces.script(
