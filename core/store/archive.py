@@ -42,7 +42,7 @@ COLUMNS = {"layer_metrics": TEXT, "frame_columns": TEXT}
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same file
 
 
-def export(run):
+def export(run: StoredRun) -> bytes:
     """The bytes of the file for a StoredRun. Of its moments, as many as fit into what can be uploaded again."""
     moments = _that_fit(run.moments)
     told = {name: getattr(run, name) for name in PLAIN} | {
@@ -85,7 +85,7 @@ def _npz(arrays):
     return packed.getvalue()
 
 
-def read(raw):
+def read(raw: bytes) -> StoredRun:
     """The StoredRun in a file's bytes, with an id of its own. Raises ConfigError, and nothing else, whatever the bytes are."""
     try:
         with _Members(raw) as members:
@@ -98,7 +98,7 @@ def read(raw):
         raise ConfigError(FIELD, f"must be a run exported by Descent; reading it failed ({type(error).__name__})") from error
 
 
-def import_run(store, run, owner=None):
+def import_run(store: Store, run: StoredRun, owner: str | None = None) -> str:
     """Save a run that was read as a new one of this owner's, with all that it brings or not at all; its id. Raises StoreError."""
     record = RunRecord(
         **{name: getattr(run, name) for name in RunRecord.__dataclass_fields__ if hasattr(run, name)}

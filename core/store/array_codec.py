@@ -18,7 +18,7 @@ class DecodeError(ValueError):
     """Bytes that are not what `encode` gives; the message says what is wrong with them."""
 
 
-def encode(arrays) -> bytes:
+def encode(arrays: dict[str, np.ndarray]) -> bytes:
     """`arrays` (name -> array) as bytes. Bytes of like weight stand together: so they compress to less, and faster."""
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     head = json.dumps([(name, array.dtype.str, array.shape) for name, array in arrays.items()]).encode()
@@ -26,7 +26,7 @@ def encode(arrays) -> bytes:
     return zlib.compress(b"".join(parts), 1 if sum(map(len, parts)) <= COMPRESSED else 0)
 
 
-def decode(encoded, most) -> dict:
+def decode(encoded: bytes, most: int) -> dict:
     """What `encode` was given. Raises DecodeError for anything else, and for what would be larger than `most` bytes."""
     try:
         stream = zlib.decompressobj()

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.store.database import StoreError
 from core.training.recorder import least_missed
 
+if TYPE_CHECKING:
+    import sqlite3
+
+    from core.store.record import Moment, RunRecord
+
 MOST_MOMENTS = 200  # of one run: more than the time slider shows
 LIVING = 60.0  # seconds since the last saving for which a run may still be training
 THINNED_AT_ONCE = 50  # runs that one saving makes room from
 
 
-def chosen_moments(record, stored, run_bytes):
+def chosen_moments(record: RunRecord, stored: list[tuple[int, int, bool]], run_bytes: int) -> tuple[list[Moment], set[int]]:
     """(the RunRecord's moments to be kept, the stored steps to be dropped), so that all keep to `run_bytes`; `stored` are the (step, size
     in bytes, whether it is pinned) of the moments that the store has of the run."""
     new = {moment.step: moment for moment in record.moments}
@@ -32,7 +38,7 @@ def chosen_moments(record, stored, run_bytes):
     return [moment for step, moment in new.items() if step in steps], sizes.keys() - steps - new.keys()
 
 
-def keep_to_budgets(connection, number, owner, store_bytes, visitor_bytes):
+def keep_to_budgets(connection: sqlite3.Connection, number: int, owner: str | None, store_bytes: int, visitor_bytes: int) -> None:
     """Make room for run `number` in the store, and among what its `owner`, a visitor of a shared server, keeps (None: nobody in
     particular). Raises StoreError when the owner's budget does not do."""
     make_room(connection, number, store_bytes)
@@ -43,7 +49,7 @@ def keep_to_budgets(connection, number, owner, store_bytes, visitor_bytes):
         )
 
 
-def make_room(connection, number, store_bytes):
+def make_room(connection: sqlite3.Connection, number: int, store_bytes: int) -> None:
     """Thin the oldest healthy runs, then the others, until all keep to `store_bytes`: to their present, then to their figures.
 
     Starred ones are spared, so are run `number` and those that may be training."""
@@ -61,7 +67,7 @@ def make_room(connection, number, store_bytes):
             return  # the next saving goes on
 
 
-def make_room_of(connection, number, owner, visitor_bytes):
+def make_room_of(connection: sqlite3.Connection, number: int, owner: str, visitor_bytes: int) -> bool:
     """Thin this owner's runs in the same way, run `number` spared, until all that they keep is `visitor_bytes`; whether it is now."""
     spared = "starred = 0 AND number != ? AND updated < ?"
     for thinnable, thin in THINNING:
@@ -74,7 +80,7 @@ def make_room_of(connection, number, owner, visitor_bytes):
     return used_bytes_of(connection, owner) <= visitor_bytes
 
 
-def used_bytes_of(connection, owner):
+def used_bytes_of(connection: sqlite3.Connection, owner: str) -> int:
     """Bytes of the states, histories and files of an owner's runs."""
     of_runs = "IN (SELECT number FROM runs WHERE owner = ?)"
     queries = (
@@ -85,7 +91,7 @@ def used_bytes_of(connection, owner):
     return sum(connection.execute(query, (owner,)).fetchone()[0] or 0 for query in queries)
 
 
-def used_bytes(connection):
+def used_bytes(connection: sqlite3.Connection) -> int:
     """Bytes of the file that hold something."""
     pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
     return (pages - free) * size

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,10 @@ from core.config import RunConfig
 from core.link import LAYER_SETTINGS, SETTINGS, reached
 from core.snapshot.maker import SnapshotMaker
 from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS
+
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Confusion, Pictures, Plane, Predictions
+    from core.store.record import StoredRun
 
 AXES = ("step", "epoch", "time")  # what curves of several runs are aligned by; time is in seconds of training
 LARGEST, MOST_SAMPLES = 50_000, 5_000  # parameters and samples up to which a network is looked at in the page's own process: 0.1 s
@@ -25,7 +31,7 @@ class Parting:
     last: int
 
 
-def settings(config):
+def settings(config: dict[str, Any]) -> dict[str, Any]:
     """{dotted path: plain value} of every setting in a configuration's dict; of the layers as texts, `units`, `activations` and what else
     there is of them."""
     values = {name: reached(config, name) for name in SETTINGS}
@@ -37,7 +43,7 @@ def settings(config):
     return values | shapes | told
 
 
-def varying(configs):
+def varying(configs: Iterable[dict[str, Any]]) -> dict[str, list]:
     """{dotted path: its value in each} of the settings in which these configurations' dicts differ: the one with most values first, seeds
     last."""
     rows = [settings(config) for config in configs]
@@ -47,7 +53,7 @@ def varying(configs):
     return {name: columns[name] for name in ranked if distinct[name] > 1}
 
 
-def positions(run, steps, axis):
+def positions(run: StoredRun, steps: np.ndarray, axis: str) -> np.ndarray:
     """Where `steps` (n,) of a StoredRun lie on one of AXES: exact at every moment that is kept, between them in proportion."""
     if axis == "step":
         return np.asarray(steps, float)
@@ -62,12 +68,12 @@ def positions(run, steps, axis):
     return np.interp(steps, list(known), list(known.values()))
 
 
-def start_alike(one, other):
+def start_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two configurations' dicts begin with the same weights on the same samples, so that it makes sense to ask when they part."""
     return all(one[name] == other[name] for name in START)
 
 
-def parting(one, other):
+def parting(one: StoredRun, other: StoredRun) -> Parting:
     """The Parting of two StoredRuns whose histories begin alike."""
     tables = [_by_step(run) for run in (one, other)]
     shared = tables[0].index.intersection(tables[1].index)
@@ -81,7 +87,7 @@ def parting(one, other):
     return Parting(int(shared[differs.argmax()]) if differs.any() else None, int(shared[-1]))
 
 
-def learned(run):
+def learned(run: StoredRun) -> Plane | Confusion | Predictions | Pictures | None:
     """What the network of a StoredRun makes of its data now, as core.snapshot.snapshot has it: Plane, Confusion, Predictions or Pictures.
     None where no state was kept, or the network or its data are too large to look at here."""
     config = RunConfig.from_dict(run.config)
@@ -97,14 +103,14 @@ def _by_step(run):
     return table[~table.index.duplicated()]
 
 
-def rows_of(run):
+def rows_of(run: StoredRun) -> list[np.ndarray]:
     """(sampled rows, full evaluations) of a StoredRun, as Telemetry has them; without rows where only its figures were kept."""
     layers = len(run.config["layers"])
     empty = {"samples": np.empty((0, 2 + layers * len(LAYER_METRICS))), "frames": np.empty((0, len(FRAME_COLUMNS)))}
     return [run.history.get(name, none) for name, none in empty.items()]
 
 
-def history_table(run):
+def history_table(run: StoredRun) -> pd.DataFrame:
     """A StoredRun's history as a DataFrame: one row a step that was sampled or evaluated, the columns named for what they are."""
     samples, frames = rows_of(run)
     layers = (samples.shape[1] - 2) // len(LAYER_METRICS)
@@ -116,6 +122,6 @@ def history_table(run):
     return table.astype({"step": "int64"})
 
 
-def history_csv(run):
+def history_csv(run: StoredRun) -> str:
     """The history of a StoredRun as the text of a CSV file."""
     return history_table(run).to_csv(index=False)

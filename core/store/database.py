@@ -15,8 +15,10 @@ import sqlite3
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 BUSY = 5.0  # seconds to wait for another process that writes
 LOOKED_AFTER = 2.0  # seconds from one look at the file's beginning to the next: SQLite itself may never read it again
@@ -99,7 +101,7 @@ class Database:
     raise StoreError, and nothing else, for whatever SQLite meets.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.RLock()
         self._connection = self.warning = self._refusal = self._moved = None
@@ -110,20 +112,20 @@ class Database:
             self._open()
 
     @contextmanager
-    def reading(self):
+    def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection, within one view of the file."""
         with self._transaction("BEGIN") as connection:
             yield connection
 
     @contextmanager
-    def writing(self):
+    def writing(self) -> Iterator[sqlite3.Connection]:
         """The connection, within a transaction that is kept as a whole, or not at all."""
         with self._transaction("BEGIN IMMEDIATE") as connection:
             if self._refusal:
                 raise StoreError(self._refusal)
             yield connection
 
-    def close(self):
+    def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             if self._connection is not None:

@@ -6,8 +6,9 @@ import dataclasses
 import json
 import math
 import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from core.config import RunConfig
 from core.limits import ConfigError
 from core.training.telemetry import FRAME_COLUMNS
 from core.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from core.diagnosis.finding import Finding
 
 SPARK_POINTS = 60  # of the little loss curve in a list of runs
 FINDING_FIELDS = ("code", "severity", "step", "layer", "title", "cause")
@@ -103,12 +107,12 @@ class StoredRun:
     upload: str | None = None
     file: tuple[str, bytes] | None = None
 
-    def placed(self, path):
+    def placed(self, path: str) -> StoredRun:
         """This run with its upload at `path`, where it was put."""
         moments = tuple(moment._replace(state=_state_with_path(moment.state, path)) for moment in self.moments)
         return dataclasses.replace(self, config=with_path(self.config, path), moments=moments)
 
-    def trainer(self):
+    def trainer(self) -> Trainer:
         """The Trainer of this run as it stood. Raises ConfigError where only its figures were kept, or its data cannot be loaded."""
         if not self.moments:
             raise ConfigError("run", "must hold its weights; of this run only the figures were kept")
@@ -123,19 +127,19 @@ class StoredRun:
 
 
 def record_of(
-    trainer,
-    id,
+    trainer: Trainer,
+    id: str,
     *,
-    status,
-    seconds,
-    owner=None,
-    parent=None,
-    forked_at=None,
-    upload=None,
-    findings=(),
-    interventions=(),
-    moments=(),
-):
+    status: str,
+    seconds: float,
+    owner: str | None = None,
+    parent: str | None = None,
+    forked_at: int | None = None,
+    upload: str | None = None,
+    findings: Iterable[Finding] = (),
+    interventions: Sequence[tuple] = (),
+    moments: Iterable[tuple] = (),
+) -> RunRecord:
     """The RunRecord of a Trainer as it stands, cheap enough to be made between two updates.
 
     `moments` are the recorder's Kept or Moments that were not saved yet; the present is added. `interventions` are the recorder's.
@@ -186,7 +190,7 @@ def _figures(trainer):
     return figures | {"metric": trainer.evaluator.metric_name}
 
 
-def spark(frames):
+def spark(frames: np.ndarray) -> np.ndarray:
     """Train losses (n,) float32 at even distances over the run so far, of the full evaluations `frames` (m, FRAME_COLUMNS)."""
     step, loss = frames[:, 0], frames[:, FRAME_COLUMNS.index("train_loss")]
     rows = np.searchsorted(step, np.linspace(step[0], step[-1], SPARK_POINTS))
@@ -194,7 +198,7 @@ def spark(frames):
     return np.clip(loss[np.unique(rows)], -largest, largest).astype(np.float32)
 
 
-def with_path(config, path):
+def with_path(config: dict[str, Any], path: str) -> dict[str, Any]:
     """A configuration's dict with another path of its file."""
     return config | {"data": config["data"] | {"path": path}}
 

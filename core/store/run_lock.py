@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from pathlib import Path
 
 _held = {}  # path of a lock file -> (descriptor, numbers locked): closing any descriptor of the file would free all of this process' locks
 _guard = threading.Lock()
@@ -13,10 +14,10 @@ _guard = threading.Lock()
 class RunLock:
     """Held by who trains run `number`, until `release` or the end of the process."""
 
-    def __init__(self, descriptor, numbers, number):
+    def __init__(self, descriptor: int, numbers: set[int], number: int) -> None:
         self._descriptor, self._numbers, self.number = descriptor, numbers, number
 
-    def release(self):
+    def release(self) -> None:
         """Let others train the run; a second time does nothing."""
         with _guard:
             if self.number in self._numbers:
@@ -24,7 +25,7 @@ class RunLock:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, self.number)
 
 
-def acquire(path, number):
+def acquire(path: str | Path, number: int) -> RunLock | None:
     """The RunLock of run `number` by the lock file at `path`; None while anybody has it, this process included. Raises OSError."""
     path = os.path.realpath(path)
     with _guard:

@@ -10,8 +10,10 @@ import hashlib
 import json
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +26,12 @@ from core.store.budget import LIVING, chosen_moments, keep_to_budgets
 from core.store.database import Database, StoreError
 from core.store.record import FIGURES, Moment, StoredRun
 from core.store.validation import InvalidRun, validated
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.store.record import RunRecord, WatchedRecord
+    from core.store.run_lock import RunLock
 
 __all__ = ["NoSuchRun", "Store", "StoreError"]
 
@@ -52,7 +60,7 @@ class Access:
     owner: str | None
     shared: bool
 
-    def may_take(self, person):
+    def may_take(self, person: str | None) -> bool:
         """Whether this person may have what the run is made of."""
         return self.owner == person or self.shared
 
@@ -64,38 +72,44 @@ class Store:
     Never raises on opening: what is wrong is in `warning`, and whatever cannot be done raises StoreError.
     """
 
-    def __init__(self, folder, run_bytes=Settings.run_bytes, store_bytes=Settings.store_bytes, visitor_bytes=Settings.visitor_store_bytes):
+    def __init__(
+        self,
+        folder: str | Path,
+        run_bytes: int = Settings.run_bytes,
+        store_bytes: int = Settings.store_bytes,
+        visitor_bytes: int = Settings.visitor_store_bytes,
+    ) -> None:
         self._database = Database(Path(folder))
         self._run_bytes, self._store_bytes, self._visitor_bytes = run_bytes, store_bytes, visitor_bytes
 
     @property
-    def path(self):
+    def path(self) -> Path:
         """The file in use."""
         return self._database.path
 
     @property
-    def identity(self):
+    def identity(self) -> tuple[int, int] | None:
         """What tells the file in use from another that is put in its place. Raises StoreError when none can be opened."""
         with self._database.reading():
             return self._database.identity
 
     @property
-    def warning(self):
+    def warning(self) -> str | None:
         """One sentence when the store is not as it should be, else None."""
         return self._database.warning
 
-    def close(self):
+    def close(self) -> None:
         """Let go of the file; it is opened again when it is used."""
         self._database.close()
 
     @staticmethod
-    def new_id():
+    def new_id() -> str:
         """An id for a run that nobody can guess."""
         return secrets.token_urlsafe(12)
 
     # Saving and loading
 
-    def save(self, record):
+    def save(self, record: RunRecord) -> None:
         """Insert or update a run, all of it with what it brings, or nothing. Thins its moments to the budget, then older runs to that of
         the store, and of its owner. Raises StoreError, also when the owner's budget does not do, and ConfigError when its name, note or
         file's name is no plain text."""
@@ -117,7 +131,7 @@ class Store:
             )
             keep_to_budgets(connection, number, record.owner, self._store_bytes, self._visitor_bytes)
 
-    def save_watched(self, record):
+    def save_watched(self, record: WatchedRecord) -> None:
         """Insert or update a WatchedRecord: its name is the person's once it is stored. Raises StoreError, also when the owner's budget
         does not do, and ConfigError when its name is no plain text or it is another owner's."""
         values = _watched_row(record)
@@ -130,7 +144,7 @@ class Store:
             connection.execute("REPLACE INTO histories(run, interventions, arrays) VALUES (?, '[]', ?)", (number, probe))
             keep_to_budgets(connection, number, record.owner, self._store_bytes, self._visitor_bytes)
 
-    def load_watched(self, id, owner=None):
+    def load_watched(self, id: str, owner: str | None = None) -> bytes:
         """What save_watched was given of this owner's run as `probe`. Raises NoSuchRun, and StoreError when what is stored is damaged or
         only the figures were kept."""
         with self._database.reading() as connection:
@@ -146,7 +160,7 @@ class Store:
         except (DecodeError, KeyError) as error:
             raise StoreError("What is stored of this run cannot be used: it is damaged.") from error
 
-    def load(self, id):
+    def load(self, id: str) -> StoredRun:
         """The StoredRun with this id, validated throughout. Raises NoSuchRun, and StoreError when what is stored is damaged."""
         with self._database.reading() as connection:
             row = _found(connection, id, "*", TRAINED)
@@ -163,7 +177,7 @@ class Store:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise StoreError("What is stored of this run cannot be used: it is damaged.") from error
 
-    def settings_of(self, id):
+    def settings_of(self, id: str) -> tuple[dict[str, Any], tuple[str, bytes] | None]:
         """(configuration's dict, (name, bytes) of the file that it trains on or None) of a run. Raises as `load` does."""
         with self._database.reading() as connection:
             row = _found(connection, id, "config, upload", TRAINED)
@@ -173,20 +187,20 @@ class Store:
         except (ValueError, RecursionError) as error:
             raise StoreError("What is stored of this run cannot be used: its settings are damaged.") from error
 
-    def name_of(self, id):
+    def name_of(self, id: str) -> str:
         """The name that a person gave a run, or "". Raises NoSuchRun."""
         with self._database.reading() as connection:
             return _found(connection, id, "name")["name"] or ""
 
     # Who may take data, scripts and weights out of a run; whoever has its id may look at it
 
-    def access(self, id):
+    def access(self, id: str) -> Access:
         """Whose run it is, and whom it is shared with: an Access. Raises NoSuchRun."""
         with self._database.reading() as connection:
             row = _found(connection, id, "owner, shared")
         return Access(row["owner"], bool(row["shared"]))
 
-    def share(self, id, person, shared):
+    def share(self, id: str, person: str | None, shared: bool) -> None:
         """Share this person's run with everybody who has its id, or no longer. Raises NoSuchRun, also where it is not this person's."""
         if self.access(id).owner != person:
             raise NoSuchRun("This run is somebody else's: only its owner can share it.")
@@ -194,7 +208,7 @@ class Store:
 
     # Who trains a run
 
-    def lock_run(self, id):
+    def lock_run(self, id: str) -> RunLock | None:
         """The RunLock to train this run, which ends with `release()` or with the process; None while another one has it."""
         with self._database.writing() as connection:
             now = time.time()
@@ -207,14 +221,14 @@ class Store:
 
     # Uploads
 
-    def keep_upload(self, name, raw):
+    def keep_upload(self, name: str, raw: bytes) -> str:
         """Keep the bytes of a file that a run trains on; its digest. It goes with the last run that uses it."""
         with self._database.writing() as connection:
             return _keep_upload(connection, name[:NAME_LENGTH], raw)
 
     # The list, and what a person does with it
 
-    def table(self, owner=None):
+    def table(self, owner: str | None = None) -> pd.DataFrame:
         """The owner's runs as a DataFrame, the newest first: the columns LISTED. `config` and `findings` should be JSON texts, `spark` is
         float32 bytes, times seconds since 1970; `status` is running only of a run that was saved within a minute.
 
@@ -234,15 +248,15 @@ class Store:
         table.loc[stopped, "status"] = np.where(table.loc[stopped, "kind"] == WATCHED, "ended", "paused")
         return table
 
-    def rename(self, id, text):
+    def rename(self, id: str, text: str) -> None:
         """Give a run a name of at most NAME_LENGTH characters; an empty one takes it away. Raises ConfigError."""
         self._set(id, "name", plain_text("name", " ".join(text.split()), NAME_LENGTH))
 
-    def annotate(self, id, text):
+    def annotate(self, id: str, text: str) -> None:
         """Give a run a note of at most NOTE_LENGTH characters. Raises ConfigError."""
         self._set(id, "note", plain_text("note", text.strip(), NOTE_LENGTH, lines=True))
 
-    def star(self, id, starred):
+    def star(self, id: str, starred: bool) -> None:
         """Star a run, or take the star away: a starred run is never thinned."""
         self._set(id, "starred", bool(starred))
 
@@ -251,15 +265,15 @@ class Store:
             _found(connection, id, "number")
             connection.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (value, id))
 
-    def delete(self, ids):
+    def delete(self, ids: Iterable[str]) -> None:
         """Take runs out of the list; `undelete` has them back for an hour."""
         _mark_deleted(self._database, ids, time.time())
 
-    def undelete(self, ids):
+    def undelete(self, ids: Iterable[str]) -> None:
         """Have deleted runs back."""
         _mark_deleted(self._database, ids, None)
 
-    def purge(self):
+    def purge(self) -> None:
         """Have really gone what was deleted more than an hour ago, and uploads that no run uses, and give their room back to the disk."""
         before = time.time() - UNDO
         with self._database.writing() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from core.store.record import FIGURES, FINDING_FIELDS
 from core.training.live_changes import needs_new_run
 from core.training.telemetry import FRAME_ROWS, SAMPLE_ROWS, UNNAMED, column_names, in_present_columns
 
+if TYPE_CHECKING:
+    from core.store.record import StoredRun
+
 STATUSES = ("running", "paused", "finished", "nonfinite")
 LATEST = 2**53  # no step is later: beyond it a float64 cannot count
 SAID = 1000  # characters of a title, a cause or an event
@@ -28,7 +32,7 @@ class InvalidRun(ValueError):
     """Something stored is not what it must be; the message says what."""
 
 
-def validated(run):
+def validated(run: StoredRun) -> StoredRun:
     """The StoredRun with its configuration complete and its history in the columns of now. Raises InvalidRun unless everything fits its
     configuration, and nothing is unheard of."""
     try:
@@ -56,7 +60,7 @@ def validated(run):
     return replace(run, config=config.to_dict(), history=history)
 
 
-def validate_text(what, text, most, lines=False):
+def validate_text(what: str, text: object, most: int, lines: bool = False) -> None:
     """InvalidRun unless `text` is a plain one, as core.limits has it; `what` is how the message calls it."""
     try:
         plain_text(what, text, most, lines)
@@ -203,6 +207,6 @@ def _slots(config):
     return OPTIMIZERS[config.optimizer.name].slots + bool(config.faults)  # as core.nn.updater has them
 
 
-def vectors_carried(config):
+def vectors_carried(config: RunConfig) -> int:
     """How many vectors as long as the parameters a moment of a run has beside these."""
     return _slots(config) + (config.stop is not None)
