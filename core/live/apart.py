@@ -11,6 +11,8 @@ import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from core.limits import ConfigError
 from core.live.process import ONE_THREAD, ROOT
@@ -18,11 +20,12 @@ from core.settings import Settings
 
 SECONDS = 30.0  # a file gets; 64 MiB of text take a few
 AT_A_TIME = 2  # files in all of the server
+T = TypeVar("T")
 
 _places = threading.BoundedSemaphore(AT_A_TIME)
 
 
-def apart(read, *arguments, field, seconds=SECONDS):
+def apart(read: Callable[..., T], *arguments: Any, field: str, seconds: float = SECONDS) -> T:
     """What `read(*arguments)` gives, a function of a module and plain data. Raises its ConfigError; and one filed under `field` when it
     fails, takes longer than `seconds`, or too many others are being read."""
     if not _places.acquire(timeout=seconds):
@@ -43,7 +46,7 @@ def apart(read, *arguments, field, seconds=SECONDS):
     return answer
 
 
-def main():
+def main() -> None:
     """Answer the one question on standard input."""
     question = sys.stdin.buffer.read()
     memory_bytes, read, arguments = pickle.loads(question)

@@ -7,13 +7,14 @@ import secrets
 import stat
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
 KEPT_FOR = 24 * 3600  # seconds: files this old belong to servers that are gone, whoever has their number now
 
 
-def new_path(folder):
+def new_path(folder: Path) -> Path:
     """Where a new run will keep its checkpoint: a name nobody can guess, after this process' number, in `folder`, which only we may enter.
 
     Makes the folder and clears out of it what servers that are gone have left. PermissionError when the folder belongs to somebody else.
@@ -40,7 +41,7 @@ def _lives(pid):
     return True
 
 
-def save(path, arrays):
+def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write `arrays` (name -> array, no objects). Whenever the process dies, `path` holds a whole checkpoint: the last or this one."""
     temporary = _temporary(path)
     try:
@@ -52,13 +53,13 @@ def save(path, arrays):
         raise
 
 
-def load(path):
+def load(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint. Raises OSError or ValueError; nothing in the file is ever executed."""
     with np.load(path, allow_pickle=False) as file:
         return dict(file)
 
 
-def saved(path):
+def saved(path: Path) -> tuple[int, float] | None:
     """(step, time of writing in seconds since 1970) of a checkpoint; None when there is none."""
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -67,19 +68,19 @@ def saved(path):
         return None
 
 
-def taken(path):
+def taken(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint, which is removed. Raises OSError or ValueError."""
     arrays = load(path)
     remove(path)
     return arrays
 
 
-def beside(path):
+def beside(path: Path) -> Path:
     """Where a run whose checkpoint is at `path` leaves another one for somebody else to take."""
     return path.with_suffix(".start.npz")
 
 
-def remove(path):
+def remove(path: Path) -> None:
     """Remove a checkpoint and what an interrupted writing may have left."""
     path.unlink(missing_ok=True)
     _temporary(path).unlink(missing_ok=True)

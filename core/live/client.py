@@ -7,15 +7,24 @@ import math
 import threading
 import time
 import weakref
+from typing import TYPE_CHECKING, Any
 
 from core.limits import ConfigError
 from core.live import checkpoint, quota, registry
 from core.live.memory import expected_bytes, peak_bytes
-from core.live.pacing import GROWING
+from core.live.pacing import GROWING, Speed
 from core.live.process import LEAVING, ChildProcess, TooManyRuns
 from core.live.start_request import StartRequest
 from core.live.trials_client import TrialsClient
 from core.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core.config import RunConfig
+    from core.diagnosis.trials import Trials
+    from core.prediction import Prediction
+    from core.snapshot.snapshot import Snapshot
 
 TRAINING = ("play", "step", "epoch")  # what takes a visitor's processor time
 
@@ -24,7 +33,7 @@ class WorkerDied(RuntimeError):
     """The worker is gone. `message` is one sentence for the user, `checkpoint_step` where `recover` goes on, and `seconds_lost` how
     many seconds of training are gone at most. `put_away`: it was closed on purpose, and what it was is in the store."""
 
-    def __init__(self, message, checkpoint_step, seconds_lost, put_away=False):
+    def __init__(self, message: str, checkpoint_step: int, seconds_lost: float, put_away: bool = False) -> None:
         super().__init__(message)
         self.put_away = put_away
         self.message = message
@@ -45,7 +54,9 @@ class LiveRun:
     neither process nor file, but for what the store keeps.
     """
 
-    def __init__(self, config, settings=None, run_id=None, kept=False, owner=None):
+    def __init__(
+        self, config: RunConfig, settings: Settings | None = None, run_id: str | None = None, kept: bool = False, owner: str | None = None
+    ) -> None:
         self.config, self.run_id = config, run_id
         self.owner, self.driver = owner, None
         self.kept = kept
@@ -67,43 +78,43 @@ class LiveRun:
             self.close()
             raise
 
-    def play(self):
+    def play(self) -> None:
         """Train until told otherwise; after a non-finite value nothing happens."""
         self._ask("play")
 
-    def pause(self):
+    def pause(self) -> None:
         """Stand still."""
         self._ask("pause")
 
-    def step(self, updates=1):
+    def step(self, updates: int = 1) -> None:
         """Make this many updates at full speed, then stand still. Waits for the first 10 ms of them only."""
         self._ask("step", updates)
 
-    def epoch(self):
+    def epoch(self) -> None:
         """Train at full speed to the end of the current epoch, then stand still. Does not wait for it."""
         self._ask("epoch")
 
-    def reset(self):
+    def reset(self) -> None:
         """Back to step 0 with the same first weights and the current settings, paused."""
         self._ask("reset")
         self.run_id = None
 
-    def new_seed(self):
+    def new_seed(self) -> RunConfig:
         """Step 0 with the next seed's weights, paused. Returns the new configuration."""
         with self._lock:
             return self.configure(dataclasses.replace(self.config, seed=(self.config.seed + 1) % 2**31))
 
-    def configure(self, config, parameters=None):
+    def configure(self, config: RunConfig, parameters: dict[str, np.ndarray] | None = None) -> RunConfig:
         """Step 0 of another configuration, paused, in the same process; with `parameters`, in the shapes of `Trainer.parameters()`,
         these are its first weights. After a ConfigError the old run is untouched."""
         self.cancel_trials()
         return self._reconfigure("configure", config, parameters)
 
-    def change(self, patch):
+    def change(self, patch: dict[str, Any]) -> RunConfig:
         """Change settings (those in LIVE_CHANGES) while it runs; ConfigError for others. Returns the new configuration."""
         return self._reconfigure("change", patch)
 
-    def fork(self, at, patch=None):
+    def fork(self, at: int, patch: dict[str, Any] | None = None) -> RunConfig:
         """Go back to step `at` and stand there: another path begins, which the store keeps as a run of its own.
 
         With a `patch` its settings hold from there on; but when a living run cannot change them, it is step 0 of a new run with the
@@ -113,23 +124,23 @@ class LiveRun:
         self.cancel_trials()
         return self._reconfigure("fork", at, patch)
 
-    def edit(self, layer, unit, source, value):
+    def edit(self, layer: int, unit: int, source: int | None, value: float) -> None:
         """Set one weight, or with `source` None the bias, of a unit: layer from 1, unit and source from 0."""
         self._ask("edit", layer, unit, source, value)
 
-    def export(self, name):
+    def export(self, name: str) -> bytes:
         """The bytes of this run as it stands in a format of core.export.EXPORTS; ConfigError for what that cannot hold."""
         return self._ask("export", name)
 
-    def examples(self):
+    def examples(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
         """Of a run on a file: ((column, its most typical value, values over its range), ...) of its inputs, as texts."""
         return self._ask("examples")
 
-    def predict(self, rows):
+    def predict(self, rows: bytes | list[dict[str, str]]) -> Prediction:
         """The Prediction (core.prediction) for a table's bytes, or for rows [{column: text}]; ConfigError when they do not fit the run."""
         return self._ask("predict", rows)
 
-    def set_speed(self, updates_per_second):
+    def set_speed(self, updates_per_second: Speed) -> None:
         """Updates a second while playing, evenly spread; None is as fast as it can, and pacing.GROWING slow at first and faster later."""
         if updates_per_second not in (None, GROWING) and not 0 < updates_per_second < math.inf:
             raise ValueError(f"updates_per_second must be a number above 0 or None; was {updates_per_second!r}")
@@ -137,7 +148,7 @@ class LiveRun:
             self._ask("set_speed", updates_per_second)
             self.speed = updates_per_second
 
-    def snapshot(self, unit=None, at=None):
+    def snapshot(self, unit: tuple[int, int] | None = None, at: int | None = None) -> Snapshot:
         """What the page draws now, with a close look at one unit: (layer from 1, index from 0).
 
         With `at`, a step of the past, all as it was then (see `moment`), the run itself being left alone; or as it was at the nearest
@@ -153,7 +164,7 @@ class LiveRun:
             self._ask("pause", "Paused: the processor time of an hour is used up")
         return snapshot
 
-    def try_fixes(self, at=None):
+    def try_fixes(self, at: int | None = None) -> None:
         """Try out, in a process of its own, what might mend this run: see `trials`. Trials still running are cancelled.
 
         What a living run can change is tried from step `at` on, say from `healthy_step`, all else from step 0; without `at` everything is.
@@ -163,17 +174,17 @@ class LiveRun:
             self._trials.start(lambda: self._ask("trial_task", at), expected_bytes(self.config))
 
     @property
-    def trials(self):
+    def trials(self) -> Trials:
         """The Trials that `try_fixes` began: how far they are, and what they found so far."""
         with self._lock:
             return self._trials.look()
 
-    def cancel_trials(self):
+    def cancel_trials(self) -> None:
         """Stop the trials and forget what they found."""
         with self._lock:
             self._trials.cancel()
 
-    def recover(self):
+    def recover(self) -> None:
         """After WorkerDied: a new worker, paused at the last checkpoint (at step 0 if there is none). A living one is left alone."""
         with self._lock:
             if self._death is not None and self._closing.alive:
@@ -181,21 +192,21 @@ class LiveRun:
                 self._death = None
 
     @property
-    def exhausted(self):
+    def exhausted(self) -> str | None:
         """A sentence when its owner's processor time is used up, None otherwise."""
         return quota.exhausted(self.owner, self._settings)
 
     @property
-    def plays(self):
+    def plays(self) -> bool:
         """Whether it plays as far as is known."""
         return not self.over and time.monotonic() < self._plays_until
 
     @property
-    def over(self):
+    def over(self) -> bool:
         """Whether its worker is known to be gone."""
         return self._death is not None
 
-    def close(self, why="The run was closed."):
+    def close(self, why: str = "The run was closed.") -> None:
         """End the run; its checkpoint goes too, but for what the store keeps. Who looks at it all the same is told `why`."""
         if not self.kept:
             self._worker.kill()  # whoever waits for an answer now gets WorkerDied

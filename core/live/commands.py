@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import gc
 import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from core import prediction
 from core.export import STEPS, exported
@@ -14,41 +16,50 @@ from core.live.persistence import loaded
 from core.training.live_changes import LIVE_CHANGES, needs_new_run
 from core.training.telemetry import Event
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core.config import RunConfig
+    from core.diagnosis.finding import Finding
+    from core.live.run import Run
+    from core.prediction import Prediction
+    from core.snapshot.snapshot import Snapshot
+
 FORK_REPLAY = 5.0  # seconds of training that may be replayed to go on from a moment of the past
 TRIAL_STEPS = 2000  # updates that a fix gets at least, to show what it does
 
 
-def play(run):
+def play(run: Run) -> None:
     run.pictures.leave_past()
     run.go(math.inf)
 
 
-def pause(run, why=None):
+def pause(run: Run, why: str | None = None) -> None:
     if run.running:
         if why:
             run.trainer.telemetry.events.append(Event(run.trainer.step, why))
         run.stand()
 
 
-def step(run, updates):
+def step(run: Run, updates: int) -> None:
     run.go(run.trainer.step + updates)
     run.train()
 
 
-def epoch(run):
+def epoch(run: Run) -> None:
     whole = len(run.trainer.batches)
     left = math.ceil((1 - run.trainer.epoch % 1) * whole - 1e-3)  # epochs are fractions: rounding must not cost an update
     run.go(run.trainer.step + (left or whole))
 
 
-def reset(run):
+def reset(run: Run) -> None:
     run.leave()
     run.trainer.reset()
     run.begin(run.trainer)
     run.persistence.forget()
 
 
-def configure(run, config, parameters=None):
+def configure(run: Run, config: RunConfig, parameters: dict[str, np.ndarray] | None = None) -> RunConfig:
     run.pictures.leave_past()
     gc.collect()  # what is left of earlier runs, so that never more than two are in memory
     trainer = loaded(config, parameters)
@@ -58,7 +69,7 @@ def configure(run, config, parameters=None):
     return run.trainer.config
 
 
-def change(run, patch):
+def change(run: Run, patch: dict[str, Any]) -> RunConfig:
     run.recorder.record()
     run.trainer.change(patch)
     run.note("change", patch)
@@ -66,36 +77,36 @@ def change(run, patch):
     return run.trainer.config
 
 
-def edit(run, layer, unit, source, value):
+def edit(run: Run, layer: int, unit: int, source: int | None, value: float) -> None:
     run.recorder.record()
     run.trainer.edit(layer, unit, source, value)
     run.note("edit", layer, unit, source, value)
 
 
-def export(run, name):
+def export(run: Run, name: str) -> bytes:
     try:
         return exported(name, run.trainer, run.trainer.step or STEPS)
     except MemoryError:
         raise ConfigError("", "This file needs more memory than one run may take here") from None
 
 
-def examples(run):
+def examples(run: Run) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     return prediction.examples(run.trainer)
 
 
-def predict(run, rows):
+def predict(run: Run, rows: bytes | list[dict[str, str]]) -> Prediction:
     """`rows`: a table's bytes, or what was typed, [{column: text}]."""
     frame = prediction.rows_in(rows, run.trainer) if isinstance(rows, bytes) else prediction.of_texts(rows)
     return prediction.predict(run.trainer, frame)
 
 
-def set_speed(run, updates_per_second):
+def set_speed(run: Run, updates_per_second: float | None) -> None:
     run.pacing.speed = updates_per_second
     if run.running and run.pacing.until == math.inf:
         play(run)
 
 
-def fork(run, at, patch):
+def fork(run: Run, at: int, patch: dict[str, Any] | None) -> RunConfig:
     past = run.pictures.replayed(at, FORK_REPLAY)
     config = past.config.patched(patch or {})
     if needs_new_run(past.config, config):
@@ -112,7 +123,7 @@ def fork(run, at, patch):
     return config
 
 
-def trial_task(run, at):
+def trial_task(run: Run, at: int | None) -> tuple[RunConfig, tuple[Finding, ...], tuple[dict[str, Any], ...], int, Path | None]:
     """What a trial worker needs to know: (configuration, findings, patches to try first, steps, where the state at `at` is)."""
     config, findings = run.trainer.config, snapshot(run, None).findings
     if at is None:
@@ -128,7 +139,7 @@ def trial_task(run, at):
     return config, findings, (settings,), max(run.trainer.step, past.step + TRIAL_STEPS), path
 
 
-def snapshot(run, unit, at=None, share=None):
+def snapshot(run: Run, unit: tuple[int, int] | None, at: int | None = None, share: float | None = None) -> Snapshot:
     run.pacing.share = share or run.pacing.share
     run.persistence.look_after()
     rate = run.pacing.steps_per_second if run.running else 0.0

@@ -32,13 +32,13 @@ class Experiment:
 class ExperimentClient:
     """One experiment at a time. Not for several threads at once. Garbage-collected, it leaves no process behind."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings.from_environment()
         self._process = ChildProcess("core.live.experiment_worker")
         self._experiment, self._until = Experiment(), 0.0
         weakref.finalize(self, self._process.end)
 
-    def start(self, kind, config, person=None):
+    def start(self, kind: str, config: RunConfig | MapPlan, person: str | None = None) -> None:
         """Begin, for this visitor; what runs still is cancelled. Raises TooManyRuns: it takes the place of a run while it lasts, and there
         are so many of them for each visitor."""
         self.cancel()
@@ -48,7 +48,7 @@ class ExperimentClient:
         self._process.send((self._settings, kind, config))
         self._experiment, self._until = Experiment(kind, config, running=True), time.monotonic() + SECONDS
 
-    def look(self):
+    def look(self) -> Experiment:
         """The Experiment: what it has found so far."""
         while self._experiment.running and self._process.has_spoken:
             match self._process.receive(0):
@@ -62,12 +62,12 @@ class ExperimentClient:
             self._end(f"It took longer than {SECONDS:g} seconds and was stopped.")
         return self._experiment
 
-    def stop(self):
+    def stop(self) -> None:
         """Stop it and keep what it found."""
         if self.look().running:
             self._end(None)
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Stop it and forget what it found."""
         self._process.end()
         self._experiment = Experiment()

@@ -26,7 +26,7 @@ KINDS = {
 }
 
 
-def main(descriptor):
+def main(descriptor: int) -> None:
     """Do the task at the other end of this socket: (settings, name out of KINDS, what that is made of)."""
     connection = Connection(descriptor)
     settings, kind, config = connection.recv()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +13,10 @@ from core.diagnosis.failures import attempt
 from core.diagnosis.forecast import BEFORE, LIVE, forecast
 from core.snapshot.snapshot import GaugeHistory
 from core.training.telemetry import ThinnedTable, downsample_keep_peaks
+
+if TYPE_CHECKING:
+    from core.diagnosis.forecast import Forecast
+    from core.training.trainer import Trainer
 
 SHARE = 0.04  # of the time at most goes into forecasts while the run trains
 EVERY = 1.0  # seconds at least from one of these to the next
@@ -22,7 +28,7 @@ class Forecaster:
     with; `failures` are sentences about what went wrong with the newest; `outdated` says whether the run, which stands still, is no longer
     where that was made."""
 
-    def __init__(self, trainer):
+    def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._history = ThinnedTable(2, ROWS, [1])
         self._next = 0.0
@@ -31,24 +37,24 @@ class Forecaster:
         self._made_at = None  # the step
 
     @property
-    def outdated(self):
+    def outdated(self) -> bool:
         return self._made_at != self._trainer.step and not self._trainer.nonfinite
 
-    def forget(self):
+    def forget(self) -> None:
         """The settings or the weights were changed: what was said before no longer holds."""
         self.forecast = self.first = self._made_at = None
         self._next = 0.0
 
-    def forget_after(self, step):
+    def forget_after(self, step: int) -> None:
         """The run goes on from `step`, on another path."""
         self._history.drop_after(step)
         self.forget()
 
-    def look(self, between):
+    def look(self, between: Callable[[], None]) -> None:
         """Look ahead thoroughly: the run stands still. `between` is called between the pieces of that, and may raise to give it up."""
         self._look(BEFORE, between)
 
-    def glance(self):
+    def glance(self) -> None:
         """Look ahead if it is time to: the run trains meanwhile."""
         if time.monotonic() < self._next or self._trainer.nonfinite:
             return
@@ -66,14 +72,14 @@ class Forecaster:
             self._history.drop_after(step - 1)
             self._history.append((step, self.forecast.ratio))
 
-    def history(self):
+    def history(self) -> GaugeHistory:
         """The GaugeHistory, thinned; spikes stay."""
         rows = self._history.rows
         rows = rows[downsample_keep_peaks(rows, [1], SHOWN)].astype(np.float32)
         return GaugeHistory(rows[:, 0], rows[:, 1])
 
 
-def forecast_or_none(trainer, failures, budget, between=None):
+def forecast_or_none(trainer: Trainer, failures: list[str], budget: int, between: Callable[[], None] | None = None) -> Forecast | None:
     """The Forecast of a Trainer; None where there is no memory for it, or where it fails: then `failures`, a list, gets a sentence."""
     try:
         return attempt("The forecast", failures, None, forecast, trainer, budget, between)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from typing import TYPE_CHECKING
 
 from core.diagnosis.failures import attempt
 from core.diagnosis.forecast import LIVE
@@ -13,6 +14,11 @@ from core.snapshot.maker import SnapshotMaker
 from core.training.recorder import last_sound_step
 from core.training.replay import Replay
 
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from core.training.recorder import FlightRecorder
+    from core.training.trainer import Trainer
+
 SHARE = 0.3  # of the time at most, while training: of a large network not every look brings a new picture
 LOOK_REPLAY = 0.3  # seconds of training that may be replayed to show a moment of the past
 
@@ -20,7 +26,7 @@ LOOK_REPLAY = 0.3  # seconds of training that may be replayed to show a moment o
 class Pictures:
     """Snapshots of `trainer`, whose states `recorder` keeps. `last` is the newest of the present, None before the first."""
 
-    def __init__(self, trainer, recorder):
+    def __init__(self, trainer: Trainer, recorder: FlightRecorder) -> None:
         self._trainer, self._recorder = trainer, recorder
         self.forecaster = Forecaster(trainer)
         self._maker = SnapshotMaker(trainer, lambda _: self.forecaster.first)
@@ -29,22 +35,22 @@ class Pictures:
         self.last = None
         self.expire()
 
-    def expire(self):
+    def expire(self) -> None:
         """Something was done to the run: the next picture is made anew."""
         self._shown, self._next = None, 0.0
 
-    def leave_past(self):
+    def leave_past(self) -> None:
         """Nobody looks back any more: give the memory for that free."""
         self._replay = None
 
-    def forget_after(self, step):
+    def forget_after(self, step: int) -> None:
         """The run goes on from `step`, on another path."""
         self._maker.forget_after(step)
         self.forecaster.forget_after(step)
         self._replay = self.last = None
         self._sound = 0, 0
 
-    def present(self, status, rate, unit):
+    def present(self, status: str, rate: float, unit: tuple[int, int] | None) -> Snapshot:
         """The run as it is: the last picture again while nothing has happened since, or while it trains and pictures take their share."""
         began, trainer = time.monotonic(), self._trainer
         shown = unit, status, trainer.step, len(trainer.telemetry.events), self.forecaster.first
@@ -55,7 +61,7 @@ class Pictures:
         last = dataclasses.replace(self.last, step=trainer.step, epoch=trainer.epoch, steps_per_second=rate)
         return self._on_record(last)
 
-    def past(self, at, status, rate, unit):
+    def past(self, at: int, status: str, rate: float, unit: tuple[int, int] | None) -> Snapshot:
         """The run as it was at step `at`, or near it."""
         past = self.replayed(at, LOOK_REPLAY)
         now = self._on_record(self.last) if self.last else self.present(status, rate, None)
@@ -70,7 +76,7 @@ class Pictures:
             failures=(*picture.failures, *failures),
         )
 
-    def replayed(self, at, most):
+    def replayed(self, at: int, most: float) -> Trainer:
         """A Trainer at step `at` of the run's past, or at a kept one near it if more than `most` seconds of training lie between."""
         try:
             self._replay = self._replay or Replay(self._trainer, self._recorder)

@@ -13,8 +13,12 @@ import weakref
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from core.live import quota
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # must be set before NumPy is imported
@@ -32,7 +36,7 @@ class TooManyRuns(RuntimeError):
     """There is no room for another live run; the message is for the user. `person` is the visitor whose own share is full, None where the
     server is."""
 
-    def __init__(self, message, person=None):
+    def __init__(self, message: str, person: str | None = None) -> None:
         super().__init__(message)
         self.person = person
 
@@ -40,7 +44,7 @@ class TooManyRuns(RuntimeError):
 class ChildProcess:
     """A process and the line to it; `module` is what it runs, with the line's descriptor as its argument."""
 
-    def __init__(self, module):
+    def __init__(self, module: str) -> None:
         self._module = module
         self._process = None
         self._connection = None
@@ -48,7 +52,7 @@ class ChildProcess:
         self.person, self._counted = None, 0.0  # whose it is, and the seconds of a processor that were charged to them
         self.needs = 0  # bytes that it may take beside IDLE_BYTES; what it takes already counts if that is more
 
-    def start(self, settings, person=None, needs=0):
+    def start(self, settings: Settings, person: str | None = None, needs: int = 0) -> None:
         """Start the process, for a visitor of a shared server (None: nobody in particular), which will need so many bytes. TooManyRuns when
         the server, or that visitor, has as many as the settings allow, or there is no memory for it."""
         with _starting:
@@ -69,16 +73,16 @@ class ChildProcess:
             _processes.add(self)
 
     @property
-    def alive(self):
+    def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     @property
-    def has_spoken(self):
+    def has_spoken(self) -> bool:
         """Whether there is something to `receive`, if only that the process is gone."""
         return self._connection.poll()
 
     @property
-    def memory(self):
+    def memory(self) -> int:
         """Bytes that it takes, or will."""
         try:
             resident = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * PAGE
@@ -86,25 +90,25 @@ class ChildProcess:
             resident = 0
         return max(resident, IDLE_BYTES + self.needs)
 
-    def reserve(self, needs, settings):
+    def reserve(self, needs: int, settings: Settings) -> None:
         """It is about to need so many bytes. Raises TooManyRuns when there is no memory for that."""
         with _starting:
             _check_memory(self, settings, needs)
             self.needs = min(needs, settings.worker_memory_bytes)
 
-    def charge(self):
+    def charge(self) -> None:
         """Count the processor time since the last call as its visitor's."""
         if self.person is not None and self.alive:
             used = _processor_seconds(self._process.pid)
             quota.charge(self.person, quota.PROCESSOR, used - self._counted)
             self._counted = max(used, self._counted)
 
-    def send(self, message):
+    def send(self, message: Any) -> None:
         """Tell the process something."""
         with suppress(OSError):  # one that is gone may have left its last words
             self._connection.send(message)
 
-    def receive(self, timeout):
+    def receive(self, timeout: float) -> Any:
         """What the process says; None when it is gone, says nothing in time, or hangs: stands still for STILL seconds."""
         self.charge()
         try:
@@ -125,7 +129,7 @@ class ChildProcess:
                 return False
         return True
 
-    def story(self, timeout):
+    def story(self, timeout: float) -> str:
         """What became of a process that has not replied, in one sentence."""
         if self._hung:
             return f"The training process stood still for {STILL:g} seconds and was stopped."
@@ -139,11 +143,11 @@ class ChildProcess:
             return f"The training process was killed by signal {-status}."
         return f"The training process ended with exit status {status}."
 
-    def kill(self):
+    def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
 
-    def end(self, patience=0.0):
+    def end(self, patience: float = 0.0) -> None:
         """Leave neither process, zombie nor connection behind. A process that finds its connection closed saves what it has, and gets so
         many seconds for that."""
         if self._process is not None:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
+from typing import TYPE_CHECKING
 
 from core.limits import ConfigError
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 WINDOW = 3600.0  # seconds
 PARTS = 60  # of the window, in which what was taken is added up
@@ -20,7 +24,7 @@ _counting = threading.RLock()  # a run that is collected as garbage is charged w
 _taken = defaultdict(deque)  # (person, what) -> [number of the part, amount], the oldest first
 
 
-def charge(person, what, amount):
+def charge(person: str | None, what: str, amount: float) -> None:
     """Note that this visitor has just taken so much."""
     if person is None or amount <= 0:
         return
@@ -37,13 +41,13 @@ def charge(person, what, amount):
             parts.popleft()
 
 
-def taken(person, what):
+def taken(person: str, what: str) -> float:
     """What this visitor took within the last hour: seconds of a processor, bytes, or how many."""
     with _counting:
         return sum(amount for part, amount in _taken.get((person, what), ()) if part > _part() - PARTS)
 
 
-def exhausted(person, settings):
+def exhausted(person: str | None, settings: Settings) -> str | None:
     """A sentence when this visitor's processor time is used up, else None."""
     if person is None or taken(person, PROCESSOR) < settings.visitor_processor_seconds:
         return None
@@ -53,7 +57,7 @@ def exhausted(person, settings):
     )
 
 
-def take_upload(person, field, size, settings):
+def take_upload(person: str | None, field: str, size: int, settings: Settings) -> None:
     """Count an upload of so many bytes. ConfigError(field) when that is more than the visitor may upload within an hour."""
     most = settings.visitor_upload_bytes
     if person is not None and (had := taken(person, UPLOADS)) + size > most:
@@ -65,7 +69,7 @@ def take_upload(person, field, size, settings):
     charge(person, UPLOADS, size)
 
 
-def may_experiment(person, settings):
+def may_experiment(person: str | None, settings: Settings) -> str | None:
     """Count a preflight, a range test or trials of fixes; a sentence, and nothing is counted, when that is one too many."""
     if person is not None and taken(person, EXPERIMENTS) >= settings.visitor_experiments:
         return (

@@ -6,6 +6,11 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.live.client import LiveRun
 
 from core.live.pacing import GROWING
 
@@ -13,25 +18,25 @@ _listing = threading.Lock()  # pages begin runs while others count them
 _runs = weakref.WeakSet()  # all that were begun and are still held by a page
 
 
-def register(run):
+def register(run: LiveRun) -> None:
     """This LiveRun is about to begin."""
     with _listing:
         _runs.add(run)
 
 
-def living(run_id):
+def living(run_id: str) -> LiveRun | None:
     """The LiveRun of this server that keeps the stored run of this id, or None."""
     return next((live for live in _held() if live.run_id == run_id and live.kept and not live.over), None)
 
 
-def training_share():
+def training_share() -> float:
     """The share of the time that each run at full speed may train: together they leave one processor to the pages and to each other's
     answers, which would wait behind them."""
     playing = sum(run.plays and run.speed in (None, GROWING) for run in _held())
     return min(1.0, max(1, os.cpu_count() - 1) / max(1, playing))
 
 
-def put_away(is_there, idle_after, person=None):
+def put_away(is_there: Callable[[Any], bool], idle_after: float, person: str | None = None) -> bool:
     """Close a run that stands still, for another one to take its place, of all or of this person's; whether there was one. It is the one
     that was not looked at for longest of those whose `driver` is not there any more, else the one at which nothing was pressed for longest,
     if that is `idle_after` seconds. What it was is in the store."""

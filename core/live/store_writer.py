@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.store.record import record_of
 from core.store.store import Store, StoreError
+
+if TYPE_CHECKING:
+    from core.diagnosis.finding import Finding
+    from core.settings import Settings
+    from core.store.record import StoredRun
+    from core.training.recorder import FlightRecorder
+    from core.training.trainer import Trainer
 
 MOST_NEW, NEW_BYTES = 64, 2 << 20  # moments that one saving takes over, but of large networks so many bytes: compressing them takes 50 ms
 
@@ -21,7 +30,7 @@ class StoreWriter:
     Only runs that have begun to train are kept: a page that was merely opened leaves nothing behind.
     """
 
-    def __init__(self, settings, owner=None):
+    def __init__(self, settings: Settings, owner: str | None = None) -> None:
         self._store = Store(settings.data_folder, settings.run_bytes, settings.store_bytes, settings.visitor_store_bytes)
         self._owner = owner
         self._thread = ThreadPoolExecutor(1)
@@ -30,7 +39,7 @@ class StoreWriter:
         self.began = 0.0
         self.begin()
 
-    def begin(self, parent=None, forked_at=None):
+    def begin(self, parent: str | None = None, forked_at: int | None = None) -> None:
         """What is kept from now on is another run."""
         self.finish()
         self._release()
@@ -38,18 +47,18 @@ class StoreWriter:
         self._kept, self._upload, self._until = False, None, -1
 
     @property
-    def id(self):
+    def id(self) -> str | None:
         """The run's id in the store; None while it is not there."""
         self._look()
         return self._id if self._kept else None
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         """Whether a saving is still going on."""
         self._look()
         return self._writing is not None
 
-    def keep(self, trainer, recorder, status, findings):
+    def keep(self, trainer: Trainer, recorder: FlightRecorder, status: str, findings: Sequence[Finding]) -> None:
         """Begin to save the run as it is now, unless a saving is still going on."""
         if trainer.step == 0 or self.busy:
             return
@@ -79,7 +88,7 @@ class StoreWriter:
         self._writing = self._thread.submit(self._write, record)
 
     @property
-    def moved(self):
+    def moved(self) -> bool:
         """Whether another file is used by now than the one that the run was saved in."""
         try:
             return self._file is not None and self._store.identity != self._file
@@ -91,13 +100,13 @@ class StoreWriter:
         self._release()
         self._upload, self._until, self._file = None, -1, None
 
-    def finish(self):
+    def finish(self) -> None:
         """Wait until what was begun is saved."""
         if self._writing is not None:
             self._writing.exception()
             self._look()
 
-    def resume(self, id):
+    def resume(self, id: str) -> StoredRun:
         """The StoredRun of this id, which is kept on from here. Raises StoreError, also when another process trains it, and when
         it is not this person's."""
         lock = self._store.lock_run(id)
@@ -115,7 +124,7 @@ class StoreWriter:
         self._file = self._store.identity
         return stored
 
-    def look(self, id):
+    def look(self, id: str) -> StoredRun:
         """The StoredRun of this id, left as it is."""
         return self._store.load(id)
 

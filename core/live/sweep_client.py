@@ -7,6 +7,7 @@ import time
 import weakref
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from core.config import RunConfig
 from core.experiments.sweep import Sweep
@@ -30,7 +31,7 @@ class SweepState:
     problem: str | None = None
 
     @property
-    def done(self):
+    def done(self) -> int:
         """How many of `sweep.total` runs are made."""
         wanted = {point.key(steps) for _, steps in self.sweep.rungs for point in self.sweep.points if not point.error}
         return len(wanted & self.known.keys())
@@ -39,7 +40,7 @@ class SweepState:
 class SweepClient:
     """One sweep at a time of one person. Not for several threads at once. Garbage-collected, it leaves no process behind."""
 
-    def __init__(self, owner=None, settings=None):
+    def __init__(self, owner: str | None = None, settings: Settings | None = None) -> None:
         self._settings, self._owner = settings or Settings.from_environment(), owner
         name = hashlib.sha256((owner or "").encode()).hexdigest()[:24]
         self._path = self._settings.data_folder / "sweeps" / f"{name}.jsonl"
@@ -48,7 +49,7 @@ class SweepClient:
         self._seen = self._state = None  # the file as it was read last, and what it said
         weakref.finalize(self, self._process.end)
 
-    def start(self, values):
+    def start(self, values: dict[str, Any]) -> None:
         """Begin the sweep of this JSON object; one that was there is forgotten. Raises ConfigError, and TooManyRuns: it takes the place of
         a run while it lasts."""
         sweep = Sweep.from_dict(values, self._settings.sweep_runs)
@@ -58,7 +59,7 @@ class SweepClient:
         self.forget()
         self._begin(values)
 
-    def resume(self):
+    def resume(self) -> None:
         """Go on with a sweep that was cancelled or ended too early. Raises TooManyRuns."""
         self.cancel()
         if (state := self.look()).sweep:
@@ -77,7 +78,7 @@ class SweepClient:
         self._process.send((self._settings, self._path, values, self._owner))
         self._running, self._problem, self._until = True, None, time.monotonic() + self._settings.sweep_seconds
 
-    def look(self):
+    def look(self) -> SweepState:
         """The SweepState as it stands."""
         if self._running and self._process.has_spoken:
             said = self._process.receive(0)  # nothing but its last word: one that is gone without was killed
@@ -104,11 +105,11 @@ class SweepClient:
             self._seen = seen
         return self._state
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Stop it; what it has found stays."""
         self._end(None)
 
-    def forget(self):
+    def forget(self) -> None:
         """Stop it, and forget what it found; its runs stay among those that are kept."""
         self.cancel()
         self._seen = self._state = None

@@ -24,7 +24,7 @@ from core.live.priority import give_way
 from core.store.store import Store, StoreError
 
 
-def main(descriptor):
+def main(descriptor: int) -> None:
     """Do the task at the other end of this socket: (settings, results file, the sweep's JSON object, owner of the runs)."""
     connection = Connection(descriptor)
     task = connection.recv()

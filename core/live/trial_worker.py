@@ -19,7 +19,7 @@ from core.live import checkpoint
 from core.live.priority import give_way
 
 
-def main(descriptor):
+def main(descriptor: int) -> None:
     """Do the task at the other end of this socket: (settings, (configuration, findings, first patches, steps, start's path or None))."""
     connection = Connection(descriptor)
     settings, (config, findings, first, steps, path) = connection.recv()

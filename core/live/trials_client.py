@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.diagnosis.trials import Trials
 from core.live import checkpoint, quota
 from core.live.process import ChildProcess, TooManyRuns
 
+if TYPE_CHECKING:
+    from core.settings import Settings
+
 
 class TrialsClient:
     """The trials of the run whose checkpoint is at `path`, one after another. Not for several threads at once."""
 
-    def __init__(self, settings, path, person=None):
+    def __init__(self, settings: Settings, path: Path, person: str | None = None) -> None:
         self._settings, self._path, self._person = settings, path, person
         self._process = ChildProcess("core.live.trial_worker")
         self._trials = Trials()
 
-    def start(self, task, needs=0):
+    def start(self, task: Callable[[], tuple], needs: int = 0) -> None:
         """Begin the trials that `task()`, the worker's `trial_task`, describes, and that take so many bytes; those still running are
         cancelled. Raises TooManyRuns, also when this `person` has begun too many."""
         self.cancel()
@@ -31,7 +37,7 @@ class TrialsClient:
             raise
         self._trials = Trials(running=True)
 
-    def look(self):
+    def look(self) -> Trials:
         """The Trials: how far they are, and what they found so far."""
         while self._trials.running and self._process.has_spoken:
             match self._process.receive(0):
@@ -45,7 +51,7 @@ class TrialsClient:
             self._process.end()
         return self._trials
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Stop the trials and forget what they found."""
         self._process.end()
         checkpoint.remove(checkpoint.beside(self._path))

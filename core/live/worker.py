@@ -14,12 +14,18 @@ import time
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.diagnosis.failures import log_once
 from core.limits import ConfigError
 from core.live.commands import COMMANDS, pause
 from core.live.priority import give_way
 from core.live.run import Run
+
+if TYPE_CHECKING:
+    from core.live.start_request import StartRequest
+    from core.settings import Settings
 
 NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
@@ -34,14 +40,14 @@ class _Asked(BaseException):
 class Worker:
     """The line to the server, and the time in between: its `run` is trained, saved and looked ahead of."""
 
-    def __init__(self, connection, settings, path, request):
+    def __init__(self, connection: Connection, settings: Settings, path: Path, request: StartRequest) -> None:
         self._connection = connection
         self._settings = settings
         self._heard = self._commanded = time.monotonic()
         self._request = None  # what was heard and not answered yet
         self.run = Run(settings, path, request)
 
-    def serve(self):
+    def serve(self) -> None:
         """Train and answer until the server is gone or has not asked for `exit_after` seconds."""
         run = self.run
         with suppress(EOFError, ConnectionError):
@@ -63,7 +69,7 @@ class Worker:
                         run.pictures.forecaster.look(self._between)
         run.finish()
 
-    def patience(self):
+    def patience(self) -> float:
         """Seconds to wait for a request when there is nothing else to do."""
         now, run = time.monotonic(), self.run
         if not run.running:
@@ -107,12 +113,12 @@ class Worker:
         self._connection.send((*reply, self.run.at_risk))
 
 
-def spoken(seconds):
+def spoken(seconds: float) -> str:
     """A time as a sentence says it."""
     return f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} seconds"
 
 
-def main(descriptor):
+def main(descriptor: int) -> None:
     """Serve the server at the other end of this socket; it begins with (settings, checkpoint path, StartRequest)."""
     connection = Connection(descriptor)
     settings, path, request = connection.recv()
