@@ -4,14 +4,20 @@ A command is one function that adds its own parser and names what to run; `COMMA
 is imported inside the commands: the variables below only count until NumPy is first imported.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import runpy
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from core.command_line import INVALID, MAX_BYTES, answered, configuration, lines, opened, print_json, refusal, updates
 from core.experiments.commands import add_map, add_preflight, add_range, add_sweep
+
+if TYPE_CHECKING:
+    from core.command_line import Commands
 
 # Networks this small lose by BLAS threads: two never clearly helped, and on a busy machine they cost 4 to 100 times the speed.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -22,7 +28,7 @@ CASE = "case:"  # begins the name of a case where a file is expected
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m core",
@@ -43,7 +49,7 @@ def main(arguments=None):
         return 1
 
 
-def add_train(commands):
+def add_train(commands: Commands) -> None:
     """`train FILE`: one report for one configuration, or one a line with --jsonl."""
     parser = commands.add_parser(
         "train",
@@ -59,7 +65,7 @@ def add_train(commands):
     parser.set_defaults(run=train)
 
 
-def add_bench(commands):
+def add_bench(commands: Commands) -> None:
     """`bench`: the speed table."""
     parser = commands.add_parser(
         "bench",
@@ -69,7 +75,7 @@ def add_bench(commands):
     parser.set_defaults(run=bench)
 
 
-def add_check(commands):
+def add_check(commands: Commands) -> None:
     """`check RUN.npz`: the gradient doctor."""
     parser = commands.add_parser(
         "check",
@@ -84,7 +90,7 @@ def add_check(commands):
     parser.set_defaults(run=check)
 
 
-def add_watch(commands):
+def add_watch(commands: Commands) -> None:
     """`watch RUN.probe`: what a probe wrote of somebody's own program."""
     parser = commands.add_parser(
         "watch",
@@ -98,7 +104,7 @@ def add_watch(commands):
     parser.set_defaults(run=watch)
 
 
-def add_cases(commands):
+def add_cases(commands: Commands) -> None:
     """`cases`: the programs that people posted."""
     parser = commands.add_parser(
         "cases",
@@ -109,7 +115,7 @@ def add_cases(commands):
     parser.set_defaults(run=cases)
 
 
-def add_export(commands):
+def add_export(commands: Commands) -> None:
     """`export FILE --as FORMAT`: a run to take home."""
     parser = commands.add_parser(
         "export",
@@ -123,7 +129,7 @@ def add_export(commands):
     parser.set_defaults(run=export)
 
 
-def add_table(commands):
+def add_table(commands: Commands) -> None:
     """`table FILE`: how a table is read."""
     parser = commands.add_parser(
         "table",
@@ -137,7 +143,7 @@ def add_table(commands):
     parser.set_defaults(run=table)
 
 
-def add_predict(commands):
+def add_predict(commands: Commands) -> None:
     """`predict RUN FILE`: what a trained network says of new rows."""
     parser = commands.add_parser(
         "predict",
@@ -162,7 +168,7 @@ COMMANDS = [
 ]
 
 
-def export(arguments):
+def export(arguments: argparse.Namespace) -> int:
     """Write the file; the exit status."""
     from core.config import ConfigError
     from core.export import EXPORTS, check, exported
@@ -185,7 +191,7 @@ def export(arguments):
     return 0
 
 
-def cases(arguments):
+def cases(arguments: argparse.Namespace) -> int:
     """Print the list of cases; the exit status."""
     from core.cases import CASES
     from core.report import strict
@@ -194,7 +200,7 @@ def cases(arguments):
     return 0
 
 
-def check(arguments):
+def check(arguments: argparse.Namespace) -> int:
     """Print the doctor's answer; the exit status."""
     from core import doctor
     from core.data.files import read_bytes
@@ -206,7 +212,7 @@ def check(arguments):
     return answered(answer, arguments.json)
 
 
-def watch(arguments):
+def watch(arguments: argparse.Namespace) -> int:
     """Print what a probe's file tells; the exit status."""
     from core import watch as watching
     from core.data.files import read_bytes
@@ -219,7 +225,7 @@ def watch(arguments):
     return answered(answer, arguments.json)
 
 
-def table(arguments):
+def table(arguments: argparse.Namespace) -> int:
     """Print how the table is read; the exit status."""
     from core.config import DataConfig
     from core.proposal import describe
@@ -231,7 +237,7 @@ def table(arguments):
     return answered(answer, arguments.json)
 
 
-def predict(arguments):
+def predict(arguments: argparse.Namespace) -> int:
     """Print the outputs for new rows; the exit status."""
     from core.config import ConfigError
     from core.data.files import read_bytes
@@ -258,13 +264,13 @@ def _trained(raw, steps):
     return archive.read(raw).trainer()
 
 
-def bench(arguments):
+def bench(arguments: argparse.Namespace) -> int:
     """Print the speed table; the exit status."""
     runpy.run_module("benchmarks.engine", run_name="__main__")
     return 0
 
 
-def train(arguments):
+def train(arguments: argparse.Namespace) -> int:
     """Report on every configuration in the file; the exit status."""
     from core.config import ConfigError
 

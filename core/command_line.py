@@ -3,16 +3,33 @@
 Anything that needs NumPy is imported inside the functions: `core.__main__` sets variables that only count until it is first imported.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from core.config import RunConfig
+    from core.limits import ConfigError
 
 MAX_STEPS = 1_000_000_000
 MAX_BYTES = 1 << 20  # of one configuration; a whole one with 32 layers takes about 7,000
 INVALID = 2  # exit status, also argparse's own
+T = TypeVar("T")
 
 
-def answered(answer, as_json):
+class Commands(Protocol):
+    """What `ArgumentParser.add_subparsers` gives."""
+
+    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
+        """The parser of a command."""
+        ...
+
+
+def answered(answer: Callable[[], tuple[Any, object]], as_json: bool) -> int:
     """Print what `answer()` gives, (plain values, what reads well), as JSON or to be read; the exit status."""
     from core.limits import ConfigError
 
@@ -30,14 +47,14 @@ def answered(answer, as_json):
     return 0
 
 
-def configuration(text):
+def configuration(text: bytes) -> RunConfig:
     """The RunConfig in these bytes; ConfigError says what is wrong with them."""
     from core.proposal import configured
 
     return parsed(text, configured)
 
 
-def parsed(text, made):
+def parsed(text: bytes, made: Callable[[Any], T]) -> T:
     """What `made` makes of the JSON values in these bytes; ConfigError says what is wrong with them."""
     from core.limits import ConfigError
 
@@ -57,17 +74,17 @@ def parsed(text, made):
         raise ConfigError("configuration", "must be JSON with numbers of ordinary length; one is far too long") from None
 
 
-def refusal(error):
+def refusal(error: ConfigError) -> dict[str, dict[str, str]]:
     """A ConfigError as JSON has it."""
     return {"error": {"field": error.field, "message": error.message}}
 
 
-def opened(name):
+def opened(name: str) -> BinaryIO:
     """The bytes of a file or of standard input, as a context manager."""
     return open(sys.stdin.fileno() if name == "-" else name, "rb", closefd=name != "-")
 
 
-def lines(stream):
+def lines(stream: BinaryIO) -> Iterator[bytes]:
     """Lines that hold anything, none longer than what `parsed` refuses."""
     while line := stream.readline(MAX_BYTES + 1):
         rest = line
@@ -77,12 +94,12 @@ def lines(stream):
             yield line
 
 
-def print_json(outcome):
+def print_json(outcome: object) -> None:
     """Print plain values as one line of strict JSON."""
     print(json.dumps(outcome, allow_nan=False), flush=True)
 
 
-def updates(text):
+def updates(text: str) -> int:
     """How many parameter updates an argument asks for."""
     try:
         number = int(text)
@@ -93,7 +110,7 @@ def updates(text):
     return number
 
 
-def read(name):
+def read(name: str) -> bytes:
     """The bytes of a file, or of standard input (`-`), as far as a configuration may go. Raises ConfigError."""
     from core.limits import ConfigError
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from core import faults
 from core.limits import LIMITS, ConfigError
 from core.nn.formulas import Plan
 from core.nn.network import vector_size
 from core.nn.optimizers import OPTIMIZERS
 
+if TYPE_CHECKING:
+    from core.config import RunConfig
+
 # Copies of a run's state: those that its recorder keeps of a large network with one more while it changes them, and those on the way into
 # the store. Arrays as large as all parameters that pictures take: in float32 for maps of the plane, and for histograms
 RECORDED, SAVED, DRAWN = 4, 5, 4
 
 
-def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
+def check_fit(config: RunConfig, inputs: int, outputs: int, task: str, matrix: bool = False, rows: int | None = None) -> None:
     """Raise ConfigError unless the network fits data of `inputs` columns and `outputs` classes or target columns.
 
     `matrix` says that the targets are columns used as they are (an (m, k) array), not class labels; `rows` is how many rows
@@ -41,12 +46,12 @@ def check_fit(config, inputs, outputs, task, matrix=False, rows=None):
         raise ConfigError("data.samples", f"must keep the run under {limit >> 20:,} MiB of memory; would take about {needed >> 20:,} MiB")
 
 
-def parameter_count(config, inputs):
+def parameter_count(config: RunConfig, inputs: int) -> int:
     """All numbers of the network: weights, biases, and what normalization keeps."""
     return vector_size(config.layers, inputs)
 
 
-def memory_estimate(config, inputs, rows):
+def memory_estimate(config: RunConfig, inputs: int, rows: int) -> int:
     """Bytes that a run takes while it trains, is drawn and is saved, from above; what it takes to look ahead and back is not in it (see
     core.live.memory): where there is no memory for that, a run goes without. Measured by tests/core/test_memory.py."""
     width = 4 if config.dtype == "float32" else 8
@@ -59,13 +64,13 @@ def memory_estimate(config, inputs, rows):
     return data + width * (parameter_copies(config) * parameter_count(config, inputs) + buffers * batch * (units + inputs))
 
 
-def parameter_copies(config):
+def parameter_copies(config: RunConfig) -> int:
     """How many arrays as large as all parameters a run holds at once while it trains, is drawn and is saved."""
     state = 1 + OPTIMIZERS[config.optimizer.name].slots  # what its optimizer moves, and keeps beside it
     return training_copies(config) + (RECORDED + SAVED) * state + DRAWN
 
 
-def training_copies(config):
+def training_copies(config: RunConfig) -> int:
     """The same of a Trainer alone: what is moved with a copy to go back to, the gradient, an observed update, the best weights so far."""
     state = 1 + OPTIMIZERS[config.optimizer.name].slots
     return 2 * state + 6 + (config.stop is not None)

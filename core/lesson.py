@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.limits import ConfigError, listed, plain_text, shown
 from core.numbers import parse_number
+
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
 
 LONGEST = {"hide": 2000, "lock": 2000, "text": 2000, "goal": 500}  # characters of each parameter
 PANEL = "panel."  # what stands before the name of a panel, which may be left out where no control has that name
@@ -68,11 +72,11 @@ class Part:
     value: float
 
     @property
-    def text(self):
+    def text(self) -> str:
         """As it reads: "Test accuracy at least 0.95"."""
         return f"{QUANTITIES[self.quantity].title} {RELATIONS[self.relation][0]} {self.value:,.10g}"
 
-    def holds(self, run):
+    def holds(self, run: Snapshot) -> np.ndarray:
         """Whether it held at each evaluation of a run, a Snapshot: bool (n,)."""
         with np.errstate(invalid="ignore"):
             held = RELATIONS[self.relation][1](QUANTITIES[self.quantity].of(run), self.value)
@@ -89,21 +93,21 @@ class Lesson:
     goal: tuple[Part, ...] = ()
     query: dict[str, str] = field(default_factory=dict)
 
-    def hides(self, name):
+    def hides(self, name: str) -> bool:
         """Whether this control or panel is not drawn."""
         return _within(name, self.hidden)
 
-    def fixes(self, name):
+    def fixes(self, name: str) -> bool:
         """Whether a person cannot change this control: it is hidden or locked."""
         return self.hides(name) or _within(name, self.locked)
 
-    def check(self, before, after):
+    def check(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Raise ConfigError where two configurations, as {dotted path: value}, differ in a setting that is fixed."""
         for name, value in after.items():
             if value != before[name] and self.fixes(name):
                 raise ConfigError(name, "must stay as it is: the link of this page has locked it")
 
-    def reached(self, run):
+    def reached(self, run: Snapshot) -> tuple[list[bool], int | None]:
         """(does each part of the goal hold, the step at which all of them first did or None) for a run, a Snapshot. A goal once reached
         stays reached; until then the parts are those of now."""
         held = np.stack([part.holds(run) for part in self.goal])
@@ -116,12 +120,12 @@ def _within(name, names):
     return any(name == other or name.startswith(f"{other}.") for other in names)
 
 
-def split(query):
+def split(query: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """(the rest of a link's query, what it holds for a class), both {parameter: text}."""
     return {name: text for name, text in query.items() if name not in LONGEST}, {name: query[name] for name in LONGEST if name in query}
 
 
-def lesson_of(query, names):
+def lesson_of(query: dict[str, str], names: Iterable[str]) -> tuple[Lesson, list[ConfigError]]:
     """(the Lesson that {parameter: text} asks for, the ConfigErrors of what it cannot have). `names` are all controls and panels. Of a
     parameter that is wrong in part the rest is kept, but for a goal, which would be another one."""
     known = set(names) | {name.rpartition(".")[0] for name in names} - {""}

@@ -1,7 +1,11 @@
 """What a run may ask for, what a text may be, and the error that refuses the rest."""
 
+from __future__ import annotations
+
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
 
 # What protects a shared server. Hidden layers and outputs differ: a 64x64 RGB picture alone is 12,288 outputs.
 LIMITS = {
@@ -29,7 +33,7 @@ NOT_PLAIN_LINES = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udff
 class ConfigError(ValueError):
     """A configuration that cannot run. `field` is the dotted path, `message` says what it must be and what it was."""
 
-    def __init__(self, field: str, message: str):
+    def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}" if field else message)
         self.field = field
         self.message = message
@@ -38,7 +42,7 @@ class ConfigError(ValueError):
         return type(self), (self.field, self.message)
 
 
-def shown(value) -> str:
+def shown(value: object) -> str:
     """A value as an error message quotes it: short, on one line, whatever was sent."""
     try:
         text = legible(repr(value))
@@ -53,7 +57,7 @@ class NotJSON(ValueError):
     """A text that is no JSON, or too much of it; the message says which."""
 
 
-def parsed_json(text):
+def parsed_json(text: str | bytes) -> Any:
     """The value of a JSON text (str or bytes) from outside. Raises NotJSON, and nothing else."""
     marks = b"[{," if isinstance(text, bytes) else "[{,"
     if sum(text.count(marks[at : at + 1]) for at in range(3)) > JSON_VALUES:
@@ -64,7 +68,7 @@ def parsed_json(text):
         raise NotJSON("it cannot be read") from None
 
 
-def plain_text(field, text, most, lines=False):
+def plain_text(field: str, text: object, most: int, lines: bool = False) -> str:
     """`text`, when it is a string of at most `most` characters that UTF-8 can encode, without control characters, and one line; with
     `lines` it may have newlines and tabs. Raises ConfigError(field)."""
     wanted = f"must be {'' if lines else 'one line of '}plain text, without control characters or lone surrogates"
@@ -77,12 +81,12 @@ def plain_text(field, text, most, lines=False):
     return text
 
 
-def legible(text, lines=False):
+def legible(text: str, lines: bool = False) -> str:
     """`text` with the replacement sign for whatever `plain_text` refuses in it."""
     return (NOT_PLAIN_LINES if lines else NOT_PLAIN).sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def listed(names) -> str:
+def listed(names: Iterable[object]) -> str:
     """Names as an error message lists them: quoted, the first three and how many more there are."""
     names = list(names)
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from typing import Any
 
 from core.config import LayerConfig, RunConfig
 from core.data.sources import SOURCES
@@ -49,23 +50,23 @@ def _optional_parts(cls):
 OPTIONAL_PARTS, OPTIONAL_LAYER_PARTS = _optional_parts(RunConfig), _optional_parts(LayerConfig)
 
 
-def flat(config):
+def flat(config: RunConfig) -> dict[str, Any]:
     """{dotted path: plain value} of every setting."""
     values = config.to_dict()
     return {name: reached(values, name) for name in SETTINGS}
 
 
-def nested(values):
+def nested(values: dict[str, Any]) -> dict[str, Any]:
     """The configuration's shape from {dotted path: value}: the inverse of `flat`."""
     return _tree(values, OPTIONAL_PARTS)
 
 
-def flat_layer(layer):
+def flat_layer(layer: dict[str, Any]) -> dict[str, Any]:
     """{dotted path: plain value} of everything that a layer's dict has."""
     return {name: layer[name] for name in ("units", "activation")} | {name: reached(layer, name) for name in LAYER_SETTINGS}
 
 
-def nested_layer(values):
+def nested_layer(values: dict[str, Any]) -> dict[str, Any]:
     """A layer's dict from {dotted path: value}: the inverse of `flat_layer`."""
     return _tree(values, OPTIONAL_LAYER_PARTS)
 
@@ -85,14 +86,14 @@ def _tree(values, optional):
     return tree
 
 
-def reached(values, name):
+def reached(values: dict[str, Any], name: str) -> Any:
     """The plain value of a setting in a configuration's dict; None in a part that it is without."""
     for key in name.split("."):
         values = None if values is None else values[key]
     return values
 
 
-def to_query(config):
+def to_query(config: RunConfig) -> dict[str, str]:
     """The query of a link to this configuration: {dotted path: text}."""
     usual = flat(RunConfig()) | {"data.source": None, "data.samples": SOURCES[config.data.source].samples}
     values = flat(config)
@@ -107,7 +108,7 @@ def to_query(config):
     return query
 
 
-def stop_at(query):
+def stop_at(query: dict[str, str]) -> tuple[dict[str, str], int]:
     """(the rest of a link's query, the step to train to before the page stands still, 0 for none); ConfigError for no such step."""
     text = query.get(STOP_AT, "0")
     if not (re.fullmatch("[0-9]{1,9}", text) and int(text) <= LATEST_STOP):
@@ -115,12 +116,12 @@ def stop_at(query):
     return {name: value for name, value in query.items() if name != STOP_AT}, int(text)
 
 
-def stored_run(query):
+def stored_run(query: dict[str, str]) -> tuple[dict[str, str], str | None]:
     """(the rest of a link's query, the id of the stored run that it opens or None)."""
     return {name: value for name, value in query.items() if name != RUN}, query.get(RUN)
 
 
-def from_query(query):
+def from_query(query: dict[str, str]) -> RunConfig:
     """The configuration that {dotted path: text} describes; raises ConfigError on anything that is not a valid one."""
     values = {}
     for name, text in query.items():

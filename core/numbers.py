@@ -14,7 +14,7 @@ WHOLE = re.compile(r"[+-]?[0-9]+(?:[eE]\+?[0-9]+)?")  # 1.000 may be meant for a
 THOUSANDS = re.compile(rf"[+-]?[1-9][0-9]{{0,2}},[0-9]{{3}}{EXPONENT}")
 
 
-def parse_number(text, whole=False):
+def parse_number(text: str, whole: bool = False) -> float:
     """The number that a text stands for: a float, its decimals after a point or a comma, or with `whole` an int, which has neither.
 
     Blanks around it do not count, and the minus may be the typographic one. Raises ConfigError, without a field, on all else.
@@ -37,6 +37,6 @@ def parse_number(text, whole=False):
     return number
 
 
-def write_number(number):
+def write_number(number: float) -> str:
     """The shortest text that `parse_number` makes the very same number of; of None, which is none, an empty one."""
     return "" if number is None else repr(number).removesuffix(".0")

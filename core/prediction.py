@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.data.dataset import signed_coding
 from core.limits import LIMITS, ConfigError
 from core.nn.network import with_ones
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.training.trainer import Trainer
 
 CERTAIN = ("softmax", "sigmoid")  # outputs that are probabilities
 
@@ -23,13 +29,13 @@ class Prediction:
     classes: tuple[str, ...] | None = None
     probable: bool = False
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         told = {"names": list(self.names), "outputs": self.outputs.tolist()}
         return told | ({"classes": list(self.classes)} if self.classes is not None else {})
 
 
-def rows_in(raw, trainer):
+def rows_in(raw: bytes, trainer: Trainer) -> pd.DataFrame:
     """The table of new rows in a file's bytes, as a DataFrame that `predict` takes. It may have other columns, too; one without a header
     must have just those of the inputs, in their order. Raises ConfigError."""
     from core.data.files import refusals
@@ -49,7 +55,7 @@ def rows_in(raw, trainer):
     return table.frame
 
 
-def predict(trainer, frame):
+def predict(trainer: Trainer, frame: pd.DataFrame) -> Prediction:
     """The Prediction for a DataFrame of new rows; cells may be texts. Raises ConfigError for columns that are not there, or hold what the
     run was not trained on."""
     if not 0 < len(frame) <= LIMITS["samples"]:
@@ -71,12 +77,12 @@ def predict(trainer, frame):
     return Prediction(names, outputs, tuple(dataset.target_names[index] for index in said), output in CERTAIN and not signed)
 
 
-def examples(trainer):
+def examples(trainer: Trainer) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """((column, its most typical value, values over its whole range), ...) of the inputs, as texts."""
     return _preparation(trainer).examples
 
 
-def of_texts(rows):
+def of_texts(rows: list[dict[str, str]]) -> pd.DataFrame:
     """The DataFrame of rows [{column: text}] that were typed; an empty text is a missing value."""
     import pandas as pd
 

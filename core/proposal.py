@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +40,7 @@ class Description:
     first: tuple[tuple[str, ...], ...] = ()
     problem: ConfigError | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape."""
         target = self.target[0] if len(self.target) == 1 else list(self.target) or None
         columns = [{name: value for name, value in entry.items() if name != "histogram"} for entry in self.columns]
@@ -55,7 +57,7 @@ class Description:
         return "\n".join([f"{self.rows:,} rows", "", head, *shapes, "", *told["notes"]])
 
 
-def describe(data, given=frozenset()):
+def describe(data: DataConfig, given: Collection[str] = frozenset()) -> Description:
     """The Description of a DataConfig's file. `given` are the fields of `data` that a person has set: all others are proposed. Raises
     ConfigError for a file that is no table."""
     found = understood(data, given)
@@ -112,7 +114,7 @@ def _first_rows(frame):
     return tuple(map(tuple, cells.to_numpy().tolist()))
 
 
-def configured(values):
+def configured(values: object) -> RunConfig:
     """The RunConfig of the contract's JSON shape. Where it names a file and no layers, what it leaves open is what the table proposes; each
     field given is kept. Raises ConfigError."""
     if not isinstance(values, dict) or not isinstance(values.get("data", {}), dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,8 +11,11 @@ from core.diagnosis import diagnose, first_forecast
 from core.diagnosis.finding import status
 from core.diagnosis.trials import foreseen_candidates, try_fixes
 
+if TYPE_CHECKING:
+    from core.training.trainer import Trainer
 
-def report(trainer, steps_per_second=None):
+
+def report(trainer: Trainer, steps_per_second: float | None = None) -> dict[str, Any]:
     """The contract's report on `trainer` as it stands, a dict that strict JSON can hold: None where a number is not finite.
 
     `steps_per_second` is the caller's to measure. `forecast` is that for the run's beginning.
@@ -36,7 +40,7 @@ def report(trainer, steps_per_second=None):
     )
 
 
-def report_trials(trainer, steps):
+def report_trials(trainer: Trainer, steps: int) -> list[dict[str, Any]]:
     """For the report on a run of so many steps: the candidates tried out, best first, in strict JSON's shape; [] if nothing is wrong."""
     findings = diagnose(trainer)
     if all(finding.severity == "info" for finding in findings):
@@ -45,7 +49,7 @@ def report_trials(trainer, steps):
     return strict([trial.to_dict() for trial in trials])
 
 
-def strict(value):
+def strict(value: Any) -> Any:
     """`value` with plain Python numbers, lists and dicts, and None for every number that is not finite."""
     if isinstance(value, dict):
         return {key: strict(entry) for key, entry in value.items()}

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -46,7 +47,7 @@ class Settings:
     shared: bool = False  # open to others: each person sees their own runs only; app.py turns it on where others can come in
 
     @classmethod
-    def from_environment(cls, environment=os.environ):
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """The defaults with what the environment says laid over them; ValueError names a variable that is no good."""
         values = dataclasses.asdict(cls())
         for name, default in values.items():
@@ -57,7 +58,7 @@ class Settings:
 
 
 @cache
-def machine_memory(groups=Path("/proc/self/cgroup"), limits=Path("/sys/fs/cgroup")):
+def machine_memory(groups: Path = Path("/proc/self/cgroup"), limits: Path = Path("/sys/fs/cgroup")) -> int:
     """Bytes of memory that this process and its children may use: the machine's, or the least that a control group of theirs allows
     (version 2, and 1)."""
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
