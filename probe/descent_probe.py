@@ -29,6 +29,8 @@ import urllib.error
 import urllib.request
 import uuid
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +70,7 @@ _open = {}  # name -> the probe that runs under it
 class Probe:
     """`url` names a running Descent (with `?key=...` where it asks for one), `file` a file to write instead."""
 
-    def __init__(self, name="run", url=None, file=None):
+    def __init__(self, name: str = "run", url: str | None = None, file: str | os.PathLike[str] | None = None) -> None:
         self.name = _plain(name) or "run"
         self.file, self._url = (os.fspath(file) if file else None), url
         self._beside = _beside_script(self.name)  # at the end of a program this is not to be found out any more
@@ -87,9 +89,9 @@ class Probe:
     # What a person calls
 
     def step(
-        self, loss=None, params=None, grads=None, X=None, Y=None, outputs=None, activations=None, loss_name=None, learning_rate=None,
-        test_loss=None,
-    ):  # fmt: skip
+        self, loss: Any = None, params: Any = None, grads: Any = None, X: Any = None, Y: Any = None, outputs: Any = None,
+        activations: Any = None, loss_name: str | None = None, learning_rate: float | None = None, test_loss: Any = None,
+    ) -> None:  # fmt: skip
         """Tell of one iteration, before its update or after it, but always at the same place. `activations` are the names of the layers'
         activation functions, or what the hidden units gave as arrays. Returns nothing and raises nothing."""
         began = _clock()
@@ -102,7 +104,7 @@ class Probe:
             self._complain(f"could not read this step ({type(error).__name__}: {error}); training goes on")
         self._spent += _clock() - began
 
-    def watch(self, model, optimizer):
+    def watch(self, model: Any, optimizer: Any) -> Any:
         """Follow a PyTorch model: each `optimizer.step()` is one step. The loss is taken from a loss module such as nn.MSELoss(); one that
         is worked out otherwise is told by `probe.step(loss=loss)` just before `optimizer.step()`."""
         try:
@@ -111,18 +113,18 @@ class Probe:
             self._complain(f"cannot watch this model ({type(error).__name__}: {error})")
         return model
 
-    def keras(self):
+    def keras(self) -> Any:
         """A callback for Keras' `fit`: `model.fit(X, Y, callbacks=[probe.keras()])`."""
         return _keras_callback(self)
 
-    def check(self, loss, params, grads, samples=20, seed=0):
+    def check(self, loss: Callable[..., Any], params: Any, grads: Any, samples: int = 20, seed: int = 0) -> Check:
         """Compare your gradients with central differences of your own loss: `loss(params)`, or `loss()` where it reads the same arrays.
         Prints a table and returns the Check. Raises ValueError when something does not fit together."""
         check = _check(loss, params, grads, samples, seed)
         print(check)
         return check
 
-    def close(self):
+    def close(self) -> None:
         """Send what is left, with the last steps. Also done when the program ends."""
         if self._closed:
             return
@@ -813,7 +815,7 @@ class Check:
     """`verdict` is correct, faulty or unknown; `table` has a dict for each tensor: tensor, relative_error, ratio, cosine, checked,
     left_out (coordinates with a kink within reach)."""
 
-    def __init__(self, verdict, table):
+    def __init__(self, verdict: str, table: list[dict[str, Any]]) -> None:
         self.verdict, self.table = verdict, table
 
     def __str__(self):
