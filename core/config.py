@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 from core import faults
 from core.data import drawn, formula
@@ -24,39 +26,41 @@ from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 
 
-def choice(default, options, help, *, optional=False):
+def choice(default: str | None, options: Collection[str], help: str, *, optional: bool = False) -> Any:
     """A field that is one of the names in `options`, a table or a tuple, as it then is; None is allowed with `optional`."""
     return field(default=default, metadata={"kind": "choice", "options": options, "optional": optional, "help": help})
 
 
-def flag(default, help):
+def flag(default: bool, help: str) -> Any:
     """A field that is True or False."""
     return field(default=default, metadata={"kind": "flag", "help": help})
 
 
-def number(default, low, high, help, *, above=False, optional=False, unit=""):
+def number(
+    default: float | None, low: float, high: float, help: str, *, above: bool = False, optional: bool = False, unit: str = ""
+) -> Any:
     """A finite number in [low, high], or in (low, high] with `above`; None is allowed with `optional`."""
     rule = {"kind": "number", "low": low, "high": high, "above": above, "optional": optional, "unit": unit, "help": help}
     return field(default=default, metadata=rule)
 
 
-def whole(default, low, high, help, *, optional=False, unit=""):
+def whole(default: int | None, low: int, high: int, help: str, *, optional: bool = False, unit: str = "") -> Any:
     """A whole number in [low, high]; None is allowed with `optional`."""
     rule = {"kind": "whole", "low": low, "high": high, "above": False, "optional": optional, "unit": unit, "help": help}
     return field(default=default, metadata=rule)
 
 
-def text(help):
+def text(help: str) -> Any:
     """A plain text of at most TEXT_LENGTH characters, or None."""
     return field(default=None, metadata={"kind": "text", "help": help})
 
 
-def names(default, options, help):
+def names(default: tuple[str, ...], options: Collection[str], help: str) -> Any:
     """A tuple of distinct names out of `options`, at least one."""
     return field(default=default, metadata={"kind": "names", "options": options, "help": help})
 
 
-def own(default, check, help, *, text=False):
+def own(default: Any, check: Callable[[str, Any], Any], help: str, *, text: bool = False) -> Any:
     """A field of a shape of its own: `check(name, value)` gives what is kept, or raises ConfigError. A `text` is written in a link as it
     is, all else as JSON."""
     return field(default=default, metadata={"check": check, "help": help, "text": text})
@@ -131,7 +135,7 @@ class Checked:
                 object.__setattr__(self, spec.name, rule["check"](spec.name, getattr(self, spec.name)))
 
     @classmethod
-    def from_dict(cls, values, path=""):
+    def from_dict(cls, values: Any, path: str = "") -> Self:
         """The object of this JSON shape; unknown fields and wrong values raise ConfigError with the field's path."""
         if not isinstance(values, dict):
             raise ConfigError(path or "configuration", f"must be an object; was {shown(values)}")
@@ -154,12 +158,12 @@ def _join(path, name):
     return f"{path}.{name}" if path and name else path or name
 
 
-def part(cls):
+def part(cls: type[Checked]) -> Any:
     """A field that is itself one of these objects."""
     return field(default_factory=cls, metadata={"nested": cls.from_dict})
 
 
-def optional_part(cls):
+def optional_part(cls: type[Checked]) -> Any:
     """A field that is one of these objects or None."""
     nested = lambda values, path: None if values is None else cls.from_dict(values, path)  # noqa: E731
     return field(default=None, metadata={"nested": nested, "optional_part": cls})
@@ -331,7 +335,7 @@ class RunConfig(Checked):
             check_fit(self, source.inputs or len(self.data.features), source.outputs_of(self.data), task)
 
     @classmethod
-    def from_dict(cls, values, path=""):
+    def from_dict(cls, values: Any, path: str = "") -> Self:
         """The configuration of the contract's JSON shape. Missing layers and loss follow the data's task.
 
         Raises ConfigError(field, message) on anything unknown, out of bounds, or that does not fit together.
@@ -347,11 +351,11 @@ class RunConfig(Checked):
             values.setdefault("loss", loss)
         return super().from_dict(values, path)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The JSON shape of the contract, complete: `from_dict` of it is this configuration again."""
         return _plain(self)
 
-    def patched(self, patch):
+    def patched(self, patch: dict[str, Any]) -> Self:
         """This configuration with a patch of its own shape applied: objects merge, everything else replaces."""
         return type(self).from_dict(merged(self.to_dict(), patch))
 
@@ -369,14 +373,14 @@ def _plain(value):
     return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
-def merged(base, patch):
+def merged(base: Any, patch: Any) -> Any:
     """`base` with `patch` laid over it: objects are merged key by key, all other values replaced."""
     if not (isinstance(base, dict) and isinstance(patch, dict)):
         return patch
     return {**base, **{key: merged(base.get(key), value) for key, value in patch.items()}}
 
 
-def differences(old, new):
+def differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     """ "learning rate 0.1 -> 0.03" for each setting in which two configurations, as plain dicts, differ."""
     for name, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(name), dict):
@@ -389,7 +393,7 @@ def _said(value):
     return "none" if value is None else f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
-def suggested_output(data, outputs=None, task=None):
+def suggested_output(data: DataConfig, outputs: int | None = None, task: str | None = None) -> tuple[LayerConfig, str]:
     """(LayerConfig, loss name) that suit the data's task: what the page offers first. `outputs` is needed for files."""
     source = SOURCES[data.source]
     task = task or source.task or data.task
