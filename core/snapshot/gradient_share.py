@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.nn.curvature import Curvature
 from core.snapshot.snapshot import Influence
 from core.training.evaluation import PIECE_ELEMENTS
 
+if TYPE_CHECKING:
+    from core.nn.network import Network
+    from core.training.trainer import Trainer
+
 SHOWN = 200  # samples, at the most
 
 
-def influence(trainer):
+def influence(trainer: Trainer) -> Influence:
     """The Influence of the samples in the next update of `trainer`."""
     (number,) = trainer.batches.order(trainer.step, 1)
     with np.errstate(all="ignore"):
@@ -22,7 +28,7 @@ def influence(trainer):
     return Influence(samples, share[first].astype(np.float32), None if points is None else points[samples].astype(np.float32), len(share))
 
 
-def gradient_norms(network, x, y):
+def gradient_norms(network: Network, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Euclidean norm of the gradient of each sample's own loss (samples,), penalty left out, on inputs `x` (features + 1, samples) with
     targets `y` (outputs, samples).
 
@@ -44,7 +50,7 @@ def _squares(columns):
     return np.square(columns, dtype=np.longdouble).sum(axis=0)
 
 
-def shares(norms):
+def shares(norms: np.ndarray) -> np.ndarray:
     """Each norm's share of their sum; where some are not finite, these alone share it; zeros where all are zero."""
     broken = ~np.isfinite(norms)
     if broken.any():

@@ -19,14 +19,14 @@ DECADES = (-12.0, 4.0)  # axis of gradient histograms, log10 of size
 class HistogramSeries:
     """Counts over equal bins from `low` to `high`. New values widen the axis to the next power of two, on their side of zero."""
 
-    def __init__(self, low=0.0, high=0.0):
+    def __init__(self, low: float = 0.0, high: float = 0.0) -> None:
         self._low, self._high = low, high
         self._counts = np.zeros(BINS)
         self._columns, self._steps = [], []
         self._over_time = None  # what is drawn of the columns; None when they have changed
         self._every = 1
 
-    def add(self, values, step):
+    def add(self, values: np.ndarray, step: int) -> None:
         """Count `values` (any shape) as they are after `step` updates; non-finite ones are left out."""
         self._counts = self.count(values)
         if not self._steps or step >= self._steps[-1] + self._every:
@@ -37,7 +37,7 @@ class HistogramSeries:
             self._steps.append(step)
             self._over_time = None
 
-    def count(self, values):
+    def count(self, values: np.ndarray) -> np.ndarray:
         """Counts (bins,) of `values` on this axis, which widens for them."""
         values = thinned(values).astype(float)
         if not math.isfinite(values.sum()):
@@ -49,7 +49,7 @@ class HistogramSeries:
         bins = ((values / BINS - low) / ((high - low) / BINS)).astype(np.intp)
         return np.bincount(bins.clip(0, BINS - 1), minlength=BINS).astype(float)  # as np.histogram counts, at a tenth of its cost
 
-    def drop_after(self, step):
+    def drop_after(self, step: int) -> None:
         """Forget the columns behind `step`."""
         kept = sum(column_step <= step for column_step in self._steps)
         self._columns, self._steps = self._columns[:kept], self._steps[:kept]
@@ -70,7 +70,7 @@ class HistogramSeries:
         old, new = (np.linspace(*ends, BINS + 1) for ends in ((self._low / BINS, self._high / BINS), (low / BINS, high / BINS)))
         return np.diff(np.interp(new, old, np.concatenate([[0], counts.cumsum()])))
 
-    def histogram(self, counts=None):
+    def histogram(self, counts: np.ndarray | None = None) -> Histogram:
         """The Histogram to draw; `counts` (bins,) in place of the last ones added."""
         if self._over_time is None:
             columns = np.array(self._columns).T if self._columns else np.zeros((BINS, 0))
@@ -87,13 +87,13 @@ def _next_power(size):
     return 2.0 ** math.ceil(math.log2(size)) if size > 0 else 0.0
 
 
-def thinned(values):
+def thinned(values: np.ndarray) -> np.ndarray:
     """At most VALUES values of an array, evenly picked."""
     values = np.asarray(values).reshape(-1)
     return values[:: max(1, -(-values.size // VALUES))]
 
 
-def decades(values):
+def decades(values: np.ndarray) -> np.ndarray:
     """log10 of the size of values, kept inside DECADES; zeros are left out."""
     sizes = np.abs(thinned(values).astype(float))
     return np.log10(sizes[sizes > 0]).clip(*DECADES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +20,11 @@ from core.snapshot.outputs import output_of, plane, sample_points
 from core.snapshot.snapshot import Curves, FrameCurves, LayerView, Snapshot, UnitView
 from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, downsample_keep_peaks
 
+if TYPE_CHECKING:
+    from core.diagnosis.forecast import Forecast
+    from core.training.telemetry import Telemetry
+    from core.training.trainer import Trainer
+
 SHOWN_UNITS = 8  # of a layer, in the network diagram
 CURVE_VALUES = 24_000  # numbers in all curves of a snapshot together
 CURVE_POINTS = 500
@@ -30,7 +37,7 @@ DRAWN = {field.name for field in fields(Curves)}  # metrics that have a chart
 class SnapshotMaker:
     """Keeps what snapshots share: grids, sample points and the histograms so far. `foresee` is what `diagnose` asks for the forecast."""
 
-    def __init__(self, trainer, foresee=None):
+    def __init__(self, trainer: Trainer, foresee: Callable[[Trainer], Forecast | None] | None = None) -> None:
         self._foresee = foresee
         self._live = self._trainer = trainer  # the run itself, and what is shown of it: the same, or a Trainer in its past
         data, network = trainer.dataset, trainer.network
@@ -48,7 +55,7 @@ class SnapshotMaker:
         self._last = {}  # parts of the last picture of the run itself, by their names
         self._failures = []
 
-    def make(self, status, steps_per_second, unit=None, past=None):
+    def make(self, status: str, steps_per_second: float, unit: tuple[int, int] | None = None, past: Trainer | None = None) -> Snapshot:
         """A Snapshot of the run as it is; `unit` (layer from 1, index from 0) is looked at closely.
 
         `past`, a Trainer of this run taken back to some moment, is shown in its place, among the whole run's histories. What cannot be
@@ -61,7 +68,7 @@ class SnapshotMaker:
         finally:
             self._trainer = self._live  # the past may be let go of
 
-    def forget_after(self, step):
+    def forget_after(self, step: int) -> None:
         """Drop what the histograms over time hold behind `step`: the run goes on from there on another path."""
         for all_series in self._histograms.values():
             for series in all_series:
@@ -206,7 +213,7 @@ def _as_dict(config):
     return config.to_dict()
 
 
-def curves(telemetry):
+def curves(telemetry: Telemetry) -> Curves:
     """The sampled steps, thinned to what a chart can show; spikes stay."""
     samples, layers = telemetry.samples, telemetry.layers
     gradient_norms = 2 + len(LAYER_METRICS) * np.arange(layers) + LAYER_METRICS.index("gradient_norm")
@@ -217,7 +224,7 @@ def curves(telemetry):
     return Curves(shown[:, 0].copy(), shown[:, 1].copy(), **drawn)
 
 
-def frame_curves(telemetry):
+def frame_curves(telemetry: Telemetry) -> FrameCurves:
     """The full evaluations, thinned alike; the newest is always there."""
     table = np.column_stack([telemetry.frames(name) for name in FRAME_COLUMNS])
     rows = np.union1d(downsample_keep_peaks(table, [1], CURVE_POINTS), [len(table) - 1])

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.data.dataset import signed_coding
 from core.nn.network import with_ones
 from core.snapshot.snapshot import Confusion, Pictures, Plane, Points, Predictions
 
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset, Part
+    from core.training.trainer import Trainer
+
 POINTS = 500  # samples drawn of each part
 PICTURES = 3
 
 
-def sample_points(data, part):
+def sample_points(data: Dataset, part: Part) -> Points | None:
     """The Points drawn of a part of planar data; None of other data."""
     if part.points is None:
         return None
@@ -22,7 +28,7 @@ def sample_points(data, part):
     return Points(part.points[:POINTS].astype(np.float32), targets.astype(np.float32))
 
 
-def plane(trainer, outputs, side, train, test):
+def plane(trainer: Trainer, outputs: np.ndarray, side: int, train: Points, test: Points) -> Plane:
     """The Plane of `outputs` (outputs, side^2) with the Points of both parts."""
     data, outputs = trainer.dataset, outputs.reshape(-1, side, side)
     low, high, winner = -1.0, 1.0, None
@@ -46,7 +52,7 @@ def _leaning(config, outputs):
     return np.clip(outputs[0] if signed else 2 * outputs[0] - 1, -1, 1)
 
 
-def output_of(trainer):
+def output_of(trainer: Trainer) -> Plane | Confusion | Predictions | Pictures | None:
     """Pictures, Predictions or the Confusion of a Trainer whose data is not planar."""
     data = trainer.dataset
     if data.target_image:
