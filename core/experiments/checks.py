@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,10 @@ from core.report import strict
 from core.training.cost_model import FORWARD, activation_cost
 from core.training.evaluation import penalty
 from core.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from core.experiments.subject import Subject
+    from core.nn.network import Network
 
 # A first loss so many times the best constant output's is no guess any more: outputs are large beside the targets
 FAR_OFF = 6.0
@@ -58,7 +63,7 @@ class Outcome:
     fix: dict | None = None
     name: str = ""
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON."""
         return strict(vars(self))
 
@@ -87,7 +92,7 @@ def _as_remedy(finding):
     return {"advice": finding.advice, "fix": finding.fix}
 
 
-def initial_loss(subject):
+def initial_loss(subject: Subject) -> Outcome:
     """The loss at the start against the best constant output's: log C for C equally frequent classes, the variance for squared errors."""
     evidence, chance = subject.evidence, subject.evidence.data.baseline.loss
     if evidence.data.constant:
@@ -108,7 +113,7 @@ def initial_loss(subject):
     return _failed(loss, chance, f"The loss {begins}; always giving the best constant costs {chance:.3g}.", remedy)
 
 
-def normalizing(network):
+def normalizing(network: Network) -> Network:
     """A copy of a Network that takes the statistics of each batch, as in training: before any, running ones stand for nothing."""
     twin = network.copy()
     twin.batch_in_testing = frozenset(range(1, len(network.layers) + 1))
@@ -120,7 +125,7 @@ def _told(finding):
     return finding.title, _as_remedy(finding)
 
 
-def input_scale(subject):
+def input_scale(subject: Subject) -> Outcome:
     """The size of the inputs (root mean square): about 1."""
     size = subject.evidence.data.baseline.input_size
     if odd := _first(settings.unscaled_inputs(subject.evidence)):
@@ -136,7 +141,7 @@ def input_scale(subject):
     return Outcome(True, size, 1.0, f"Inputs are around {size:.2g}.")
 
 
-def target_scale(subject):
+def target_scale(subject: Subject) -> Outcome:
     """The size of a regression's targets: about 1, and within reach of the output."""
     evidence = subject.evidence
     size = evidence.data.baseline.target_size
@@ -152,7 +157,7 @@ def target_scale(subject):
     return Outcome(True, size, 1.0, f"{reach}, and the output can reach them.")
 
 
-def uses_input(subject):
+def uses_input(subject: Subject) -> Outcome:
     """A network trained with its inputs does better than the same one without them (Karpathy's input-independent baseline)."""
     if subject.evidence.data.constant:
         return Outcome(None, None, NO_BETTER, "Not checked: all targets are the same.")
@@ -176,7 +181,7 @@ def uses_input(subject):
     return _failed(ratio, NO_BETTER, text, remedy)
 
 
-def gradients(subject):
+def gradients(subject: Subject) -> Outcome:
     """The gradient of backprop against central differences of the loss, on a few samples."""
     config = subject.config.patched({"batch_size": CHECKED_ROWS, "dtype": "float64", "clip_norm": None, "class_weight": None, "stop": None})
     layers = [layer | {"dropout": 0.0} for layer in config.to_dict()["layers"]]
@@ -219,7 +224,7 @@ def gradients(subject):
     return Outcome(True, error, WRONG, f"Backprop agrees with central differences to {error:.1g}.")
 
 
-def overfits_one_batch(subject):
+def overfits_one_batch(subject: Subject) -> Outcome:
     """The network learns a few samples by heart, with the run's optimizer or else with Adam."""
     dataset = subject.rows(FEW)
     chance = baseline(subject.config, dataset).loss
@@ -244,7 +249,7 @@ def overfits_one_batch(subject):
     return _failed(min(shares), NEAR_ZERO, text, remedy)
 
 
-def shuffled(subject):
+def shuffled(subject: Subject) -> Outcome:
     """Batches mix the samples: neighbours in the order of the training part are no more alike than others."""
     config, targets = subject.config, subject.evidence.data.targets
     likeness = _likeness(targets)
@@ -269,7 +274,7 @@ def _likeness(targets):
     return float((centred[1:] * centred[:-1]).sum() / total * math.sqrt(len(targets))) if total > 0 else 0.0
 
 
-def parts_disjoint(subject):
+def parts_disjoint(subject: Subject) -> Outcome:
     """No test row is a training row, too."""
     test = len(subject.dataset.test)
     if not test:
@@ -283,7 +288,7 @@ def parts_disjoint(subject):
     return Outcome(True, share, 0.0, f"{test:,} test rows are no training rows{also}.")
 
 
-def learning_rate(subject):
+def learning_rate(subject: Subject) -> Outcome:
     """The learning rate against its stability limit, and whether its updates move the weights at all."""
     forecast, evidence = subject.forecast, subject.evidence
     rate, limit = forecast.learning_rate, forecast.stability_limit
@@ -306,7 +311,7 @@ def _update_ratio(subject):
     return float(np.nanmax(ratios[0], initial=0.0)) if len(ratios) and np.isfinite(ratios[0]).any() else math.inf
 
 
-def signal_scale(subject):
+def signal_scale(subject: Subject) -> Outcome:
     """Activations and gradients of all layers are of similar size at the start."""
     telemetry = subject.moved.telemetry
     if subject.moved.nonfinite:

@@ -3,16 +3,24 @@
 Anything that needs NumPy is imported inside the functions, as in `core.__main__`.
 """
 
+from __future__ import annotations
+
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from core.command_line import answered, configuration, parsed, read, updates
+
+if TYPE_CHECKING:
+    import argparse
+
+    from core.command_line import Commands
 
 CASE = "case:"  # begins the name of a case where a file is expected
 FILE = "a JSON file, - for standard input, or a case: case:NAME, case:NAME/VARIANT"
 
 
-def add_preflight(commands):
+def add_preflight(commands: Commands) -> None:
     """`preflight FILE`: what one checks before the first long run."""
     parser = commands.add_parser(
         "preflight",
@@ -27,7 +35,7 @@ def add_preflight(commands):
     parser.set_defaults(run=preflight)
 
 
-def preflight(arguments):
+def preflight(arguments: argparse.Namespace) -> int:
     """Print what the checks say; the exit status."""
     from core.experiments import preflight as flight
 
@@ -38,7 +46,7 @@ def preflight(arguments):
     return answered(answer, arguments.json)
 
 
-def add_range(commands):
+def add_range(commands: Commands) -> None:
     """`range FILE`: the learning rate range test."""
     parser = commands.add_parser(
         "range",
@@ -52,7 +60,7 @@ def add_range(commands):
     parser.set_defaults(run=range_)
 
 
-def range_(arguments):
+def range_(arguments: argparse.Namespace) -> int:
     """Print the range test; the exit status."""
     from core.experiments.range_test import range_test
 
@@ -63,7 +71,7 @@ def range_(arguments):
     return answered(answer, arguments.json)
 
 
-def add_map(commands):
+def add_map(commands: Commands) -> None:
     """`map FILE --x FIELD=LOW:HIGH:COUNT[:log] --y ...`: the map of divergence."""
     parser = commands.add_parser(
         "map",
@@ -82,7 +90,7 @@ def add_map(commands):
     parser.set_defaults(run=map_)
 
 
-def map_(arguments):
+def map_(arguments: argparse.Namespace) -> int:
     """Make a map and print it; the exit status."""
     from core.experiments.map import Axis, Map, MapPlan, divergence_map
 
@@ -96,7 +104,7 @@ def map_(arguments):
     return answered(answer, arguments.json)
 
 
-def add_sweep(commands):
+def add_sweep(commands: Commands) -> None:
     """`sweep FILE`: many runs that differ in a few settings."""
     parser = commands.add_parser(
         "sweep",
@@ -115,7 +123,7 @@ def add_sweep(commands):
     parser.set_defaults(run=sweep)
 
 
-def sweep(arguments):
+def sweep(arguments: argparse.Namespace) -> int:
     """Make the runs of a sweep and print what came of them; the exit status."""
     from core.experiments.sweep import Sweep
     from core.experiments.sweep_results import Results, report, told

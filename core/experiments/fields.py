@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from core.config import LayerConfig, RunConfig
 from core.limits import ConfigError, shown
@@ -15,7 +17,7 @@ OF_A_LAYER = {spec.name: spec for spec in dataclasses.fields(LayerConfig)} | LAY
 NUMBERS = ("number", "whole")
 
 
-def rule(path: str):
+def rule(path: str) -> Mapping[str, Any]:
     """The metadata of the setting with this dotted path, which hold its rule; {} where there is none."""
     layer = LAYER.fullmatch(path)
     spec = OF_A_LAYER.get(layer[1]) if layer else SETTINGS.get(path)
@@ -28,7 +30,7 @@ def kind(field: str) -> str | None:
     return found if found in NUMBERS else None
 
 
-def placed(values, path: str, value, whole: str | None = None):
+def placed(values: Any, path: str, value: float | str, whole: str | None = None) -> Any:
     """A copy of plain values with `value` at a dotted path; parts that are not there are made. `whole` is the path from the root, by which
     errors name it. Raises ConfigError."""
     (key, _, rest), whole = path.partition("."), whole or path
@@ -77,7 +79,7 @@ def fields(config: RunConfig) -> dict[str, tuple[float, float]]:
     return found
 
 
-def value_of(config: RunConfig, field: str):
+def value_of(config: RunConfig, field: str) -> float | None:
     """The number that a field of `fields` has now; None where it has none."""
     hidden = config.layers[:-1]
     if field in (WIDTH, DEPTH):

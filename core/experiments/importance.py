@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
@@ -24,7 +26,7 @@ class Importance:
     explained: float
 
 
-def importance(results) -> Importance | None:
+def importance(results: Sequence[dict[str, Any]]) -> Importance | None:
     """The Importance of each setting that varies in these results, and of the seed; None where they are too few, or all alike.
 
     A run without a metric counts as the worst that has one. Numbers stay numbers, all else is numbered. The same results give the same one.

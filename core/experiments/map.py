@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -75,7 +75,7 @@ class Axis:
             raise ConfigError(self.field, f"must be above 0 on a logarithmic axis; was {self.low:g}")
 
     @classmethod
-    def parsed(cls, text):
+    def parsed(cls, text: str) -> Axis:
         """The Axis of FIELD=LOW:HIGH:COUNT or FIELD=LOW:HIGH:COUNT:log."""
         found = AXIS.fullmatch(text)
         if not found:
@@ -86,7 +86,7 @@ class Axis:
             raise ConfigError(refused.field or found[1], refused.message) from None
 
     @property
-    def values(self):
+    def values(self) -> list[float]:
         """The values, ascending, as plain numbers."""
         even = np.geomspace(self.low, self.high, self.count) if self.log else np.linspace(self.low, self.high, self.count)
         if fields.kind(self.field) == "whole":
@@ -131,17 +131,17 @@ class MapPlan:
         for row in range(len(ys)):
             self.cell(row, len(xs) - 1)
 
-    def cell(self, row, column):
+    def cell(self, row: int, column: int) -> RunConfig:
         """The RunConfig of a cell."""
         return fields.varied(self.config, {self.x.field: self.x.values[column], self.y.field: self.y.values[row]})
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """(values of y, values of x)."""
         return len(self.y.values), len(self.x.values)
 
     @property
-    def looks(self):
+    def looks(self) -> np.ndarray:
         """The steps at which losses are taken, the beginning left out."""
         early, late = np.geomspace(1, self.steps / 2, LOOKS // 2), np.linspace(self.steps / 2, self.steps, LOOKS // 2 + 1)
         return np.unique(np.rint(np.concatenate([early, late])).clip(1)).astype(int)
@@ -171,7 +171,7 @@ def divergence_map(plan: MapPlan, between: Callable[[], None] | None = None, thr
             yield Limit(_limit(plan, between))
 
 
-def watched(trainer):
+def watched(trainer: Trainer) -> np.ndarray:
     """The training samples whose loss is looked at, as indices: SAMPLES of them, an equal share of each class."""
     part = trainer.dataset.train
     if len(part) <= SAMPLES:
@@ -256,7 +256,7 @@ class _Maker:
         return Cells(*cells.T.astype(np.int16), outcomes, diverged_at, losses.astype(np.float32))
 
 
-def judged(steps, losses, chance):
+def judged(steps: np.ndarray, losses: np.ndarray, chance: float) -> tuple[np.ndarray, np.ndarray]:
     """(numbers in OUTCOMES (n,), the step (n,) from which on a loss is out of bounds, NaN for never) of runs with these `losses`
     (n, looks) at `steps` (looks,), given the loss of the best constant output, (n,) or one for all."""
     with np.errstate(all="ignore"):
@@ -327,13 +327,13 @@ def _crossing(places, values):
 class Map:
     """A map as far as it is made: `outcomes` (rows, columns), -1 where nothing is known, `diverged_at`, `final` losses, and `limit`."""
 
-    def __init__(self, plan: MapPlan):
+    def __init__(self, plan: MapPlan) -> None:
         self.plan = plan
         self.outcomes = np.full(plan.shape, -1, np.int8)
         self.diverged_at, self.final = np.full(plan.shape, math.nan), np.full(plan.shape, math.nan)
         self.limit = None
 
-    def take(self, part):
+    def take(self, part: Cells | Limit) -> Map:
         """Add Cells or a Limit."""
         if isinstance(part, Limit):
             self.limit = part.values
@@ -343,7 +343,7 @@ class Map:
         self.final[part.rows, part.columns] = part.losses[:, -1]
         return self
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape; a row for each value of y."""
         axes = {name: {"field": axis.field, "values": axis.values} for name, axis in (("x", self.plan.x), ("y", self.plan.y))}
         outcome = [[OUTCOMES[number] for number in row] for row in self.outcomes.tolist()]

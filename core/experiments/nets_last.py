@@ -8,6 +8,7 @@ of `core.nn`: they are elementwise over whatever follows their first axis. Array
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from core.nn.optimizers import OPTIMIZERS
 from core.nn.schedules import SCHEDULES
 from core.training.batches import Batches
 
+if TYPE_CHECKING:
+    from core.training.trainer import Trainer
+
 # The settings that may be another number for each network
 HYPERPARAMETERS = ("learning_rate", "momentum", "rho", "beta1", "beta2", "epsilon", "weight_decay", "schedule.factor")
 PER_NET = (*(f"optimizer.{name}" for name in HYPERPARAMETERS), "init.scale", "init.bias_scale", "penalty.l1", "penalty.l2", "clip_norm")
@@ -29,7 +33,7 @@ MOST_WORK = 30_000
 CACHE_BYTES, FEWEST = 3 << 19, 64
 
 
-def reaches(trainer):
+def reaches(trainer: Trainer) -> bool:
     """Whether networks like this Trainer's can be trained here: small dense ones without what acts on layers or ends a run."""
     config = trainer.config
     plain = not (config.faults or config.stop or trainer.network.weigh)
@@ -37,7 +41,7 @@ def reaches(trainer):
     return bool(plain and trainer.network.vector.size * trainer.batches.size <= MOST_WORK)
 
 
-def nets_at_once(trainer):
+def nets_at_once(trainer: Trainer) -> int:
     """How many networks like this Trainer's one Nets should hold."""
     network = trainer.network
     numbers = 3 * trainer.batches.size * sum(network.sizes[1:]) + (2 + len(trainer.updater.slots)) * network.vector.size
@@ -51,7 +55,7 @@ class Nets:
     would make, to within rounding. `samples` and `targets`, (samples, inputs) and (samples, outputs), are what `losses` looks at.
     """
 
-    def __init__(self, trainer, values, samples, targets):
+    def __init__(self, trainer: Trainer, values: dict[str, np.ndarray], samples: np.ndarray, targets: np.ndarray) -> None:
         config, network = trainer.config, trainer.network
         self.batches, self.sizes, self.dtype = trainer.batches, network.sizes, network.dtype
         self.layers, self.loss = config.layers, LOSSES[config.loss]
@@ -71,11 +75,11 @@ class Nets:
         self._compile()
 
     @property
-    def nets(self):
+    def nets(self) -> int:
         """How many networks there are."""
         return self.vector.shape[1]
 
-    def matrices_of(self, vector):
+    def matrices_of(self, vector: np.ndarray) -> list[np.ndarray]:
         """The layers of the rows of `vector` (numbers, nets), as (units, inputs + 1, nets) views; biases are last."""
         views, start = [], 0
         for fan_in, units in zip(self.sizes, self.sizes[1:]):
@@ -83,7 +87,7 @@ class Nets:
             start += units * (fan_in + 1)
         return views
 
-    def parameters(self, net):
+    def parameters(self, net: int) -> dict[str, np.ndarray]:
         """Copies of one network's parameters, as Trainer.parameters() has them."""
         named = {}
         for layer, matrix in enumerate(self.matrices_of(self.vector), 1):
@@ -101,7 +105,7 @@ class Nets:
 
     # Training
 
-    def advance(self, updates):
+    def advance(self, updates: int) -> Nets:
         """Make so many updates of all networks, whatever becomes of them."""
         with np.errstate(all="ignore"):
             for index in self.batches.order(self.updates, updates):
@@ -111,7 +115,7 @@ class Nets:
                 self._programs[self.batches[index][1].shape[1]].step(*self.batches[index])
         return self
 
-    def losses(self):
+    def losses(self) -> np.ndarray:
         """The mean loss and penalty of each network (nets,) on the samples that are looked at; NaN where a parameter is not finite."""
         with np.errstate(all="ignore"):
             total = np.zeros(self.nets)
@@ -123,7 +127,7 @@ class Nets:
                 total += l1 * np.abs(matrix[:, :-1]).sum((0, 1)) + l2 * np.square(matrix[:, :-1]).sum((0, 1))
             return np.where(np.isfinite(self.vector).all(axis=0), total, np.nan)
 
-    def keep(self, chosen):
+    def keep(self, chosen: np.ndarray) -> None:
         """Go on with these networks alone: `chosen` (nets,) bool."""
         self.vector, self.slots = (np.ascontiguousarray(self.vector[:, chosen]), [slot[:, chosen].copy() for slot in self.slots])
         self._values = {name: value[chosen] for name, value in self._values.items()}

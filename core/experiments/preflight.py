@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -33,12 +33,12 @@ def preflight(config: RunConfig, dataset: Dataset | None = None, between: Callab
         yield replace(outcome, name=name)
 
 
-def report(results) -> dict:
+def report(results: Iterable[Outcome]) -> dict:
     """The contract's JSON of the results of a preflight."""
     return {"checks": [result.to_dict() for result in results]}
 
 
-def told(results) -> str:
+def told(results: Iterable[Outcome]) -> str:
     """The results as lines to be read."""
     lines = []
     for result in results:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class RangeTest:
     diverged_at: float | None
 
     @property
-    def text(self):
+    def text(self) -> str:
         """Whether theory and test agree, and if they do not, the usual reason, in a sentence."""
         if not math.isfinite(self.stability_limit):
             return "Nothing curves upwards at the start, so that theory knows no limit there."
@@ -68,7 +69,7 @@ class RangeTest:
             )
         return "Theory and test agree."
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The contract's JSON shape, and the text."""
         return strict(vars(self) | {"text": self.text, "rates": self.rates.tolist(), "losses": self.losses.tolist()})
 

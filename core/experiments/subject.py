@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from core.nn.network import with_ones
 from core.training.evaluation import LOOKED_AT
 from core.training.rehearsal import Rehearsal
 from core.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from core.diagnosis.forecast import Forecast
+    from core.nn.network import Network
 
 # Updates of a short training: at most, and at least whatever they cost; microseconds that they may take, as estimated
 MOST_UPDATES, FEWEST_UPDATES, TRAINING = 1000, 40, 250_000
@@ -30,24 +35,24 @@ class Subject:
     The run itself is never moved: all that trains is a copy. Raises ConfigError when the configuration cannot run.
     """
 
-    def __init__(self, config: RunConfig, dataset: Dataset | None = None, between: Callable[[], None] | None = None):
+    def __init__(self, config: RunConfig, dataset: Dataset | None = None, between: Callable[[], None] | None = None) -> None:
         self.between = between or (lambda: None)
         self.trainer = Trainer(config, dataset)
         self.config, self.dataset = config, self.trainer.dataset
         self.evidence = Evidence(self.trainer, lambda trainer: self.forecast)
 
     @cached_property
-    def forecast(self):
+    def forecast(self) -> Forecast:
         """The Forecast of the run's beginning."""
         return forecast(self.trainer, between=self.between)
 
     @cached_property
-    def moved(self):
+    def moved(self) -> Trainer:
         """The run after one update, whose gradients and signals were measured."""
         self.between()
         return Trainer(self.config, self.dataset).advance(1)
 
-    def rows(self, count, blind=False):
+    def rows(self, count: int, blind: bool = False) -> Dataset:
         """A Dataset with so many of the training samples, an equal share of each class, and no test part; `blind`: zeros for inputs."""
         part, test = self.dataset.train, self.dataset.test
         chosen = np.arange(len(part))
@@ -57,7 +62,7 @@ class Subject:
         inputs = np.zeros_like(part.inputs[chosen]) if blind else part.inputs[chosen]
         return replace(self.dataset, train=Part(inputs, part.targets[chosen]), test=Part(test.inputs[:0], test.targets[:0]))
 
-    def loss_on(self, count):
+    def loss_on(self, count: int) -> Callable[[Network], float]:
         """A function of a Network: its mean loss, without penalty, on `rows(count)`."""
         dataset, output = self.rows(count), self.config.layers[-1]
         targets = encoded_targets(dataset, dataset.train, output.units, output.activation, self.config.loss)
@@ -70,7 +75,9 @@ class Subject:
 
         return loss
 
-    def losses(self, patch, dataset, enough=lambda loss: False, most=MOST_UPDATES):
+    def losses(
+        self, patch: dict[str, Any], dataset: Dataset, enough: Callable[[float], bool] = lambda loss: False, most: int = MOST_UPDATES
+    ) -> np.ndarray:
         """Training losses (looks,) of a short training of the configuration with this patch, and BARE, on a Dataset; it ends early where a
         loss is `enough`, or not finite, and after `most` updates."""
         trainer = Trainer(self.config.patched(BARE).patched(patch), dataset)

@@ -40,11 +40,11 @@ class Point:
     error: ConfigError | None = None
 
     @property
-    def group(self):
+    def group(self) -> str:
         """A text that runs share which differ in nothing but the seed."""
         return json.dumps(self.settings, sort_keys=True)
 
-    def key(self, steps):
+    def key(self, steps: int) -> str:
         """A text that differs where the run of so many steps does."""
         text = json.dumps([self.config.to_dict(), steps], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -60,7 +60,7 @@ class Sweep:
     halving: int | None = None
 
     @classmethod
-    def from_dict(cls, values, most=MAX_RUNS):
+    def from_dict(cls, values: object, most: int = MAX_RUNS) -> Sweep:
         """The Sweep of {"base", "grid", "random", "draws", "seeds", "steps", "halving"}, of at most so many runs.
 
         `base` is a configuration, "grid" {field: values}, "random" {field: {"low", "high", "log"}}, from which `draws` are taken for each
@@ -93,7 +93,7 @@ class Sweep:
         return cls(values, tuple(points), steps, halving)
 
     @property
-    def groups(self):
+    def groups(self) -> dict[str, list[Point]]:
         """{group: its valid points, which differ in the seed}, in order."""
         groups = {}
         for point in self.points:
@@ -102,7 +102,7 @@ class Sweep:
         return groups
 
     @property
-    def rungs(self):
+    def rungs(self) -> list[tuple[int, int]]:
         """(how many groups, how many steps) of each rung of successive halving (Jamieson and Talwalkar 2016): each goes on with the best
         1/factor for factor times as many steps; without halving one rung, of all."""
         groups, rounds = len(self.groups), 0
@@ -113,7 +113,7 @@ class Sweep:
         return [(math.ceil(groups / factor**k), self.steps // factor ** (rounds - k)) for k in range(rounds + 1)]
 
     @property
-    def total(self):
+    def total(self) -> int:
         """How many runs there are to make, where all seeds of a group are valid."""
         sizes = sorted((len(points) for points in self.groups.values()), reverse=True)
         return sum(sum(sizes[:kept]) for kept, _ in self.rungs)

@@ -7,6 +7,8 @@ import hashlib
 import json
 import math
 import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from core.command_line import MAX_BYTES
 from core.experiments.sweep import MAX_RUNS
 from core.limits import ConfigError, NotJSON, parsed_json
 from core.report import strict
+
+if TYPE_CHECKING:
+    from core.experiments.sweep import Point, Sweep
 
 FORMAT = "descent_sweep"  # names the header's version: the first line of a results file
 VERSION = 1
@@ -28,7 +33,7 @@ class Results:
     `values` of the sweep stand in its header. Raises ConfigError when the file cannot be used, or another sweep writes to it.
     """
 
-    def __init__(self, path=None, values=None):
+    def __init__(self, path: str | Path | None = None, values: dict[str, Any] | None = None) -> None:
         self.known, self.values, self._token, self._file = {}, values, secrets.token_urlsafe(12), None
         if path is None:
             return
@@ -51,14 +56,14 @@ class Results:
             raise
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | Path) -> Results:
         """The Results in a file as it stands, which another process may be writing: to be looked at. Raises ConfigError and OSError."""
         results = cls()
         with open(path, "rb") as file:
             results.load(file)
         return results
 
-    def load(self, file):
+    def load(self, file: BinaryIO) -> int:
         """Take in the lines of a file; where the last whole one ends."""
         end = 0
         for number in range(MAX_RUNS * 10):
@@ -85,11 +90,11 @@ class Results:
         else:
             self.known[entry["key"]] = entry
 
-    def id(self, point):
+    def id(self, point: Point) -> str:
         """The id under which this point's run is kept: the same one whenever it is asked for, and for nobody to guess."""
         return hashlib.sha256(f"{self._token} {point.group} {point.seed}".encode()).hexdigest()[:24]
 
-    def add(self, result):
+    def add(self, result: dict[str, Any]) -> None:
         """Take in a result, and write it down."""
         self.known[result["key"]] = result
         if self._file is not None:
@@ -99,7 +104,7 @@ class Results:
         self._file.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
         self._file.flush()
 
-    def close(self):
+    def close(self) -> None:
         """Let others write to the file."""
         if self._file is not None:
             self._file.close()
@@ -126,14 +131,14 @@ def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def refused(point):
+def refused(point: Point) -> dict[str, Any]:
     """The result of a point that is no valid configuration."""
     error = {"field": point.error.field, "message": point.error.message}
     nothing = dict.fromkeys(("metric", "metric_name", "loss", "test_loss", "steps", "id"))
     return {"key": None, "settings": point.settings, "seed": point.seed, "status": "invalid"} | nothing | {"error": error}
 
 
-def merit(results):
+def merit(results: list[dict[str, Any]]) -> tuple[float, float]:
     """What a group's results are ranked by, higher is better: the mean metric over its seeds, then the lower loss on test data. A run
     without a metric (not finite, refused) puts its group last."""
     metrics = [result["metric"] for result in results]
@@ -142,7 +147,7 @@ def merit(results):
     return mean, -math.inf if None in losses else -float(np.mean(losses))
 
 
-def latest(sweep, known):
+def latest(sweep: Sweep, known: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """[the newest result of each point, the one of most steps; None where it has none], in the sweep's order."""
     steps = sorted({steps for _, steps in sweep.rungs}, reverse=True)
     return [
@@ -151,7 +156,7 @@ def latest(sweep, known):
     ]
 
 
-def report(sweep, known):
+def report(sweep: Sweep, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The contract's {"runs": [...], "best": {...} or None} of what is known so far.
 
     `best` is the best run of the best settings, those of the highest mean metric over seeds that were trained to the end, with that `mean`,
@@ -161,7 +166,7 @@ def report(sweep, known):
     return strict({"runs": runs, "best": best(sweep, known)})
 
 
-def best(sweep, known):
+def best(sweep: Sweep, known: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     """The best run with its spread, as `report` has it; None while no settings were trained to the end."""
     groups = {}
     for group, points in sweep.groups.items():
@@ -178,7 +183,7 @@ def best(sweep, known):
     return chosen | {"mean": float(np.mean(metrics)), "spread": spread, "seeds": len(metrics)}
 
 
-def told(sweep, answer, rows=20):
+def told(sweep: Sweep, answer: dict[str, Any], rows: int = 20) -> str:
     """The report as lines to be read: the best settings first."""
     order = sorted(answer["runs"], key=lambda run: merit([run]), reverse=True)
     lines = [f"{len(answer['runs'])} runs, the best first:"]
@@ -195,6 +200,6 @@ def told(sweep, answer, rows=20):
     return "\n".join([*lines, f"Best: {spelled(top['settings'])}: mean {top['metric_name']} {top['mean']:.4g}{spread}"])
 
 
-def spelled(settings):
+def spelled(settings: dict[str, Any]) -> str:
     """ "optimizer.learning_rate 0.1, layers.0.units 8" """
     return ", ".join(f"{path} {value if isinstance(value, str) else json.dumps(value)}" for path, value in settings.items()) or "no setting"

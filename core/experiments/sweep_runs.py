@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -22,6 +23,9 @@ from core.limits import ConfigError
 from core.report import strict
 from core.store.record import RunRecord, record_of
 from core.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from core.experiments.sweep import Point
 
 PATIENCE = 15  # seconds that a scheduler gets to answer
 NAME_LENGTH = 80  # characters of a run's name in the store
@@ -105,7 +109,7 @@ def _leave_with(parent):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def trained(point, steps, id, kept, upload):
+def trained(point: Point, steps: int, id: str, kept: bool, upload: str | None) -> tuple[dict[str, Any], RunRecord | None]:
     """(result of a Point trained for so many steps, its RunRecord or None). Never raises for a run that cannot be made."""
     result = {"key": point.key(steps), "settings": point.settings, "seed": point.seed}
     try:
