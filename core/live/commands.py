@@ -100,7 +100,7 @@ def predict(run: Run, rows: bytes | list[dict[str, str]]) -> Prediction:
     return prediction.predict(run.trainer, frame)
 
 
-def set_speed(run: Run, updates_per_second: float | None) -> None:
+def set_speed(run: Run, updates_per_second: Speed) -> None:
     run.pacing.speed = updates_per_second
     if run.running and run.pacing.until == math.inf:
         play(run)

@@ -15,6 +15,6 @@ class StartRequest:
 
     config: RunConfig
     run_id: str | None = None
-    speed: float | str | None = None
+    speed: Speed = None
     kept: bool = False
     owner: str | None = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pages.charts.curves import gradients, loss, units
@@ -11,12 +14,16 @@ from pages.charts.options import ViewOptions
 from pages.charts.output import output
 from pages.charts.style import THEMES, log_axis
 
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from pages.charts.style import Figure
+
 PANELS = {"loss": loss, "gradients": gradients, "output": output, "histograms": histograms, "units": units}
 OVER_STEPS = ("loss", "gradients", "units")
 MOST_DECADES = 8  # of a loss axis that two runs share
 
 
-def pair_panels(sides, theme):
+def pair_panels(sides: Sequence[tuple[str, int, Snapshot]], theme: str) -> dict[str, Figure]:
     """Name -> figure, a panel of one run beside that of the other. `sides` are (title, steps in all, Snapshot); `theme` is light or
     dark."""
     options = ViewOptions(theme=theme)
@@ -45,6 +52,6 @@ def _one_scale(figures, snapshots, theme):
         figure["layout"]["yaxis"] = y_axis
 
 
-def picture(pixels, shape):
+def picture(pixels: np.ndarray, shape: tuple[int, ...]) -> str:
     """A data URI of a picture of values 0 to 1."""
     return png(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8).reshape(shape), level=6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis.onset import OUT_OF_RANGE
@@ -20,6 +22,11 @@ from pages.charts.style import (
     step_axis,
 )  # fmt: skip
 
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from pages.charts.options import ViewOptions
+    from pages.charts.style import Figure, Theme
+
 HEIGHT = 250
 COLUMNS = 120  # of the map, over the whole step axis
 DECADES = 6  # either way from where the run began, that the colours tell apart
@@ -32,7 +39,7 @@ HELP = (
 )
 
 
-def cause(snapshot, options, theme):
+def cause(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """Layers over steps, coloured by log10 of the size; the first crossing is marked."""
     metric, what = SIZES[options.cause]
     values = getattr(snapshot.curves, metric)
@@ -56,7 +63,7 @@ def cause(snapshot, options, theme):
     )
 
 
-def crossing_text(snapshot):
+def crossing_text(snapshot: Snapshot) -> str:
     """One sentence for the first crossing; "" when there is none."""
     if snapshot.first_crossing is None:
         return ""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from core.glossary import explained
 from core.training.telemetry import downsample_keep_peaks
 from pages.charts.style import axis, figure, held, layer_color, layer_name, log_axis, note, number, packed, plain, power_text, step_axis
+
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from pages.charts.options import ViewOptions
+    from pages.charts.style import Figure, Theme
 
 HEIGHT = 250
 LOW_HEIGHT = 196
@@ -18,7 +25,7 @@ HEALTHY_RATIO = (-4, -1)
 AIMED_RATIO = -3
 
 
-def loss(snapshot, options, theme):
+def loss(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """Loss on a log axis: batch (faint), train (solid), test (dashed); events and the first value that was not finite."""
     curves, frames = snapshot.curves, snapshot.frames
     values = [curves.loss, frames.train_loss, frames.test_loss]
@@ -44,7 +51,7 @@ def loss(snapshot, options, theme):
     )
 
 
-def gradients(snapshot, options, theme):
+def gradients(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """Norm of each layer's gradient on a log axis."""
     values = snapshot.curves.gradient_norm
     y_axis, floor = log_axis(theme, "gradient norm", values)
@@ -52,7 +59,7 @@ def gradients(snapshot, options, theme):
     return _layer_curves(snapshot, theme, "Gradient norm", held(values, floor), y_axis, empty, height=HEIGHT, help=explained("gradient"))
 
 
-def ratio(snapshot, options, theme):
+def ratio(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """Update norm over parameter norm of each layer, with the healthy band."""
     values = snapshot.curves.update_ratio
     low, high = (10.0**end for end in HEALTHY_RATIO)
@@ -67,7 +74,7 @@ def ratio(snapshot, options, theme):
     return _layer_curves(snapshot, theme, "Update : weight ratio", held(values, floor), y_axis, empty, height=LOW_HEIGHT, **told)
 
 
-def units(snapshot, options, theme):
+def units(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """Share of dead units (solid) and of saturated activations (dotted) of each layer."""
     curves = snapshot.curves
     y_axis = axis(
@@ -124,7 +131,7 @@ def _layer_lines(step, values, theme, what="", look=None):
     ]
 
 
-def line(name, step, values, look, label=None):
+def line(name: str, step: np.ndarray, values: np.ndarray, look: dict[str, Any], label: str | None = None) -> Figure:
     """One curve over the steps; `look` is Plotly's line, `label` what hovering calls it."""
     return {
         "type": "scatter",
@@ -157,7 +164,7 @@ def _mark(name, x, y, text, line):
     return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "text": text, "line": line, "hovertemplate": hover}
 
 
-def moment_line(snapshot, low, high, theme):
+def moment_line(snapshot: Snapshot, low: float, high: float, theme: Theme) -> list[Figure]:
     """A vertical line at the past step that is shown, if one is."""
     if snapshot.moment is None:
         return []
@@ -170,7 +177,7 @@ def _ends(y_axis):
     return (10.0**low, 10.0**high) if y_axis.get("type") == "log" else (low, high)
 
 
-def last_step(snapshot):
+def last_step(snapshot: Snapshot) -> float:
     """The last step that any curve knows."""
     steps = [snapshot.step, *snapshot.curves.step[-1:], *snapshot.frames.step[-1:]]
     return max(float(step) for step in steps)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis.comparison import WRONG, layer_of
 from pages.charts.style import THEMES, axis, figure, layer_color, packed
+
+if TYPE_CHECKING:
+    from core.doctor.answers import Answer
+    from pages.charts.style import Figure, Theme
 
 HEIGHT = 300
 KINDS = ("dW", "db")
@@ -14,12 +20,12 @@ POINTS = 300  # of each tensor, evenly picked
 SYMBOLS = {"dW": "circle-open", "db": "diamond-open"}
 
 
-def doctor_panels(answer, theme):
+def doctor_panels(answer: Answer, theme: str) -> dict[str, Figure]:
     """Name -> figure of the comparison in an Answer: half_errors and half_scatter. `theme` is light or dark."""
     return {"half_errors": errors(answer, THEMES[theme]), "half_scatter": scatter(answer, THEMES[theme])}
 
 
-def errors(answer, theme):
+def errors(answer: Answer, theme: Theme) -> Figure:
     """Heat map of the relative error, gradients by layers; each cell also says it, with a mark."""
     layers = max(layer_of(row.tensor) for row in answer.table)
     found = {row.tensor: row.relative_error for row in answer.table}
@@ -55,7 +61,7 @@ def _cell(value):
     return f"{'✓' if value <= WRONG else '✕'} {value:.2g}"
 
 
-def scatter(answer, theme):
+def scatter(answer: Answer, theme: Theme) -> Figure:
     """Each number of yours against the right one, both as shares of the largest right one of their tensor."""
     layers = max(layer_of(name) for name in answer.right)
     traces, largest = [], 1.0

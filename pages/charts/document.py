@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 from plotly.io import to_html
 
 from pages.charts.style import THEMES
+
+if TYPE_CHECKING:
+    from pages.charts.style import Figure
 
 LEGEND = {"yanchor": "bottom", "y": 1.02, "x": 0}  # above the plot: below it would lie on the axis
 LEGEND_HEIGHT = 26  # pixels
@@ -19,7 +23,7 @@ h1 {{ font-size: 1.4rem }} h2 {{ font-size: 1rem; margin: 0 }} p {{ color: {mute
 """
 
 
-def document(title, panels, theme):
+def document(title: str, panels: dict[str, Figure], theme: str) -> bytes:
     """The bytes of a page with every figure of `panels` (name -> figure), its title above and what it shows in words below; `theme` is
     light or dark. About 5 MB: what Plotly needs to draw them is in it."""
     title, look = escape(title), STYLE.format(**vars(THEMES[theme]))
@@ -34,7 +38,7 @@ def document(title, panels, theme):
 """.encode()
 
 
-def standing(figure):
+def standing(figure: dict[str, Any]) -> tuple[str, Figure, str]:
     """(title, layout, caption) of a figure in a page of its own: what the layout has of the title stands above, and the caption says in
     words what is drawn."""
     layout = {name: value for name, value in figure["layout"].items() if name != "title"}

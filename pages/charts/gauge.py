@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.glossary import explained
 from pages.charts.curves import last_step, line, moment_line
 from pages.charts.style import figure, held, log_axis, note, number, packed, step_axis
+
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from pages.charts.options import ViewOptions
+    from pages.charts.style import Figure, Theme
 
 HEIGHT = 250
 
@@ -19,7 +26,7 @@ HELP = (
 )
 
 
-def gauge(snapshot, options, theme):
+def gauge(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """History of the forecast's ratio on a log axis, with the band of this activation."""
     history = snapshot.forecast_history
     step, ratio = (history.step, history.ratio) if history is not None else (np.zeros(0), np.zeros(0))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pages.charts.style import axis, colorscale, figure, layer_color, layer_name, note, packed, round_up
+
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from pages.charts.options import ViewOptions
+    from pages.charts.style import Figure, Theme
 
 HEIGHT = 486
 VALUE_AXIS = {"weights": "weight", "gradients": "log₁₀ of gradient size", "activations": "activation"}
 TIMES = 96  # columns of the picture over time
 
 
-def histograms(snapshot, options, theme):
+def histograms(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """Left the layers one above the other as they are now, right one layer's history, dark where most values lie."""
     kind = options.histogram
     layers = snapshot.histograms[kind]
@@ -46,7 +53,7 @@ def histograms(snapshot, options, theme):
     )
 
 
-def steps_outline(low, high, counts):
+def steps_outline(low: float, high: float, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x and height (2 * bins + 2,) of a histogram's outline, from the base line and back to it; heights are shares of the
     fullest bin."""
     edges = np.repeat(np.linspace(low, high, len(counts) + 1), 2)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
 
-def png(pixels, palette=None, level=1):
+def png(pixels: np.ndarray, palette: Sequence | np.ndarray | None = None, level: int = 1) -> str:
     """A PNG data URI of `pixels` uint8: (h, w) indices into `palette` (n, 4) RGBA, or (h, w, 3) colours. `level` is zlib's: 1 is
     right for what changes with every frame."""
     pixels = np.ascontiguousarray(pixels, np.uint8)
@@ -27,7 +28,7 @@ def png(pixels, palette=None, level=1):
     return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + body).decode("ascii")
 
 
-def enlarged(maps, size):
+def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
     """(n, s, s) -> (n, size, size) float32, bilinear, for smooth small maps."""
     source = maps.shape[-1]
     place = np.clip((np.arange(size) + 0.5) * source / size - 0.5, 0, source - 1)
@@ -44,7 +45,7 @@ RADIUS, CORE = 7, {"filled": 5.5, "outlined": 4.2}  # of the discs, and of what 
 
 
 @lru_cache(maxsize=32)  # a run's samples stay the same from frame to frame
-def points_png(parts, low, high, surface):
+def points_png(parts: tuple[tuple[str, bytes, tuple[str, ...]], ...], low: float, high: float, surface: str) -> str:
     """A PNG data URI of samples over the square [low, high], clear between them. `parts` are (style, xy, colors): "filled" or
     "outlined", the bytes of a float32 (m, 2) array, and m hex colours."""
     palette = ["#000000", surface]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import html
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.experiments.map import OUTCOMES
 from pages.charts.style import THEMES, axis, figure, number, packed
+
+if TYPE_CHECKING:
+    from core.experiments.map import Map
+    from pages.charts.style import Figure
 
 HEIGHT = 560
 # Told apart with any colour vision, also by lightness: blue for what learns, orange to red for what breaks (Okabe & Ito 2008)
@@ -19,7 +24,7 @@ MOST_TOLD = 4096  # cells up to which each is told of while the map is being mad
 MARGIN = {"l": 64, "r": 12, "t": 10, "b": 44}
 
 
-def map_chart(found, theme):
+def map_chart(found: Map, theme: str) -> Figure:
     """The figure of a Map as far as it is made."""
     theme, plan = THEMES[theme], found.plan
     xs, ys = np.array(plan.x.values, float), np.array(plan.y.values, float)

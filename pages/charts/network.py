@@ -8,12 +8,18 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pages.charts.images import enlarged, png
 from pages.charts.style import bare_axis, figure, number, packed, plain, signed_color
 from pages.wording import feature
+
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from pages.charts.options import ViewOptions
+    from pages.charts.style import Figure, Theme
 
 HEIGHT = 372
 TOP, BOTTOM = 30, 24  # pixels for the column's name, and for what is not shown
@@ -41,7 +47,7 @@ class Column:
     y: np.ndarray
 
 
-def network(snapshot, options, theme):
+def network(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """The diagram of a snapshot; a click on a marker carries (layer, index) as its customdata."""
     columns = _columns(snapshot)
     tile = _tile(columns)

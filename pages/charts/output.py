@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.snapshot.snapshot import Confusion, Pictures, Plane, Predictions
 from pages.charts.images import png, points_png
 from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color, mixed, note, number, packed, plain, signed_color
+
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Influence, Snapshot
+    from pages.charts.options import ViewOptions
+    from pages.charts.style import Figure, Theme
 
 HEIGHT = 372
 FADE = 1.8  # the plane stays this much paler than the points on it
@@ -15,7 +22,7 @@ DIMMED = 0.45  # opacity of an output that was
 LEGIBLE_CLASSES = 16  # a larger confusion matrix shows its counts on hover alone
 
 
-def output(snapshot, options, theme):
+def output(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """The output panel of a snapshot, whichever kind it has."""
     shown = output_panel(snapshot.output, options, theme)
     if isinstance(snapshot.output, Plane) and snapshot.influence is not None:
@@ -25,12 +32,12 @@ def output(snapshot, options, theme):
     return shown
 
 
-def output_panel(shown, options, theme):
+def output_panel(shown: Plane | Confusion | Predictions | Pictures, options: ViewOptions, theme: Theme) -> Figure:
     """The panel of a Plane, Confusion, Predictions or Pictures."""
     return _KINDS[type(shown)](shown, options, theme)
 
 
-def influence_text(influence):
+def influence_text(influence: Influence) -> str:
     """One sentence on which samples carried the gradient."""
     carried = np.cumsum(influence.share)
     if not len(carried) or not carried[-1] > 0:
@@ -113,7 +120,7 @@ def _two_classes(plane, options, theme):
     return heat, lambda target: ends[target > 0]
 
 
-def class_colors(theme, classes):
+def class_colors(theme: Theme, classes: int) -> list[str]:
     """One colour a class: the two ends of the signed scale for two, otherwise the layers' ordered scale with its ends apart."""
     if classes == 2:
         return [signed_color(theme, -0.9), signed_color(theme, 0.9)]

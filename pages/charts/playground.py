@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from core.diagnosis.failures import attempt
 from pages.charts.cause import cause
 from pages.charts.curves import gradients, loss, ratio, units
@@ -12,8 +15,13 @@ from pages.charts.output import output
 from pages.charts.style import THEMES, bare_axis, figure, note
 from pages.charts.unit import unit_figures
 
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from pages.charts.options import ViewOptions
+    from pages.charts.style import Figure
 
-def panels(snapshot, options, hidden=lambda name: False):
+
+def panels(snapshot: Snapshot, options: ViewOptions, hidden: Callable[[str], bool] = lambda name: False) -> dict[str, Figure]:
     """Name -> Plotly figure of each panel: network, output, loss, gradients, cause, gauge, histograms, ratio, units.
 
     With a unit picked (`snapshot.unit`), also unit_map (planar data only), unit_weights and unit_activations, after output. Those that are

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from pages.charts.style import axis, figure, layer_color, plain
+
+if TYPE_CHECKING:
+    from core.prediction import Prediction
+    from pages.charts.style import Figure, Theme
 
 HEIGHT = 220
 LINES = 6  # outputs that are drawn
 
 
-def what_if(name, values, said, theme):
+def what_if(name: str, values: Sequence[str], said: Prediction, theme: Theme) -> Figure:
     """The outputs (rows, outputs) of a Prediction over `values` (texts) of the column `name`."""
     shown = list(zip(said.names, said.outputs.T))
     if len(shown) == 2 and said.probable:

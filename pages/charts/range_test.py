@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pages.charts.style import THEMES, figure, held, log_axis, number, packed
 
+if TYPE_CHECKING:
+    from core.experiments.range_test import RangeTest
+    from pages.charts.style import Figure
+
 HEIGHT = 260
 SHOWN = 100.0  # losses up to so many times the first are shown: above, the axis would hold nothing else
 
 
-def range_chart(found, theme):
+def range_chart(found: RangeTest, theme: str) -> Figure:
     """The figure of a RangeTest."""
     theme = THEMES[theme]
     losses = np.where(found.losses <= SHOWN * max(found.losses[0], 0), found.losses, np.nan)

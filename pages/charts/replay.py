@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections.abc import Sequence
 from functools import cache
 from html import escape
+from typing import TYPE_CHECKING
 
 from plotly.offline import get_plotlyjs
 
 from pages.charts.document import STYLE, standing
 from pages.charts.style import THEMES
+
+if TYPE_CHECKING:
+    from pages.charts.style import Figure
 
 MOST_BYTES = 5_000_000  # of the page
 MOMENTS = 24  # that the slider offers, unless fewer fit
@@ -60,14 +65,14 @@ start().catch((error) => (told.textContent = `This browser cannot show the run: 
 """
 
 
-def evenly(steps, most=MOMENTS - 1):
+def evenly(steps: Sequence[int], most: int = MOMENTS - 1) -> list[int]:
     """At most so many of these steps, evenly spread over the list, the first and the last among them."""
     if len(steps) <= most:
         return list(steps)
     return [steps[round(place * (len(steps) - 1) / (most - 1))] for place in range(most)]
 
 
-def replay(title, pictures, theme):
+def replay(title: str, pictures: Sequence[tuple[str, dict[str, Figure]]], theme: str) -> bytes:
     """The bytes of the page. `pictures` are (label, {name: figure}), the slider's moments in their order; where all of them together would
     make the page larger than MOST_BYTES, every other one is left out, the last stays. `theme` is light or dark."""
     pictures = [(label, {name: _plain(figure) for name, figure in panels.items()}) for label, panels in pictures]

@@ -5,7 +5,9 @@ A run has one colour and one number in all charts; the number stands at the end 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, downsample_kee
 from pages.charts.options import ViewOptions
 from pages.charts.output import output_panel
 from pages.charts.style import THEMES, axis, colorscale, figure, held, log_axis, note, number, packed, plain, power_text, round_up
+
+if TYPE_CHECKING:
+    from pages.charts.style import Figure, Theme
 
 HEIGHT = 320
 LEARNED_HEIGHT = 300
@@ -49,7 +54,7 @@ class Line:
     learned: object = None
 
 
-def run_panels(lines, along, logarithmic, theme):
+def run_panels(lines: Sequence[Line], along: str, logarithmic: bool, theme: str) -> Figure:
     """Name -> figure of at most MOST Lines, `along` step, epoch or time, which may be `logarithmic`; `theme` is light or dark."""
     colors = COLORS[theme]
     panels = {
@@ -66,7 +71,7 @@ def run_panels(lines, along, logarithmic, theme):
     return panels
 
 
-def losses(lines, along, logarithmic, theme, colors):
+def losses(lines: Sequence[Line], along: str, logarithmic: bool, theme: Theme, colors: Sequence[str]) -> Figure:
     """Train (solid) and test (dashed) losses; of a run that broke before it was evaluated twice, the loss of its batches."""
     train, test = (FRAME_COLUMNS.index(f"{name}_loss") for name in ("train", "test"))
     curves = []
@@ -80,7 +85,7 @@ def losses(lines, along, logarithmic, theme, colors):
     return _curves("Loss", "loss", lines, curves, along, logarithmic, theme, colors, keys)
 
 
-def gradient_norms(lines, along, logarithmic, theme, colors):
+def gradient_norms(lines: Sequence[Line], along: str, logarithmic: bool, theme: Theme, colors: Sequence[str]) -> Figure:
     """The norm of the whole gradient, all layers together, of each sampled update."""
     with np.errstate(over="ignore"):
         curves = [
@@ -171,7 +176,7 @@ def _end(place, name, x, y, color):
     }
 
 
-def parallel(columns, results, theme):
+def parallel(columns: dict[str, Sequence], results: dict[str, Sequence[float]], theme: str) -> Figure:
     """Parallel coordinates: `columns` maps a setting's label to its values, one a run, numbers or texts; `results` maps a result's label to
     numbers (nan: none). Up to MOST runs have their own colours, more are coloured by the first result."""
     colors = THEMES[theme]

@@ -9,11 +9,15 @@ from __future__ import annotations
 import base64
 import html
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pages.wording import SUPERSCRIPTS, powers
+
+Figure = dict[str, Any]  # of Plotly, as a plain dict: data, layout, and what `figure` adds
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ THEMES = {
 }
 
 
-def mixed(stops, position):
+def mixed(stops: Sequence[str], position: float) -> str:
     """The hex colour at `position` 0..1 of evenly spaced hex `stops`."""
     place = min(max(position, 0.0), 1.0) * (len(stops) - 1)
     left = min(int(place), len(stops) - 2)
@@ -67,27 +71,27 @@ def mixed(stops, position):
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def signed_color(theme, value):
+def signed_color(theme: Theme, value: float) -> str:
     """The colour of `value` in [-1, 1] on the diverging scale."""
     return mixed(theme.signed, (value + 1) / 2)
 
 
-def layer_color(theme, layer, layers):
+def layer_color(theme: Theme, layer: int, layers: int) -> str:
     """The colour of `layer` (from 1) of `layers`, the same in every chart."""
     return mixed(theme.layers, (layer - 1) / max(layers - 1, 1))
 
 
-def colorscale(stops):
+def colorscale(stops: Sequence[str]) -> list[list[float | str]]:
     """Evenly spaced hex stops as Plotly's colour scale."""
     return [[index / (len(stops) - 1), stop] for index, stop in enumerate(stops)]
 
 
-def layer_name(layer, layers):
+def layer_name(layer: int, layers: int) -> str:
     """What a legend calls `layer` (from 1)."""
     return "Output" if layer == layers else str(layer)
 
 
-def packed(values, dtype="f4"):
+def packed(values: np.ndarray | Sequence, dtype: str = "f4") -> dict[str, str]:
     """An array as Plotly's typed array (base64). What is not finite becomes NaN, which Plotly shows as a gap; what is finite
     but beyond the type's range is held at its ends."""
     array = np.asarray(values)
@@ -101,7 +105,20 @@ def packed(values, dtype="f4"):
     return spec
 
 
-def figure(theme, title, data, alt, *, height, axes, legend=None, keys=(), help="", margin=None, **layout):
+def figure(
+    theme: Theme,
+    title: str,
+    data: list[dict[str, Any]],
+    alt: str,
+    *,
+    height: int,
+    axes: dict[str, dict[str, Any]] | None,
+    legend: str | None = None,
+    keys: Sequence[tuple[str, str]] = (),
+    help: str = "",
+    margin: dict[str, int] | None = None,
+    **layout: Any,
+) -> Figure:
     """A figure in the common style. `axes` maps "xaxis", "yaxis2" ... to what `axis` made; `legend` is the legend's title, None
     leaves the legend out. The key "alt" says in a sentence what the chart shows, "keys" are entries (name, dash) of the legend
     that explain a kind of line rather than one trace; "help" is told on demand."""
@@ -128,7 +145,7 @@ def figure(theme, title, data, alt, *, height, axes, legend=None, keys=(), help=
     }
 
 
-def axis(theme, title, **settings):
+def axis(theme: Theme, title: str, **settings: Any) -> Figure:
     """A quiet axis: thin grid, no zero line, no tick marks."""
     return {
         "title": {"text": title, "standoff": 6, "font": {"size": 12}},
@@ -142,18 +159,18 @@ def axis(theme, title, **settings):
     }
 
 
-def bare_axis(**settings):
+def bare_axis(**settings: Any) -> dict[str, Any]:
     """An axis that is there for its coordinates alone."""
     return {"visible": False, "fixedrange": True, **settings}
 
 
-def step_axis(theme, last_step, **settings):
+def step_axis(theme: Theme, last_step: float, **settings: Any) -> Figure:
     """Update counts from 0, with an end that moves in few, round steps as the run goes on."""
     over_all = {"unifiedhovertitle": {"text": "step %{x:,d}"}}
     return axis(theme, "step", range=[0, round_up(max(last_step, 100))], tickformat="~s", nticks=6, **over_all, **settings)
 
 
-def round_up(value):
+def round_up(value: float) -> float:
     """The next of 1, 1.5, 2.5, 4, 6 times a power of ten: few enough that an axis seldom has to be drawn anew."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(factor * power for factor in (1, 1.5, 2.5, 4, 6, 10, 15) if factor * power >= value * (1 - 1e-12))
@@ -163,7 +180,9 @@ LOG_FACTORS = (1, 2, 5)
 LOG_LOWEST = 1e-20  # smaller is as good as nothing: a float64 near 1 does not notice what is below 1e-16
 
 
-def log_axis(theme, title, values, *, include=(), **settings):
+def log_axis(
+    theme: Theme, title: str, values: Sequence[float] | np.ndarray, *, include: Sequence[float] = (), **settings: Any
+) -> tuple[dict[str, Any], float]:
     """(axis, floor) of a logarithmic axis that holds every positive finite one of `values` and of `include`.
 
     The ends are powers of ten, or within two decades 1, 2 or 5 times one, so that they move seldom. `floor` is the lower end:
@@ -202,7 +221,7 @@ def _log_ticks(bottom, top):
     return [tick for tick in ticks if bottom - 1e-9 <= tick <= top + 1e-9]
 
 
-def power_text(exponent):
+def power_text(exponent: float) -> str:
     """10**exponent as a tick label: written out from a hundredth to a thousand."""
     if -2 <= exponent <= 3:
         return f"{10.0**exponent:.4g}"
@@ -211,23 +230,23 @@ def power_text(exponent):
     return power if factor == 1 else f"{factor}·{power}"
 
 
-def held(values, floor):
+def held(values: np.ndarray, floor: float) -> np.ndarray:
     """Values for a logarithmic axis: zeros, and what lies below the axis, sit on its lower end."""
     with np.errstate(invalid="ignore"):
         return np.where(np.asarray(values) < floor, floor, values)
 
 
-def note(theme, text, **settings):
+def note(theme: Theme, text: str, **settings: Any) -> Figure:
     """A quiet line of text in the middle of the plot: what is missing and what to press."""
     place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
     return {"text": text, "font": {"size": 13, "color": theme.muted}, **place, **settings}
 
 
-def plain(text, length=60):
+def plain(text: str, length: int = 60) -> str:
     """A name that came with the data, cut to `length` and with nothing in it that Plotly would read as markup."""
     return html.escape(text if len(text) <= length else text[: length - 1] + "…", quote=False)
 
 
-def number(value):
+def number(value: float) -> str:
     """A figure for a sentence: four significant digits, or what it is when it is not a number."""
     return powers(f"{value:.4g}") if value is not None and math.isfinite(value) else "not finite"

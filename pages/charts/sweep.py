@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pages.charts.style import THEMES, axis, figure, packed, plain
 
+if TYPE_CHECKING:
+    from core.experiments.importance import Importance
+    from pages.charts.style import Figure
+
 ROW, AROUND = 28, 70  # pixels of a bar, and of all else
 
 
-def importance_chart(names, found, theme):
+def importance_chart(names: dict[str, str], found: Importance, theme: str) -> Figure:
     """The figure of an Importance (core.experiments.importance); `names` maps each of its settings to what it is called."""
     theme = THEMES[theme]
     labels = [plain(names[name], 30) for name in found.lost]

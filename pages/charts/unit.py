@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pages.charts.histograms import steps_outline
 from pages.charts.style import axis, colorscale, figure, layer_color, note, number, packed, plain, round_up, signed_color
 from pages.wording import feature
 
+if TYPE_CHECKING:
+    from core.snapshot.snapshot import Snapshot
+    from pages.charts.options import ViewOptions
+    from pages.charts.style import Figure, Theme
+
 HEIGHT = 250
 BARS = 12  # incoming weights shown as bars, the largest
 
 
-def unit_figures(snapshot, options, theme):
+def unit_figures(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> dict[str, Figure]:
     """unit_map (planar data only), unit_weights and unit_activations of `snapshot.unit`."""
     unit = snapshot.unit
     name = f"unit {unit.index + 1} of layer {unit.layer}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from core.diagnosis.failures import attempt
@@ -9,12 +11,17 @@ from core.training.telemetry import downsample_keep_peaks
 from pages.charts.curves import CHART_POINTS, HEALTHY_RATIO, HEIGHT, line
 from pages.charts.style import THEMES, axis, colorscale, figure, held, layer_color, log_axis, note, number, packed, plain, step_axis
 
+if TYPE_CHECKING:
+    from core.watch.history import WatchedRun, WholeStep
+    from core.watch.report import Examined
+    from pages.charts.style import Figure
+
 LINES = 8  # tensors that have a line of their own
 ROWS = 40  # rows of the map; more are put together by module
 NAME = 26  # characters of a tensor's name
 
 
-def watch_panels(run, examined, theme, moment=None):
+def watch_panels(run: WatchedRun, examined: Examined, theme: str, moment: WholeStep | None = None) -> Figure:
     """Name -> figure of a WatchedRun and what was found of it (an Examined); `moment` is the whole step that is looked at, or None."""
     theme = THEMES[theme]
     shown = dict(PANELS)
