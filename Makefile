@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run test test-integrations test-frameworks setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables soak attack lock screenshot architecture clean bench-map
+.PHONY: run test test-integrations test-frameworks setup setup-test lint bench bench-live bench-forecast bench-doctor bench-diagnosis bench-probe bench-range bench-tables mutants soak attack lock screenshot architecture clean bench-map
 
 run: setup
 	$(BIN)/streamlit run app.py
@@ -42,6 +42,10 @@ attack: setup-test
 lock: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements.txt --output-file requirements.lock
+
+# Breaks lines, one at a time, to see whether tests notice
+mutants: setup-test
+	$(BIN)/python -m benchmarks.mutants
 
 bench-live: setup-test
 	$(BIN)/python -m benchmarks.live
