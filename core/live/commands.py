@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from core.config import RunConfig
     from core.diagnosis.finding import Finding
+    from core.live.pacing import Speed
     from core.live.run import Run
     from core.prediction import Prediction
     from core.snapshot.snapshot import Snapshot

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.config import RunConfig
+from core.live.pacing import Speed
 
 
 @dataclass(frozen=True)
