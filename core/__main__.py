@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from core.command_line import INVALID, MAX_BYTES, answered, configuration, lines, opened, print_json, refusal, updates
-from core.experiments.commands import add_map, add_preflight, add_range, add_sweep
+from core.experiments.commands import add_map, add_preflight, add_range, add_surface, add_sweep
 
 if TYPE_CHECKING:
     from core.command_line import Commands
@@ -164,7 +164,7 @@ def add_predict(commands: Commands) -> None:
 
 COMMANDS = [
     *(add_train, add_export, add_check, add_watch, add_cases, add_table),
-    *(add_predict, add_preflight, add_range, add_map, add_sweep, add_bench),
+    *(add_predict, add_preflight, add_range, add_surface, add_map, add_sweep, add_bench),
 ]
 
 

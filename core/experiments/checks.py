@@ -23,6 +23,7 @@ from core.diagnosis.detectors.progress import TOO_SHORT
 from core.diagnosis.forecast import NO_BETTER
 from core.diagnosis.gradient_check import check_gradients
 from core.diagnosis.remedies import UNSCALED
+from core.experiments.subject import normalizing
 from core.nn.optimizers import OPTIMIZERS
 from core.report import strict
 from core.training.cost_model import FORWARD, activation_cost
@@ -31,7 +32,6 @@ from core.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from core.experiments.subject import Subject
-    from core.nn.network import Network
 
 # A first loss so many times the best constant output's is no guess any more: outputs are large beside the targets
 FAR_OFF = 6.0
@@ -111,13 +111,6 @@ def initial_loss(subject: Subject) -> Outcome:
     begins = f"begins at {loss:.3g}" if math.isfinite(loss) else "is not finite at the start"
     remedy = _as_remedy(odd) if odd else remedies.fresh_init(evidence)
     return _failed(loss, chance, f"The loss {begins}; always giving the best constant costs {chance:.3g}.", remedy)
-
-
-def normalizing(network: Network) -> Network:
-    """A copy of a Network that takes the statistics of each batch, as in training: before any, running ones stand for nothing."""
-    twin = network.copy()
-    twin.batch_in_testing = frozenset(range(1, len(network.layers) + 1))
-    return twin
 
 
 def _told(finding):

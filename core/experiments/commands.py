@@ -71,6 +71,43 @@ def range_(arguments: argparse.Namespace) -> int:
     return answered(answer, arguments.json)
 
 
+def add_surface(commands: Commands) -> None:
+    """`surface FILE`: a slice of the loss around the parameters."""
+    parser = commands.add_parser(
+        "surface",
+        help="draw a slice of the loss around a trained network's parameters",
+        description="Trains the configuration in FILE, and takes the loss around its parameters along the sharpest direction (that of the "
+        "Hessian's largest eigenvalue) and the next update's. Prints where it is lowest, how it curves, and how much of the run's way lies "
+        "in the slice; with --json also the losses, and the run's way as it lies there.",
+        epilog="Exit status: 0, or 2 when the configuration is invalid or its network too large.",
+    )
+    parser.add_argument("file", metavar="FILE", help=FILE)
+    parser.add_argument("--steps", type=updates, metavar="N", default=500, help="parameter updates before (default 500)")
+    parser.add_argument("--random", action="store_true", help="along two random directions instead (Li et al. 2018)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=surface)
+
+
+def surface(arguments: argparse.Namespace) -> int:
+    """Train, make the slice and print it; the exit status."""
+    from core.experiments.surface import MOMENTS, SurfaceTask, loss_surface
+    from core.training.recorder import FlightRecorder
+    from core.training.trainer import Trainer
+
+    def answer():
+        trainer = Trainer(_wanted(arguments.file))
+        recorder = FlightRecorder(trainer)
+        for moment in range(1, MOMENTS + 1):
+            trainer.advance(arguments.steps * moment // MOMENTS - trainer.step)
+            recorder.record()
+            if trainer.nonfinite or trainer.stopping.stopped:
+                break
+        found = loss_surface(SurfaceTask.of(trainer, recorder, arguments.random))
+        return found.to_dict(), found
+
+    return answered(answer, arguments.json)
+
+
 def add_map(commands: Commands) -> None:
     """`map FILE --x FIELD=LOW:HIGH:COUNT[:log] --y ...`: the map of divergence."""
     parser = commands.add_parser(

@@ -29,6 +29,13 @@ PIECE, LOOKS = 50, 20  # updates between two calls of `between`, and evaluations
 BARE = {"penalty": {"l1": 0.0, "l2": 0.0}, "class_weight": None, "stop": None}
 
 
+def normalizing(network: Network) -> Network:
+    """A copy of a Network that takes the statistics of each batch, as in training: before any, running ones stand for nothing."""
+    twin = network.copy()
+    twin.batch_in_testing = frozenset(at for at, layer in enumerate(network.layers, 1) if layer.normalization == "batch")
+    return twin
+
+
 class Subject:
     """A configuration with its data. `between`, if given, is called without arguments between pieces of the work; what it raises ends it.
 
@@ -62,12 +69,15 @@ class Subject:
         inputs = np.zeros_like(part.inputs[chosen]) if blind else part.inputs[chosen]
         return replace(self.dataset, train=Part(inputs, part.targets[chosen]), test=Part(test.inputs[:0], test.targets[:0]))
 
+    def samples(self, count: int, dtype: str | type | np.dtype | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs (features + 1, count) and targets (outputs, count) of `rows(count)`, of the network's type or another."""
+        dataset, output, dtype = self.rows(count), self.config.layers[-1], dtype or self.trainer.network.dtype
+        targets = encoded_targets(dataset, dataset.train, output.units, output.activation, self.config.loss)
+        return with_ones(dataset.train.inputs, dtype), np.ascontiguousarray(targets.T, dtype)
+
     def loss_on(self, count: int) -> Callable[[Network], float]:
         """A function of a Network: its mean loss, without penalty, on `rows(count)`."""
-        dataset, output = self.rows(count), self.config.layers[-1]
-        targets = encoded_targets(dataset, dataset.train, output.units, output.activation, self.config.loss)
-        x = with_ones(dataset.train.inputs, self.trainer.network.dtype)
-        y = np.ascontiguousarray(targets.T, self.trainer.network.dtype)
+        x, y = self.samples(count)
 
         def loss(network):
             z, a = network.forward(x)[-1]

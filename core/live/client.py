@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from core.config import RunConfig
     from core.diagnosis.trials import Trials
+    from core.experiments.surface import SurfaceTask
     from core.prediction import Prediction
     from core.snapshot.snapshot import Snapshot
 
@@ -139,6 +140,10 @@ class LiveRun:
     def predict(self, rows: bytes | list[dict[str, str]]) -> Prediction:
         """The Prediction (core.prediction) for a table's bytes, or for rows [{column: text}]; ConfigError when they do not fit the run."""
         return self._ask("predict", rows)
+
+    def surface_task(self, random: bool = False) -> SurfaceTask:
+        """What an experiment "surface" is made of, now (core.experiments.surface.SurfaceTask); ConfigError for too large a network."""
+        return self._ask("surface_task", random)
 
     def set_speed(self, updates_per_second: Speed) -> None:
         """Updates a second while playing, evenly spread; None is as fast as it can, and pacing.GROWING slow at first and faster later."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import prediction
+from core.experiments.surface import SurfaceTask
 from core.export import STEPS, exported
 from core.limits import ConfigError
 from core.live import checkpoint
@@ -140,6 +141,11 @@ def trial_task(run: Run, at: int | None) -> tuple[RunConfig, tuple[Finding, ...]
     return config, findings, (settings,), max(run.trainer.step, past.step + TRIAL_STEPS), path
 
 
+def surface_task(run: Run, random: bool) -> SurfaceTask:
+    """The SurfaceTask of the run as it stands."""
+    return SurfaceTask.of(run.trainer, run.recorder, random)
+
+
 def snapshot(run: Run, unit: tuple[int, int] | None, at: int | None = None, share: float | None = None) -> Snapshot:
     run.pacing.share = share or run.pacing.share
     run.persistence.look_after()
@@ -171,6 +177,7 @@ COMMANDS = {
         set_speed,
         fork,
         trial_task,
+        surface_task,
         snapshot,
     )
 }

@@ -1,5 +1,5 @@
-"""The process that makes a preflight or a range test beside a live run: `python -m core.live.experiment_worker DESCRIPTOR`, started by
-`core.live.experiment_client`.
+"""The process that makes a preflight, a range test or a loss surface beside a live run, or a map: `python -m core.live.experiment_worker
+DESCRIPTOR`, started by `core.live.experiment_client`.
 
 It is told once what to do, sends each result as it comes, and leaves when it is done, or when nobody listens any more.
 """
@@ -15,14 +15,16 @@ from multiprocessing.connection import Connection
 from core.experiments.map import divergence_map
 from core.experiments.preflight import preflight
 from core.experiments.range_test import range_test
+from core.experiments.surface import loss_surface
 from core.limits import ConfigError
 from core.live.priority import give_way
 
-# What can be asked for -> a function of (configuration, or a map's MapPlan; between) that yields results
+# What can be asked for -> a function of (configuration, or a map's or surface's task; between) that yields results
 KINDS = {
     "preflight": lambda config, between: preflight(config, between=between),
     "range": lambda config, between: iter([range_test(config, between=between)]),
     "map": divergence_map,
+    "surface": lambda task, between: iter([loss_surface(task, between)]),
 }
 
 

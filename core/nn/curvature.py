@@ -206,11 +206,13 @@ def _bend(activation, z, a):
 
 @dataclass(frozen=True)
 class Eigenvalue:
-    """`value` lies within `residual` of an eigenvalue, found with `products` products; NaN if a product was not finite."""
+    """`value` lies within `residual` of an eigenvalue, found with `products` products; NaN if a product was not finite. `vector` (size,) is
+    the unit vector that it belongs to, None where the value is NaN."""
 
     value: float
     residual: float
     products: int
+    vector: np.ndarray | None = None
 
 
 def largest_eigenvalue(
@@ -242,4 +244,4 @@ def largest_eigenvalue(
             break  # the second: the directions reached so far are all there are
         if done < len(basis):
             basis[done] = w / beside[-1]
-    return Eigenvalue(value, residual, done)
+    return Eigenvalue(value, residual, done, vectors[:, -1].astype(dtype).dot(basis[:done]))

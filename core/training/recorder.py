@@ -109,6 +109,15 @@ class FlightRecorder:
         picked = np.unique(np.rint(np.linspace(0, len(steps) - 1, min(SHOWN - 1, len(steps)))).astype(int))
         return tuple(sorted({*steps[picked].tolist(), *([] if wanted is None else [wanted])}))
 
+    def path(self, until: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """(steps (n,), parameters (n, numbers)) of the kept states up to step `until` that are finite: SHOWN at most, thinned evenly to
+        `most` bytes, the first and the last in any case."""
+        last = max(0, self._index(until))
+        count = max(2, min(SHOWN, most // self._kept[0].state["vector"].nbytes))
+        picked = np.unique(np.rint(np.linspace(0, last, min(count, last + 1))).astype(int)).tolist()
+        sound = [self._kept[index] for index in picked if np.isfinite(self._kept[index].state["vector"]).all()]
+        return np.array([kept.step for kept in sound], int), np.array([kept.state["vector"] for kept in sound])
+
     def pin(self, step: int) -> None:
         """Keep the newest state not behind `step` for good, unless too many are already."""
         if len(self._pinned) < max(2, self._room // PINNED_SHARE):

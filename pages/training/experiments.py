@@ -1,4 +1,4 @@
-"""What one checks before a run: the preflight's list with its remedies, and the range test with its learning rate."""
+"""What one checks of a run: the preflight's list with its remedies, the range test with its learning rate, and the loss surface."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pages import wording
 from pages.charts.range_test import range_chart
 from pages.shell.components import figures, theme
 from pages.shell.tab import handler, tab
+from pages.training import surface
 from pages.training.session import ELSEWHERE, session
 
 MARKS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("–", "not checked")}
 
 
 def experiments_menu():
-    """A menu with the two things to do before a run."""
+    """A menu with what there is to look into beside a run."""
     menu = st.popover("Check", icon=":material/checklist:", key="check menu", disabled=tab().lesson.fixes("check"))
     with menu, st.container(key="checks", gap="xsmall", width=280):
         st.button(
@@ -28,6 +29,10 @@ def experiments_menu():
         st.button(
             "Range test", key="range", on_click=_start, args=("range",), width="stretch", icon=":material/trending_up:",
             help="Sweeps the learning rate up on a copy: where it learns, where it blows up, and what theory says.",
+        )  # fmt: skip
+        st.button(
+            "Loss surface", key=surface.KIND, on_click=_start, args=(surface.KIND,), width="stretch", icon=":material/landscape:",
+            help="A slice of the loss around the parameters as they stand, along the sharpest direction and the update's.",
         )  # fmt: skip
 
 
@@ -50,11 +55,15 @@ def experiment():
                 if result.suggested:
                     patch = {"optimizer": {"learning_rate": result.suggested}}
                     st.button(f"Use {result.suggested:g}", key="use suggested", on_click=_apply, args=(patch,), type="primary")
+        if found.kind == surface.KIND:
+            surface.surface()
 
 
 def _heading(found):
     if found.problem:
         return found.problem
+    if found.kind == surface.KIND:
+        return surface.heading(found)
     if found.running:
         return f"Preflight: {len(found.results)} of {len(CHECKS)} checks made." if found.kind == "preflight" else "Range test under way."
     if found.config != session().run.live_run.config:
@@ -85,6 +94,8 @@ def _start(kind):
     if not session().ready() or run.death or run.watching or not run.may_take:
         session().notice = ELSEWHERE if not run.death else session().notice
         return
+    if kind == surface.KIND:
+        return surface.begin()
     try:
         run.experiment.start(kind, run.live_run.config, run.person)
     except TooManyRuns as error:

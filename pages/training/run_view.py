@@ -9,7 +9,7 @@ from core.limits import ConfigError, shown
 from core.link import RUN
 from pages import wording
 from pages.charts import ViewOptions, panels
-from pages.training import timebar, transport
+from pages.training import surface, timebar, transport
 from pages.training.lesson_card import goal, hidden_panels, restricted
 
 # Figures are computed one after the other in a server: threads that compute take turns of 5 ms, and a press would wait for all of them
@@ -94,7 +94,7 @@ class RunView:
         of_tab = session.config, session.draft.pending, session.notice, session.picked, session.moment, session.tried_from
         of_run = run.watching, run.foreign, run.may_take, str(run.death), str(run.refusal), run.exhausted
         experiment = run.experiment.look()
-        of_tab += experiment.kind, experiment.running, len(experiment.results), experiment.problem
+        of_tab += experiment.kind, experiment.running, len(experiment.results), experiment.problem, surface.due(session)
         return of_tab, of_run, (trials.running, round(20 * trials.progress), len(trials.trials), trials.problem), self._of_snapshot()
 
     def _of_snapshot(self):

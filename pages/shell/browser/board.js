@@ -7,6 +7,7 @@ import { shownTheme } from "./theme.js"
 
 const MARGIN = "200px" // panels this near to the view are kept up to date
 const STILL = 1500 // milliseconds without a new figure after which a repainted panel is drawn in full
+const SIGNS = { diamond: "◆", star: "★" } // of a legend, for the markers of these names
 let loading
 
 // Begins to fetch Plotly's script, once
@@ -299,6 +300,7 @@ class Panel {
   mark(node, name, dash, color, symbol) {
     const mark = element("span", symbol ? "descent-dot" : "descent-line")
     if (symbol === "circle") mark.style.background = "currentColor"
+    if (SIGNS[symbol]) Object.assign(mark, { className: "", textContent: SIGNS[symbol] })
     if (color) mark.style.borderColor = color
     if (dash) mark.style.borderTopStyle = { dot: "dotted", dash: "dashed" }[dash] ?? "solid"
     node.append(mark, name)
