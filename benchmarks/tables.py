@@ -55,7 +55,8 @@ def score(config):
         ours.append(trainer.evaluator.metric("test"))
         kind = MLPRegressor if dataset.task == "regression" else MLPClassifier
         network = kind(hidden_layer_sizes=(config.layers[0].units,), activation="tanh", max_iter=400, random_state=seed)
-        targets = [part.targets.ravel() if part.targets.shape[1] == 1 else part.targets for part in (dataset.train, dataset.test)]
+        parts = (dataset.train.targets, dataset.test.targets)
+        targets = [part.ravel() if part.size == len(part) else part for part in parts]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network.fit(dataset.train.inputs, targets[0])
