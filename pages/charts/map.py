@@ -1,4 +1,4 @@
-"""The map of divergence: a colour for what became of each run, and the stability limit as a line."""
+"""The map of divergence: a colour for what became of each run, and the stability limit as a line; and the losses of one of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.experiments.map import OUTCOMES
-from pages.charts.style import THEMES, axis, figure, number, packed
+from pages.charts.style import THEMES, axis, figure, held, log_axis, note, number, packed, plain
 
 if TYPE_CHECKING:
     from core.experiments.map import Map
     from pages.charts.style import Figure
 
-HEIGHT = 560
+HEIGHT, CURVE_HEIGHT = 560, 300
 # Told apart with any colour vision, also by lightness: blue for what learns, orange to red for what breaks (Okabe & Ito 2008)
 COLORS = {
     "learns": "#0072b2", "slow": "#56b4e9", "plateau": "#999999", "oscillates": "#f0e442", "diverged": "#e69f00", "nonfinite": "#8b1a1a",
@@ -53,7 +53,29 @@ def map_chart(found: Map, theme: str) -> Figure:
     counts = [f"{int((found.outcomes == at).sum())} {WORDS[name]}" for at, name in enumerate(OUTCOMES) if (found.outcomes == at).any()]
     alt = f"What became of {known.sum()} of {known.size} runs over {_name(plan.x)} and {_name(plan.y)}: {', '.join(counts) or 'none yet'}."
     axes = {"xaxis": _axis(theme, plan.x), "yaxis": _axis(theme, plan.y)}
-    return figure(theme, "Map of divergence", traces, alt, height=HEIGHT, legend="", axes=axes, dragmode="zoom", margin=MARGIN)
+    return figure(
+        theme, "Map of divergence", traces, alt, height=HEIGHT, legend="", axes=axes, dragmode="zoom", margin=MARGIN, meta="cells"
+    )
+
+
+def curve_chart(found, cell, losses, theme):
+    """The figure of the losses (1 + looks,) of the run in a cell, (row, column), of a Map; a note where none is pointed at, or made."""
+    theme, plan = THEMES[theme], found.plan
+    title, alt, traces, notes = "Loss of a run", "No run of the map is pointed at.", [], [note(theme, "Point at a cell of the map.")]
+    if cell is not None:
+        row, column = cell
+        title = f"{plain(_name(plan.x))} {number(plan.x.values[column])}, {plain(_name(plan.y))} {number(plan.y.values[row])}"
+        notes = [] if found.outcomes[row, column] >= 0 else [note(theme, "This run is not made yet.")]
+        alt = f"Training loss of the run with {title}: {_became(found, row, column) or 'not made yet'}."
+    y_axis, floor = log_axis(theme, "training loss", [] if losses is None else losses)
+    if cell is not None and not notes:
+        line, dots = {"color": theme.ink, "width": 1.8}, {"color": theme.ink, "size": 4}
+        traces = [
+            {"type": "scatter", "mode": "lines+markers", "x": [0, *plan.looks.tolist()], "y": packed(held(losses, floor)), "line": line,
+             "marker": dots, "hovertemplate": "step %{x:,d}<br>loss %{y:.4~g}<extra></extra>"}
+        ]  # fmt: skip
+    axes = {"xaxis": axis(theme, "step", range=[0, plan.steps], tickformat="~s", nticks=6), "yaxis": y_axis}
+    return figure(theme, title, traces, alt, height=CURVE_HEIGHT, axes=axes, annotations=notes)
 
 
 def _name(axis):
@@ -82,9 +104,13 @@ def _told(found, xs, ys):
 
 
 def _cell(found, row, column, names, y, x):
-    outcome = int(found.outcomes[row, column])
-    if outcome < 0:
+    if found.outcomes[row, column] < 0:
         return ""
-    word, at, loss = WORDS[OUTCOMES[outcome]], found.diverged_at[row, column], found.final[row, column]
-    when = f" at step {at:.0f}" if at == at else ""
-    return f"{word}{when}<br>{names[1]} {number(x)}, {names[0]} {number(y)}<br>loss at the end {number(loss)}"
+    told, loss = _became(found, row, column), found.final[row, column]
+    return f"{told}<br>{names[1]} {number(x)}, {names[0]} {number(y)}<br>loss at the end {number(loss)}"
+
+
+def _became(found, row, column):
+    """What became of a cell's run; empty where that is not known."""
+    outcome, at = int(found.outcomes[row, column]), found.diverged_at[row, column]
+    return "" if outcome < 0 else f"{WORDS[OUTCOMES[outcome]]}{f' at step {at:.0f}' if at == at else ''}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import streamlit as st
 
-from core.experiments.map import Map
+from core.experiments.map import Cells, Map
 from core.live.experiment_client import ExperimentClient
 from core.settings import Settings
 from pages.shell.identity import browser_name, owner
@@ -20,12 +21,13 @@ class Making:
     def __init__(self, person=None):
         self._person = person
         self._client, self._lock = ExperimentClient(), threading.RLock()
-        self._map, self._taken, self._losses, self.left = None, 0, {}, []
+        self._map, self._taken, self._losses, self.left = None, 0, None, []
 
     def start(self, plan):
         """Begin; raises TooManyRuns."""
         with self._lock:
-            self._map, self._taken, self._losses = Map(plan), 0, {}
+            self._map, self._taken = Map(plan), 0
+            self._losses = np.full((*plan.shape, 1 + len(plan.looks)), np.nan, np.float32)
             self._client.start("map", plan, self._person)
 
     def cancel(self):
@@ -40,8 +42,15 @@ class Making:
             experiment = self._client.look()
             for part in experiment.results[self._taken :]:
                 self._map.take(part)
+                if isinstance(part, Cells):
+                    self._losses[part.rows, part.columns] = part.losses
             self._taken = len(experiment.results)
             return self._map, experiment.running, experiment.problem
+
+    def losses(self, row, column):
+        """The losses (1 + looks,) of a cell's run at step 0 and the plan's `looks`; NaN where none is known, or it is not finite."""
+        with self._lock:
+            return self._losses[row, column]
 
 
 @st.cache_resource

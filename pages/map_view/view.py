@@ -9,25 +9,33 @@ from core.experiments import fields
 from core.limits import ConfigError
 from core.live.process import TooManyRuns
 from pages import wording
-from pages.charts.map import map_chart
+from pages.charts.map import curve_chart, map_chart
 
 
 class MapView:
     """The view of a Making (see pages.shell.tab.Tab). `picked` is the configuration of the cell that was pressed, for the page to open;
-    `refusal` why a window could not be taken."""
+    `pointed` the cell, [row, column], that the pointer was on last; `refusal` why a window could not be taken."""
 
     name = "map"
 
     def __init__(self, making):
         self.making = making
-        self.picked = self.refusal = None
-        self.commands = {"pick": self._pick, "zoom": self._zoom}
+        self.picked = self.pointed = self.refusal = None
+        self._drawn = None, None  # what the map was drawn of, and its figure: pointing at cells changes nothing of it
+        self.commands = {"pick": self._pick, "point": self._point, "zoom": self._zoom}
 
     def picture(self, theme):
         """(head, figures) of the map as far as it is made."""
         found, running, problem = self.making.look()
         head = {"text": {"map state": f'<div class="quiet" role="status">{self._state(found, running, problem)}</div>'}}
-        return head, {} if found is None else {"map": map_chart(found, theme)}
+        return head, {} if found is None else self._figures(found, theme)
+
+    def _figures(self, found, theme):
+        of = found.plan, int((found.outcomes >= 0).sum()), found.limit is None, theme
+        if self._drawn[0] != of:
+            self._drawn = of, map_chart(found, theme)
+        cell = self.pointed if _is_cell(self.pointed, found.plan.shape) else None
+        return {"map": self._drawn[1], "curve": curve_chart(found, cell, cell and self.making.losses(*cell), theme)}
 
     @staticmethod
     def _state(found, running, problem):
@@ -39,7 +47,8 @@ class MapView:
         if running:
             return f"{wording.count(known)} of {wording.count(cells)} runs made: refined from coarse to fine."
         made = "All" if known == cells else "Cancelled:"
-        return f"{made} {wording.count(known)} runs{' made' if known < cells else ''}. Press a cell to open its run; drag to zoom in."
+        told = f"{made} {wording.count(known)} runs{' made' if known < cells else ''}."
+        return f"{told} Point at a cell to see its loss, press it to open its run; drag to zoom in."
 
     def command(self, name, value):
         """Do what was pressed."""
@@ -49,6 +58,9 @@ class MapView:
         found, _, _ = self.making.look()
         if found is not None and _is_cell(value, found.plan.shape):
             self.picked = found.plan.cell(*value)
+
+    def _point(self, value):
+        self.pointed = value
 
     def _zoom(self, value):
         """Make the map of this window: {"x": [low, high], "y": [low, high]} as the axes have them, logarithms where they are such."""

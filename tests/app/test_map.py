@@ -3,11 +3,13 @@
 import json
 import time
 
+import numpy as np
 import pytest
 
 from core.config import RunConfig
 from core.experiments.map import Axis, Cells, Map, MapPlan, divergence_map
-from pages.charts.map import map_chart
+from core.training.trainer import Trainer
+from pages.charts.map import curve_chart, map_chart
 from pages.map_view.view import MapView
 from tests.app.conftest import Page
 
@@ -23,9 +25,14 @@ class Made:
     """A Making that is done."""
 
     def __init__(self):
-        self.map, self.left, self.plans = Map(PLAN), [], []
+        self.map, self.left, self.plans, self.known = Map(PLAN), [], [], {}
         for part in divergence_map(PLAN):
             self.map.take(part)
+            if isinstance(part, Cells):
+                self.known |= {(row, column): losses for row, column, losses in zip(part.rows, part.columns, part.losses)}
+
+    def losses(self, row, column):
+        return self.known[row, column]
 
     def look(self):
         return self.map, False, None
@@ -65,6 +72,26 @@ def test_a_press_picks_the_cells_run_and_a_window_is_a_new_map():
     assert "must go from a number to a larger one" in view.refusal
 
 
+def test_the_curve_of_the_cell_that_is_pointed_at_is_drawn():
+    view = MapView(Made())
+    _, figures = view.picture("light")
+    assert list(figures) == ["map", "curve"] and figures["curve"]["data"] == [] and figures["map"]["layout"]["meta"] == "cells"
+    view.command("point", [2, 5])
+    _, pointed = view.picture("light")
+    (curve,) = pointed["curve"]["data"]
+    assert curve["x"] == [0, *PLAN.looks.tolist()] and pointed["map"] is figures["map"]
+    assert "learning rate 100, layers 0 units 3" in pointed["curve"]["layout"]["title"]["text"]
+    assert json.dumps(pointed, allow_nan=False)
+    trainer = Trainer(PLAN.cell(2, 5))
+    known = view.making.known[2, 5]
+    assert known[0] == pytest.approx(trainer.loss(), rel=0.3) and len(known) == len(curve["x"])  # on some of the samples
+    for wrong in (None, [9, 9], "0", {"x": 1}, [1, True]):
+        view.command("point", wrong)
+        assert view.picture("dark")[1]["curve"]["data"] == []
+    empty = curve_chart(Map(PLAN), (0, 0), np.full(1 + len(PLAN.looks), np.nan), "dark")
+    assert "not made yet" in empty["alt"] and json.dumps(empty, allow_nan=False)
+
+
 def test_the_page_makes_a_map_that_a_page_loaded_again_finds(visit):
     page = visit()
     page.test.switch_page("experiments.py").run()
@@ -78,6 +105,8 @@ def test_the_page_makes_a_map_that_a_page_loaded_again_finds(visit):
         time.sleep(0.1)
     found, _, problem = page.test.session_state["tab"].view.making.look()
     assert problem is None and (found.outcomes >= 0).all() and found.limit is not None
+    curve = page.test.session_state["tab"].view.making.losses(3, 3)
+    assert curve[-1] == pytest.approx(found.final[3, 3]) and len(curve) == 1 + len(found.plan.looks)
     page.set("text_input", "map x count", "9999").press("make map")
     assert "must have 2 to 1024 values" in page.words
     page.set("text_input", "map x count", "1000").set("text_input", "map y count", "100").press("make map")

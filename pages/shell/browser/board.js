@@ -7,6 +7,7 @@ import { shownTheme } from "./theme.js"
 
 const MARGIN = "200px" // panels this near to the view are kept up to date
 const STILL = 1500 // milliseconds without a new figure after which a repainted panel is drawn in full
+const POINTING = 80 // milliseconds from one cell that is pointed at to the next that is told
 const SIGNS = { diamond: "◆", star: "★" } // of a legend, for the markers of these names
 let loading
 
@@ -268,16 +269,29 @@ class Panel {
         const axis = key.match(/^([xy]axis\d*)\.range/)?.[1]
         if (axis) this.zoom[axis] = [...this.plot._fullLayout[axis].range]
       }
-      if (this.name === "map" && Object.keys(this.zoom).length) {
+      if (this.cells && Object.keys(this.zoom).length) {
         this.zoom = {} // the server makes a map of that window, with axes of its own
         this.send("zoom", { x: this.plot._fullLayout.xaxis.range, y: this.plot._fullLayout.yaxis.range })
       }
     })
     this.plot.on("plotly_click", ({ points }) => {
-      const [layer, index] = points[0].customdata ?? []
-      if (this.name === "network" && layer > 0) this.send("pick", [layer, index])
-      if (this.name === "map" && Array.isArray(points[0].pointNumber)) this.send("pick", points[0].pointNumber)
+      const [layer, index] = (this.name === "network" && points[0].customdata) || []
+      if (layer > 0) this.send("pick", [layer, index])
+      if (this.cells && Array.isArray(points[0].pointNumber)) this.send("pick", points[0].pointNumber)
     })
+    this.plot.on("plotly_hover", ({ points }) => {
+      if (!this.cells || !Array.isArray(points[0].pointNumber)) return
+      this.pointed = points[0].pointNumber
+      this.pointing ??= setTimeout(() => {
+        this.pointing = undefined
+        this.send("point", this.pointed)
+      }, POINTING)
+    })
+  }
+
+  // Whether this is the map of divergence, whose cells are runs
+  get cells() {
+    return this.figure.layout.meta === "cells"
   }
 
   unzoom() {
@@ -322,6 +336,7 @@ class Panel {
 
   close() {
     clearTimeout(this.pause)
+    clearTimeout(this.pointing)
     if (this.listening) window.Plotly.purge(this.plot)
     this.node.remove()
   }
