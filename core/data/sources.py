@@ -71,7 +71,7 @@ def _table(title, loader, task, inputs, outputs, samples, about):
 
 SOURCES = {
     "circle": _planar("Circle", planar.circle, "A disc inside a ring."),
-    "xor": _planar("Exclusive or", planar.xor, "Opposite quadrants share a class."),
+    "xor": _planar("XOR", planar.xor, "Opposite quadrants share a class."),
     "truth_table": _planar("Truth table", planar.truth_table, "Exclusive or of 0 and 1: its four lines.", samples=4, test_fraction=0.0),
     "gaussian": _planar("Two clouds", planar.gaussian, "Two round clouds; a straight line will do."),
     "spiral": _planar("Spiral", planar.spiral, "Two arms wound into each other: the hard one."),
@@ -82,7 +82,7 @@ SOURCES = {
     "hills": _surface("Hills", planar.hills, "Smooth bumps, up and down."),
     "sine": _surface("Sine", planar.sine, "A wave along one direction."),
     "drawn": Source(
-        "Your own points", "planar", "classification", None, drawn.classes, drawn.MOST, "Points that you place on the plane.", drawn.drawn,
+        "Drawing", "planar", "classification", None, drawn.classes, drawn.MOST, "Points that you place on the plane.", drawn.drawn,
         test_fraction=0.0, given=True, by_library=False,
     ),
     "formula": Source(
@@ -101,6 +101,6 @@ SOURCES = {
         "Ten photo patches", "image", "classification", 12288, 2, 10, "Ten 64x64 colour patches of two photographs.", photos.ten
     ),
     "file": Source(
-        "Your own file", "file", None, None, None, LIMITS["samples"], "Your own table: CSV, Excel, JSON, Parquet or NumPy.", files.read
+        "Own file", "file", None, None, None, LIMITS["samples"], "Your own table: CSV, Excel, JSON, Parquet or NumPy.", files.read
     ),
 }  # fmt: skip

@@ -28,7 +28,7 @@ def large(tmp_path_factory):
 def own_file(open_tab):
     """A tab where a file of one's own was asked for, and none chosen yet."""
     tab = ready(open_tab())
-    tab.get_by_role("radio", name="Your own file").click()
+    tab.get_by_role("radio", name="Own file").click()
     expect(tab.get_by_text("No file yet.")).to_be_visible()
     return settled(tab)
 

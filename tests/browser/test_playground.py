@@ -250,7 +250,7 @@ def test_a_killed_worker_is_told_and_goes_on(start_server, open_tab):
 @pytest.mark.parametrize("name", ["pickle.npz", "bomb.npz", "script.csv", "noise.csv"])
 def test_a_hostile_upload_is_refused(open_tab, name):
     tab = ready(open_tab())
-    tab.get_by_role("radio", name="Your own file").click()
+    tab.get_by_role("radio", name="Own file").click()
     expect(tab.get_by_text("No file yet")).to_be_visible()
     tab.locator("input[type=file]").set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": HOSTILE[name]})
     expect(tab.get_by_text("Your file must")).to_be_visible()
