@@ -37,6 +37,7 @@ from descent_probe import Probe
 probe = Probe("my network"{url})
 model.fit(X, Y, callbacks=[probe.keras()])
 """
+MARKS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("–", "not known")}
 CHECK = "probe.check(lambda: my_loss(), params, grads)   # your gradients beside numerical ones, printed as a table"
 
 
@@ -133,6 +134,20 @@ def findings(examined):
         st.html('<div class="quiet">✓ Nothing wrong so far.</div>')
 
 
+def preflight(checks):
+    """The preflight's list, folded: what was checked, and what the probe has to be told for the rest."""
+    if not checks:
+        return
+    passed, failed = (sum(check.passed is state for check in checks) for state in (True, False))
+    rest = f", {len(checks) - passed - failed} not known" if passed + failed < len(checks) else ""
+    with st.expander(f"Preflight: {passed} of {len(checks)} checks passed, {failed} failed{rest}"), st.container(key="preflight"):
+        for check in checks:
+            mark, word = MARKS[check.passed]
+            value = "" if check.value is None else wording.number(check.value, 3)
+            cells = "".join(f"<span>{html.escape(text)}</span>" for text in (check.title, value, check.text))
+            st.html(f'<div class="check"><b title="{word}">{mark}</b>{cells}</div>')
+
+
 @st.fragment
 def cards():
     """What changes with the run beside its charts: drawn again when the live line says so."""
@@ -144,6 +159,7 @@ def cards():
     if entry is not None:
         choose()
         findings(entry.examined)
+        preflight(entry.examined.checks)
     listener("watch cards", outline)
 
 

@@ -122,6 +122,12 @@ class Probe:
         Prints a table and returns the Check. Raises ValueError when something does not fit together."""
         check = _check(loss, params, grads, samples, seed)
         print(check)
+        try:
+            worst = max(check.table, key=lambda row: (row["wrong"], row["relative_error"]))
+            text = f"{check.verdict}, with a relative error of {worst['relative_error']:.2g} at most, in {worst['tensor']}"
+            self._put(_encoded("event", {"event": "checked", "step": max(1, self.steps), "tensor": "", "text": _plain(text, 300)}))
+        except Exception as error:
+            self._complain(f"could not tell of the check ({type(error).__name__}: {error})")
         return check
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ MOST_STEPS = 1 << 53
 BINS = 24
 DTYPES = {name: np.dtype(name) for name in ("<f4", "<f8", "<i8", "<u4", "|u1")}
 RUN_ID = re.compile("[0-9a-f]{32}")
-EVENTS = ("ended", "interrupted", "exception", "shape_changed")
+EVENTS = ("ended", "interrupted", "exception", "shape_changed", "checked")
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,19 @@ from core.faults import FAULTS
 from core.report import strict
 from core.watch.findings import WatchedFinding, find
 from core.watch.history import WatchedRun
+from core.watch.preflight import WatchedCheck, preflight
 from core.watch.twin import Twin, find_twin
 
 
 @dataclass(frozen=True)
 class Examined:
     """What is known of a run at one moment: what is wrong, and its twin (None where it can have none). `failures` are sentences on what
-    could not be worked out."""
+    could not be worked out, `checks` the preflight's."""
 
     findings: tuple[WatchedFinding, ...]
     twin: Twin | None
     failures: tuple[str, ...]
+    checks: tuple[WatchedCheck, ...] = ()
 
     @property
     def status(self) -> str:
@@ -37,7 +39,8 @@ def examine(run: WatchedRun, twin: Twin | bool | None = True) -> Examined:
     findings = attempt("The findings", failures, [], find, run)
     if twin is True:
         twin = attempt("The twin", failures, None, find_twin, run)
-    return Examined((*_of_twin(run, twin, findings), *findings), twin, tuple(failures))
+    checks = attempt("The preflight", failures, (), preflight, run, twin)
+    return Examined((*_of_twin(run, twin, findings), *findings), twin, tuple(failures), checks)
 
 
 # What is wrong with the update, not with the gradients
@@ -86,6 +89,7 @@ def report(run: WatchedRun, examined: Examined | None = None) -> dict:
                 "test": float(test[-1]) if len(test) else None,
             },
             "findings": [finding.to_dict() for finding in examined.findings],
+            "checks": [check.to_dict() for check in examined.checks],
             "doctor": twin.answer.to_dict() if twin and twin.answer else None,
             "twin": twin.to_dict() if twin else None,
         }
@@ -102,6 +106,8 @@ def told(run: WatchedRun, examined: Examined) -> str:
         lines += ["", f"{SEVERITIES[finding.severity].mark} {finding.title}", f"  {finding.advice}"]
     if not examined.findings:
         lines.append("Nothing wrong found." if run.steps else "No step was told.")
+    marks = {True: "ok", False: "FAILED", None: "-"}
+    lines += ["", *(f"{marks[check.passed]:7}{check.title}. {check.text}" for check in examined.checks if run.steps)]
     if examined.twin:
         network = f"{'-'.join(map(str, examined.twin.perceptron.plan.sizes))}, {', '.join(examined.twin.perceptron.plan.activations)}"
         lines += ["", f"Twin ({network}, {examined.twin.perceptron.plan.loss}): {examined.twin.text}"]

@@ -78,7 +78,8 @@ class WatchView:
         examined = entry.examined
         findings = [(finding.code, finding.severity, finding.tensor, finding.step) for finding in examined.findings]
         others = [(one.run.run_id, one.run.name) for one in runs.of(self._owner)]
-        return entry.run.run_id, others, findings, examined.twin and (examined.twin.fault, examined.twin.step)
+        checks = [check.passed for check in examined.checks]
+        return entry.run.run_id, others, findings, checks, examined.twin and (examined.twin.fault, examined.twin.step)
 
 
 def _readings(run, examined, live):

@@ -126,4 +126,7 @@ def test_the_page_waits_and_then_shows_the_run(client, tmp_path):
     with line(page.test.session_state["tab"].key) as (_, head, figures):
         assert head["view"] == "watch" and "loss" in figures
     page.run()
-    assert not page.test.exception and "b1" in " ".join(element.proto.body for element in page.test.get("html"))
+    shown = " ".join(element.proto.body for element in page.test.get("html"))
+    assert not page.test.exception and "b1" in shown
+    assert any(folded.label.startswith("Preflight: ") and "1 failed" in folded.label for folded in page.test.expander)
+    assert "parts from a right copy" in shown and 'title="failed"' in shown and 'title="passed"' in shown
