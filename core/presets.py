@@ -77,7 +77,7 @@ PRESETS = {
     ),
     "digits": Preset(
         "Handwritten digits",
-        "1,797 pictures of 8 by 8 pixels, ten classes, Adam: watch the confusion matrix clear up.",
+        "1,797 pictures of 8 by 8 pixels, ten classes, Adam: watch the crosses go.",
         "data.source=digits&data.scaling=minmax&layers=32-relu_10-softmax&optimizer.name=adam&optimizer.learning_rate=0.0005&batch_size=32",
     ),
     "photo": Preset(

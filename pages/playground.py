@@ -13,6 +13,7 @@ from pages.training.lesson_card import lesson_card
 from pages.training.predict_menu import predict_menu
 from pages.training.run_name import name_menu
 from pages.training.run_view import RunView
+from pages.training.samples_menu import samples_menu
 from pages.training.session import session
 from pages.training.sidebar import sidebar
 from pages.training.thumbnails import thumbnails
@@ -21,7 +22,10 @@ from pages.training.transport import buttons, status
 from pages.training.unit_editor import unit_editor
 from pages.training.view_menu import view_menu
 
-MENUS = {"check": experiments_menu, "view": view_menu, "export": export_menu, "predict": predict_menu, "name": name_menu}
+MENUS = {
+    "check": experiments_menu, "view": view_menu, "samples": samples_menu, "export": export_menu, "predict": predict_menu,
+    "name": name_menu,
+}  # fmt: skip
 DRAWN = "drawn with"  # key of the tab's state: what the page beside its cards was drawn with
 
 

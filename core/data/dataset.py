@@ -17,11 +17,13 @@ from core.nn.losses import LOSSES
 @dataclass(frozen=True)
 class Part:
     """One side of the split. `inputs` (m, n) float64, scaled; `targets` (m,) int class labels or (m, k) float64 values;
-    `points` (m, 2) raw coordinates of planar sources, else None."""
+    `points` (m, 2) raw coordinates of planar sources, else None; `rows` (m,) where each stands in its source, from 0, None where that is
+    not known."""
 
     inputs: np.ndarray
     targets: np.ndarray
     points: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     def __len__(self):
         return len(self.inputs)
@@ -34,7 +36,8 @@ class Dataset:
     `encode(points)` turns raw (m, 2) coordinates into network inputs (features, then scaling): the decision boundary's grid
     goes through it; None unless the source is planar. `labels` says that targets are class labels to be encoded;
     (m, k) targets of a classification file that are not one-hot are used as they are. `image` and `target_image` are (height, width, 3)
-    when a row is a picture. `target_offset` and `target_factor` undo the target scaling: value = scaled * factor + offset. Of a file,
+    when a row is a picture. `target_offset` and `target_factor` undo the target scaling: value = scaled * factor + offset; `input_offset`
+    and `input_factor` that of pictures. Of a file,
     `preparation` makes inputs of new rows, and `remarks` say what is odd about its columns.
     """
 
@@ -50,6 +53,8 @@ class Dataset:
     target_image: tuple[int, int, int] | None = None
     target_offset: np.ndarray | float = 0.0
     target_factor: np.ndarray | float = 1.0
+    input_offset: np.ndarray | float = 0.0
+    input_factor: np.ndarray | float = 1.0
     preparation: Preparation | None = None
     remarks: tuple = ()
 
@@ -96,7 +101,8 @@ class Samples:
 
     `inputs` (m, n), the coordinates of a planar source; `targets` (m,) int class labels or (m, k) values; `held_back` (m,) bool,
     the rows for testing where they cannot be chosen freely. With a `preparation` that is not fitted yet, `inputs` are a DataFrame of typed
-    columns. The other fields are the Dataset's.
+    columns. `rows` (m,) are where these stand in the file, from 0: by default as they are, none where some were left out at random. The
+    other fields are the Dataset's.
     """
 
     inputs: np.ndarray
@@ -108,6 +114,7 @@ class Samples:
     held_back: np.ndarray | None = None
     preparation: Preparation | None = None
     remarks: tuple = ()
+    rows: np.ndarray | None = None
 
 
 def with_labels(samples: Samples) -> Samples:

@@ -6,6 +6,7 @@ ConfigError that names the columns and what they held, all problems together.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -245,10 +246,23 @@ def samples(found: Understood, data: DataConfig) -> Samples:
     types = {entry.name: _prepared_as(entry) for entry in inputs}
     made = Samples(
         _used(inputs, kept),
-        Y, tuple(types), names, image=found.table.image, held_back=_held_back(found, data, kept),
+        Y, tuple(types), names, image=found.table.image or _square(inputs), held_back=_held_back(found, data, kept),
         preparation=Preparation(types, data.scaling), remarks=() if found.table.image else tuple(_remarks(inputs, kept)),
+        rows=np.flatnonzero(kept) if found.table.rows == len(kept) else np.empty(0, int),
     )  # fmt: skip
     return with_labels(made) if found.task == "classification" and not is_label else made
+
+
+def _square(inputs):
+    """(side, side, 1) of columns that hold the pixels of square pictures: whole numbers from 0 to 255, or shares from 0 to 1, as many as a
+    square has; otherwise None."""
+    side = math.isqrt(len(inputs))
+    if len(inputs) < PICTURE or side * side != len(inputs) or not all(is_number(entry.values) for entry in inputs):
+        return None
+    columns = [entry.values for entry in inputs]
+    shares = all(values.min() >= 0 and values.max() <= 1 for values in columns)
+    levels = all(values.min() >= 0 and values.max() <= 255 and (values.dropna() % 1 == 0).all() for values in columns)
+    return (side, side, 1) if shares or levels else None
 
 
 def _used(inputs, kept):

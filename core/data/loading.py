@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,12 +42,16 @@ def load(data: DataConfig) -> Dataset:
     if preparation:
         _check_width(len(preparation.names))
     encode = None if preparation else Encoder(features, *_fitted(data.scaling, Encoder(features)(samples.inputs[train])))
+    known = np.arange(len(samples.inputs)) if samples.rows is None else samples.rows
+    image = samples.image if samples.image and math.prod(samples.image) == samples.inputs.shape[1] else None
+    pixel_scale = (0.0, 1.0) if not image else preparation.scale() if preparation else (encode.offset, encode.factor)
 
     def part(rows):
         scaled = targets[rows] if data.target_scaling == "none" else (targets[rows] - target_scale[0]) / target_scale[1]
+        numbers = known[rows] if len(known) else None
         if preparation:
-            return Part(preparation.inputs(samples.inputs.iloc[rows]), scaled)
-        return Part(encode(samples.inputs[rows]), scaled, samples.inputs[rows] if is_planar else None)
+            return Part(preparation.inputs(samples.inputs.iloc[rows]), scaled, rows=numbers)
+        return Part(encode(samples.inputs[rows]), scaled, samples.inputs[rows] if is_planar else None, numbers)
 
     return Dataset(
         task=task,
@@ -57,10 +62,12 @@ def load(data: DataConfig) -> Dataset:
         labels=samples.targets.ndim == 1,
         encode=encode if is_planar else None,
         extent=_extent(samples.inputs) if is_planar else None,
-        image=samples.image,
+        image=image,
         target_image=samples.target_image,
         target_offset=target_scale[0],
         target_factor=target_scale[1],
+        input_offset=pixel_scale[0],
+        input_factor=pixel_scale[1],
         preparation=preparation,
         remarks=samples.remarks,
     )

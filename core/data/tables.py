@@ -19,5 +19,6 @@ def table(loader: str, data: DataConfig, rng: np.random.Generator) -> Samples:
     bunch = getattr(datasets, loader)()
     names = tuple(map(str, bunch.feature_names))
     if "target_names" in bunch:
-        return Samples(bunch.data, bunch.target, names, tuple(map(str, bunch.target_names)))
+        image = (*bunch.images.shape[1:], 1) if "images" in bunch else None
+        return Samples(bunch.data, bunch.target, names, tuple(map(str, bunch.target_names)), image=image)
     return Samples(bunch.data, bunch.target[:, None], names, ("target",))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.diagnosis.trials import Trials
     from core.experiments.surface import SurfaceTask
     from core.prediction import Prediction
-    from core.snapshot.snapshot import Snapshot
+    from core.snapshot.snapshot import Snapshot, WorstSamples
 
 TRAINING = ("play", "step", "epoch")  # what takes a visitor's processor time
 
@@ -140,6 +140,10 @@ class LiveRun:
     def predict(self, rows: bytes | list[dict[str, str]]) -> Prediction:
         """The Prediction (core.prediction) for a table's bytes, or for rows [{column: text}]; ConfigError when they do not fit the run."""
         return self._ask("predict", rows)
+
+    def worst_samples(self, part: str, at: int | None = None) -> WorstSamples:
+        """The WorstSamples of the "train" or "test" part, now or as they were at or near step `at`: see `snapshot`."""
+        return self._ask("worst_samples", part, at)
 
     def surface_task(self, random: bool = False) -> SurfaceTask:
         """What an experiment "surface" is made of, now (core.experiments.surface.SurfaceTask); ConfigError for too large a network."""

@@ -14,6 +14,8 @@ from core.export import STEPS, exported
 from core.limits import ConfigError
 from core.live import checkpoint
 from core.live.persistence import loaded
+from core.live.pictures import LOOK_REPLAY
+from core.snapshot import samples
 from core.training.live_changes import LIVE_CHANGES, needs_new_run
 from core.training.telemetry import Event
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from core.live.pacing import Speed
     from core.live.run import Run
     from core.prediction import Prediction
-    from core.snapshot.snapshot import Snapshot
+    from core.snapshot.snapshot import Snapshot, WorstSamples
 
 FORK_REPLAY = 5.0  # seconds of training that may be replayed to go on from a moment of the past
 TRIAL_STEPS = 2000  # updates that a fix gets at least, to show what it does
@@ -102,6 +104,11 @@ def predict(run: Run, rows: bytes | list[dict[str, str]]) -> Prediction:
     return prediction.predict(run.trainer, frame)
 
 
+def worst_samples(run: Run, part: str, at: int | None = None) -> WorstSamples:
+    trainer = run.trainer if at is None or at >= run.trainer.step else run.pictures.replayed(at, LOOK_REPLAY)
+    return samples.worst_samples(trainer, part)
+
+
 def set_speed(run: Run, updates_per_second: Speed) -> None:
     run.pacing.speed = updates_per_second
     if run.running and run.pacing.until == math.inf:
@@ -174,6 +181,7 @@ COMMANDS = {
         export,
         examples,
         predict,
+        worst_samples,
         set_speed,
         fork,
         trial_task,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NICENESS = 4  # pages are answered before networks are trained: with more playing than there are processors, clicks come first
 QUIET = 0.2  # seconds without a command after which a run that stands still looks ahead
-READING = ("snapshot", "export", "examples", "predict", "trial_task", "surface_task")  # leave the run as it is: when they fail, it goes on
+READING = ("snapshot", "export", "examples", "predict", "worst_samples", "trial_task", "surface_task")  # when they fail, the run goes on
 LOOKING = ("snapshot", "set_speed")  # commands of whoever may only look at a copy of somebody else's run
 
 

@@ -16,8 +16,9 @@ from core.nn.network import with_ones
 from core.snapshot.gradient_share import influence
 from core.snapshot.histograms import DECADES, HistogramSeries, decades
 from core.snapshot.maps import PlaneMaps, as_int8
-from core.snapshot.outputs import output_of, plane, sample_points
-from core.snapshot.snapshot import Curves, FrameCurves, LayerView, Snapshot, UnitView
+from core.snapshot.outputs import confusion, output_of, plane, sample_points
+from core.snapshot.samples import GalleryMaker, has_gallery
+from core.snapshot.snapshot import Confusion, Curves, FrameCurves, LayerView, Snapshot, UnitView
 from core.training.telemetry import FRAME_COLUMNS, LAYER_METRICS, downsample_keep_peaks
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class SnapshotMaker:
         }
         self._maps = PlaneMaps(trainer) if data.encode else None
         self._input_maps = self._maps and _input_maps(self._maps.inputs[:SHOWN_UNITS], self._maps.side)
+        self._gallery = GalleryMaker(data) if has_gallery(data) else None
         self._points = [sample_points(data, part) for part in (data.train, data.test)]
         self._finite = None  # the last Plane with a finite output
         self._last = {}  # parts of the last picture of the run itself, by their names
@@ -86,6 +88,7 @@ class SnapshotMaker:
         tested = len(trainer.dataset.test) > 0
         sampled = [a for _, a in trainer.network.forward(self._sample)]
         mapped = self._maps and self._maps.passed(trainer.network)
+        output = self._part("The output", self._output, mapped)
         return Snapshot(
             config=_as_dict(trainer.config),
             status=status,
@@ -107,7 +110,9 @@ class SnapshotMaker:
             input_names=trainer.dataset.input_names[:SHOWN_UNITS],
             input_maps=self._input_maps,
             layers=self._part("The network diagram", self._layer_views, sampled, mapped),
-            output=self._part("The output", self._output, mapped),
+            output=output,
+            confusion=output if isinstance(output, Confusion) else self._optional("The confusion matrix", None, confusion, trainer),
+            gallery=self._gallery and self._optional("The pictures", None, self._gallery.make, trainer),
             unit=self._optional("The unit", None, self._unit, *unit, sampled, mapped) if unit and self._has_unit(*unit) else None,
             moment=trainer.step if is_past else None,
             influence=self._optional("Which samples drive this step", None, influence, trainer) if is_past or broken else None,

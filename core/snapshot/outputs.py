@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 POINTS = 500  # samples drawn of each part
 PICTURES = 3
+ROUNDING = 1e-9  # by which a pixel that was scaled and scaled back may leave 0 to 1
 
 
 def sample_points(data: Dataset, part: Part) -> Points | None:
@@ -57,10 +58,13 @@ def output_of(trainer: Trainer) -> Plane | Confusion | Predictions | Pictures | 
     data = trainer.dataset
     if data.target_image:
         return _pictures(trainer)
-    return _predictions(trainer) if data.task == "regression" or not data.labels else _confusion(trainer)
+    return confusion(trainer) or _predictions(trainer)
 
 
-def _confusion(trainer):
+def confusion(trainer):
+    """The Confusion of a Trainer whose targets are classes; None of others."""
+    if not trainer.dataset.labels:
+        return None
     matrices = []
     for name in ("train", "test"):
         part = getattr(trainer.dataset, name)
@@ -75,7 +79,7 @@ def _confusion(trainer):
 def _predictions(trainer):
     data, arrays = trainer.dataset, []
     for part in (data.train, data.test):
-        outputs = _outputs(trainer.network, part.inputs[:POINTS])
+        outputs = outputs_of(trainer.network, part.inputs[:POINTS])
         for values in (part.targets[:POINTS], outputs):
             arrays.append((values * data.target_factor + data.target_offset).astype(np.float32).ravel()[:POINTS])
     return Predictions(", ".join(data.target_names[:3]), *arrays)
@@ -86,15 +90,21 @@ def _pictures(trainer):
     name = "test" if len(data.test) else "train"
     part = getattr(data, name)
     inputs, targets = part.inputs[:PICTURES], part.targets[:PICTURES]
-    outputs = _outputs(trainer.network, inputs)
-    low, high = inputs.min(), inputs.max()
-    shown = (inputs - low) / (high - low or 1) if low < 0 or high > 1 else inputs
+    outputs = outputs_of(trainer.network, inputs)
     targets, outputs = (values * data.target_factor + data.target_offset for values in (targets, outputs))
-    rows = zip(_images(shown, data.image), _images(targets, data.target_image), _images(outputs, data.target_image))
+    rows = zip(pixels(data, inputs), _images(targets, data.target_image), _images(outputs, data.target_image))
     return Pictures(tuple(rows), name)
 
 
-def _outputs(network, inputs):
+def pixels(data, inputs):
+    """Inputs (m, features) as the pictures that they are: a list of (height, width, channels) uint8, from the darkest to the brightest of
+    these where they do not lie between 0 and 1."""
+    values = inputs * data.input_factor + data.input_offset
+    low, high = values.min(initial=0.0), values.max(initial=0.0)
+    return _images((values - low) / (high - low or 1) if low < -ROUNDING or high > 1 + ROUNDING else values, data.image)
+
+
+def outputs_of(network, inputs):
     """The network's outputs (samples, outputs) for inputs (samples, features)."""
     return network.forward(with_ones(inputs, network.dtype))[-1][1].T
 

@@ -119,7 +119,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Rows true class, columns predicted; `train`, `test` (k, k) int."""
+    """Rows true class, columns predicted; `train`, `test` (k, k) int, of the samples that the metric is of."""
 
     classes: tuple[str, ...]
     train: np.ndarray
@@ -146,6 +146,38 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Gallery:
+    """Inputs that are pictures, and what the network makes of them: the first samples of a part, at most 24. `pictures` (n, height,
+    width, 1 or 3) uint8, 32 pixels a side at the most; `true` and `predicted` (n,) are names of classes or numbers, and `wrong` (n,) bool
+    says where these differ, None for numbers."""
+
+    part: str
+    pictures: np.ndarray
+    true: tuple[str, ...]
+    predicted: tuple[str, ...]
+    wrong: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class WorstSamples:
+    """The samples of a part with the largest loss after `step` updates, the worst first, at most 20: their `loss` (n,), without penalty,
+    which is this `share` of the sum over all `samples` of the part. `rows` (n,) are where they stand in their source, from 0, None where
+    that is not known; `xy` (n, 2) where they lie on the plane, None unless the data is planar. `true`, `predicted` and `pictures` are as
+    in a Gallery, None where there is nothing to tell."""
+
+    part: str
+    step: int
+    samples: int
+    loss: np.ndarray
+    share: float
+    rows: np.ndarray | None
+    xy: np.ndarray | None
+    true: tuple[str, ...] | None
+    predicted: tuple[str, ...] | None
+    pictures: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class Influence:
     """The mini-batch of the next update: which samples carry its gradient. The first of them (n,), at most 200: `samples`, indices into
     the training part, `share` (n,) float32 of each in the sum of all gradients' lengths (of those that are not finite, in these alone),
@@ -167,9 +199,10 @@ class GaugeHistory:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`status`: running, paused, finished, or nonfinite. `output` is a Plane, Confusion, Predictions or Pictures. Losses include the
-    penalty; `test_loss` and `test_metric` are None without a test part. `histograms` maps weights, gradients and activations to
-    one Histogram a layer. `input_names` and `input_maps` are of the first of the `inputs` columns.
+    """`status`: running, paused, finished, or nonfinite. `output` is a Plane, Confusion, Predictions or Pictures; `confusion` is there
+    where targets are classes, and `gallery` where inputs are pictures and targets are not. Losses include the penalty; `test_loss` and
+    `test_metric` are None without a test part. `histograms` maps weights, gradients and activations to one Histogram a layer. `input_names`
+    and `input_maps` are of the first of the `inputs` columns.
 
     `moment` is the past step that is shown (None: the present one); curves, frames, events, `nonfinite` and the histograms over time
     are those of the whole run all the same. `kept_steps` (at most 200) can be shown at once; `healthy_step` is the newest kept one
@@ -201,6 +234,8 @@ class Snapshot:
     layers: tuple[LayerView, ...]
     output: Plane | Confusion | Predictions | Pictures
     unit: UnitView | None
+    confusion: Confusion | None = None
+    gallery: Gallery | None = None
     kept_steps: tuple[int, ...] = ()
     healthy_step: int | None = None
     moment: int | None = None

@@ -70,8 +70,21 @@ class Evaluator:
         return loss
 
     def predicted_classes(self, part: str = "train") -> np.ndarray:
-        """Class index of each sample of a part, for classification."""
+        """Class index of the first LOOKED_AT samples of a part, or a few more, for classification."""
         return self._parts[part].predicted_classes()
+
+    def sample_losses(self, part: str = "train") -> np.ndarray:
+        """Loss of each sample of a part (m,), without penalty."""
+        with np.errstate(all="ignore"):
+            return self._parts[part].sample_losses()
+
+    def classes(self, outputs: np.ndarray) -> np.ndarray:
+        """Class index of each row of outputs (m, units)."""
+        return self._parts["train"].classes(outputs)
+
+    def marked(self, outputs: np.ndarray) -> np.ndarray:
+        """Which of several labels each row of outputs or targets (m, units) gives: (m, units) bool."""
+        return outputs > self._parts["train"].threshold
 
 
 class Evaluation:
@@ -86,16 +99,28 @@ class Evaluation:
         self.metric_name = "r2" if dataset.task == "regression" else "accuracy"
         self._exclusive = output.units > 1 and (dataset.labels or output.activation == "softmax")
         signed = signed_coding(output.activation, config.loss) if dataset.labels else bool((scored < 0).any())
-        self._threshold = 0.0 if signed else 0.5
+        self.threshold = 0.0 if signed else 0.5
         self._spread = {}  # of so many first samples, each output's sum of squared deviations from the mean
         size = min(LOOKED_AT, max(1, PIECE_ELEMENTS // max(network.sizes)))
         cuts = [slice(start, min(start + size, self.samples)) for start in range(0, self.samples, size)]
         self._pieces = [(with_ones(part.inputs[rows], network.dtype), np.ascontiguousarray(self.targets[rows].T)) for rows in cuts]
 
     def predicted_classes(self) -> np.ndarray:
-        """Class index of each evaluated sample: the largest output, or the side of the threshold of a single one."""
-        outputs = np.concatenate([self._network.forward(x)[-1][1].T for x, _ in self._pieces])
-        return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > self._threshold).astype(int)
+        """Class index of each evaluated sample, of the first LOOKED_AT or a few more."""
+        pieces = self._pieces[: -(-LOOKED_AT // self._pieces[0][0].shape[1])]
+        return self.classes(np.concatenate([self._network.forward(x)[-1][1].T for x, _ in pieces]))
+
+    def classes(self, outputs: np.ndarray) -> np.ndarray:
+        """Class index of each row of outputs (m, units): the largest output, or the side of the threshold of a single one."""
+        return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > self.threshold).astype(int)
+
+    def sample_losses(self) -> np.ndarray:
+        """Loss of each evaluated sample (samples,), without penalty."""
+        losses = [np.empty(0)]
+        for x, y in self._pieces:
+            z, a = self._network.forward(x)[-1]
+            losses.append(self._network.loss_values(z, a, y).sum(axis=0, dtype=float) / self._network.loss.divisor(len(a)))
+        return np.concatenate(losses)
 
     def loss_and_metric(self, most: int | None = None) -> tuple[float | None, float | None]:
         """(mean loss without penalty, accuracy or R^2), of the first `most` samples or a few more; (None, None) without samples."""
@@ -117,7 +142,7 @@ class Evaluation:
             return np.square(y - a).sum(axis=1, dtype=float)
         if self._exclusive:
             return np.count_nonzero(a.argmax(axis=0) == y.argmax(axis=0))
-        return np.count_nonzero((a > self._threshold) == (y > self._threshold)) / len(a)
+        return np.count_nonzero((a > self.threshold) == (y > self.threshold)) / len(a)
 
     def _metric(self, score, samples):
         if self.metric_name == "accuracy":

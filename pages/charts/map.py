@@ -58,7 +58,7 @@ def map_chart(found: Map, theme: str) -> Figure:
     )
 
 
-def curve_chart(found: Map, cell: tuple[int, int], losses: np.ndarray | None, theme: str) -> Figure:
+def curve_chart(found: Map, cell: tuple[int, int] | None, losses: np.ndarray | None, theme: str) -> Figure:
     """The figure of the losses (1 + looks,) of the run in a cell, (row, column), of a Map; a note where none is pointed at, or made."""
     theme, plan = THEMES[theme], found.plan
     title, alt, traces, notes = "Loss of a run", "No run of the map is pointed at.", [], [note(theme, "Point at a cell of the map.")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.snapshot.snapshot import Confusion, Pictures, Plane, Predictions
+from pages.charts.gallery import gallery
 from pages.charts.images import png, points_png
 from pages.charts.style import axis, bare_axis, colorscale, figure, layer_color, mixed, note, number, packed, plain, signed_color
 
@@ -24,11 +25,18 @@ LEGIBLE_CLASSES = 16  # a larger confusion matrix shows its counts on hover alon
 
 def output(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """The output panel of a snapshot, whichever kind it has."""
+    if options.confusion and snapshot.confusion is not None:
+        return _confusion(snapshot.confusion, options, theme)
+    if snapshot.gallery is not None:
+        return gallery(snapshot.gallery, theme, HEIGHT)
     shown = output_panel(snapshot.output, options, theme)
     if isinstance(snapshot.output, Plane) and snapshot.influence is not None:
         shown["data"].append(_rings(snapshot.influence, theme))
         shown["layout"]["legend"]["title"]["text"] += "   ◯ carries the gradient"
         shown["alt"] += f" {influence_text(snapshot.influence)}"
+    if isinstance(snapshot.output, Plane) and options.marked is not None:
+        shown["data"] += _mark(*options.marked, theme)
+        shown["alt"] += " A sample is marked."
     return shown
 
 
@@ -69,6 +77,16 @@ def _rings(influence, theme):
         },
         "hovertemplate": "carries %{customdata:.1f} % of the gradient<extra></extra>",
     }
+
+
+def _mark(x, y, theme):
+    """A ring and a cross around one sample, with a rim that sets them off whatever lies below."""
+    place = {"type": "scatter", "mode": "markers", "x": [x], "y": [y], "showlegend": False, "hoverinfo": "skip"}
+    rings = [("circle-open", 26, theme.surface, 6), ("circle-open", 26, theme.ink, 2.5), ("cross-thin", 44, theme.ink, 1.5)]
+    return [
+        {**place, "marker": {"symbol": symbol, "size": size, "color": color, "line": {"color": color, "width": width}}}
+        for symbol, size, color, width in rings
+    ]
 
 
 def _plane(plane, options, theme):
@@ -205,7 +223,10 @@ def _confusion(confusion, options, theme):
         "hovertemplate": "true %{y}, predicted %{x}<br>%{text:,d} samples, %{z:.1%} of the class<extra></extra>",
     }
     right = np.trace(counts) / max(counts.sum(), 1)
-    sides = {"showgrid": False, "fixedrange": True, "type": "category", "tickvals": names, "ticktext": short, "linecolor": "rgba(0,0,0,0)"}
+    sides = {
+        "showgrid": False, "fixedrange": True, "type": "category", "tickvals": names, "ticktext": short, "linecolor": "rgba(0,0,0,0)",
+        "constrain": "domain",
+    }  # fmt: skip
     return figure(
         theme,
         f"Confusion, {part} samples",
@@ -213,7 +234,7 @@ def _confusion(confusion, options, theme):
         f"Confusion matrix of the {part} samples: {right:.1%} of {counts.sum():,} are right.",
         height=HEIGHT,
         margin={"l": 84, "r": 12, "t": 10, "b": 44},
-        axes={"xaxis": axis(theme, "predicted", **sides), "yaxis": axis(theme, "true", autorange="reversed", **sides)},
+        axes={"xaxis": axis(theme, "predicted", **sides), "yaxis": axis(theme, "true", autorange="reversed", scaleanchor="x", **sides)},
         dragmode=False,
     )
 

@@ -25,7 +25,7 @@ from pages.training.tab_run import TabRun
 from pages.training.transport import SPEED
 
 KEY = "session"
-TAKING = ("export", "examples", "predict")  # what only the owner gets out of a run, and who it is shared with
+TAKING = ("export", "examples", "predict", "worst_samples")  # what only the owner gets out of a run, and who it is shared with
 ELSEWHERE = "This run is only looked at here: it is driven in another tab, or it is somebody else's"
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from core.config import DataConfig
 from core.data import load
 from core.data.sources import SOURCES
+from core.snapshot.outputs import pixels
 from pages.charts.style import THEMES, layer_color, signed_color
 from pages.shell.components import served
 
@@ -56,7 +57,7 @@ def _shapes(dataset):
     rows = dataset.train
     if dataset.image:
         liveliest = rows.inputs[np.argmax(rows.inputs.std(axis=1))]
-        return _blocks(liveliest.reshape(dataset.image))
+        return _blocks(pixels(dataset, liveliest[None])[0])
     points = _two_columns(rows.inputs) if rows.points is None else rows.points
     return _dots(points[:DOTS], _colors(dataset)[:DOTS])
 
@@ -92,13 +93,19 @@ def _dots(points, colors):
 
 
 def _blocks(picture):
-    """A picture (height, width, 3) of values 0 to 1, as coloured squares."""
+    """A picture (height, width, 1 or 3) uint8, as squares: in its colours, or as a drawing in one colour."""
     size = picture.shape[0] // BLOCKS
-    colors = picture.reshape(BLOCKS, size, BLOCKS, size, 3).mean(axis=(1, 3))
+    colors = picture.reshape(BLOCKS, size, BLOCKS, size, -1).mean(axis=(1, 3))
     side = SIDE / BLOCKS
     squares = (
-        f'<rect x="{column * side}" y="{row * side}" width="{side}" height="{side}" fill="rgb({",".join(map(str, color))})"/>'
-        for row, line in enumerate(np.rint(255 * colors).astype(int))
+        f'<rect x="{column * side}" y="{row * side}" width="{side}" height="{side}" {_fill(color)}/>'
+        for row, line in enumerate(np.rint(colors).astype(int).tolist())
         for column, color in enumerate(line)
     )
     return f'<g shape-rendering="crispEdges">{"".join(squares)}</g>'
+
+
+def _fill(color):
+    if len(color) == 3:
+        return f'fill="rgb({",".join(map(str, color))})"'
+    return f'fill="{signed_color(THEMES["light"], 0.9)}" fill-opacity="{color[0] / 255:.2f}"'

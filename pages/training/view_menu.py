@@ -10,7 +10,8 @@ from pages.shell.controls import show
 from pages.shell.tab import tab
 from pages.training.session import session
 
-CHOICES = ("hard_edges", "show_test", "histogram", "histogram_layer", "cause")
+CHOICES = ("hard_edges", "show_test", "confusion", "histogram", "histogram_layer", "cause")
+MARKED = "marked"
 
 
 @st.fragment
@@ -20,9 +21,20 @@ def view_menu():
     if menu.open:
         with menu:
             _choices()
+    use_choices()
+
+
+def use_choices():
+    """Have the charts drawn as was chosen, and what is marked (`mark`)."""
     state = st.session_state
-    tab().view.chosen = {name: state[f"view.{name}"] for name in CHOICES if f"view.{name}" in state}
+    tab().view.chosen = {name: state[f"view.{name}"] for name in (*CHOICES, MARKED) if f"view.{name}" in state}
     tab().wake()
+
+
+def mark(place):
+    """Mark this place (x1, x2) of the plane on the decision map; None: no place."""
+    st.session_state[f"view.{MARKED}"] = place
+    use_choices()
 
 
 def _choices():
@@ -30,6 +42,12 @@ def _choices():
     shown = show(over_time, min(st.session_state.get(over_time, 1), layers))
     st.toggle("Hard edges", key="view.hard_edges", persist_state="session", help="Show the winning class without its confidence.")
     st.toggle("Test samples", key="view.show_test", persist_state="session", help="Draw the samples that were held back, too.")
+    seen = session().last_snapshot
+    if seen and seen.confusion and (seen.gallery or seen.output is not seen.confusion):
+        st.toggle(
+            "Confusion matrix", key="view.confusion", persist_state="session",
+            help="What each class was taken for, in place of the picture of the output; with Test samples, of those that were held back.",
+        )  # fmt: skip
     st.segmented_control(
         "Histograms of", HISTOGRAMS, key="view.histogram", persist_state="session", format_func=wording.option, default=HISTOGRAMS[0],
         required=True, help="Weights, gradients or activations of every layer.",

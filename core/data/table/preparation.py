@@ -130,6 +130,10 @@ class Preparation:
         parts = [("numbers", numbers, self._numbers), ("categories", encoder, self._of("category"))]
         return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
 
+    def scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """(offset, factor) of each input where all columns are numbers: value = (x - offset) / factor."""
+        return _offset_and_factor(self.scaling, self.fitted.named_transformers_["numbers"][1], len(self._numbers))
+
     def recipe(self) -> dict[str, list[tuple]]:
         """What the fitted transformer does, as plain values: {"numbers": [(column, part of a date or None, fill, offset, factor)],
         "categories": [(column, [levels in order of their inputs], level for all others or None)]}. value = (x - offset) / factor."""
