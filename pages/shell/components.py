@@ -98,6 +98,11 @@ def listener(key, outline):
     _mount(key, {"part": "listener", **_line(), "outline": digest(outline), "drawing": tab().drawing})
 
 
+def copy_link(key, label, help):
+    """Mount a button that copies the page's address."""
+    _mount(key, {"part": "copy", "label": label, "help": help})
+
+
 def pad(key, drawn, **options):
     """Mount the plane to draw on (`points`, `colors`, `classes`, `half`, `most`: see browser/pad.js). `drawn` is called when points were
     drawn; they are in the session's state under `key`, as its `drawn`."""

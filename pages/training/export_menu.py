@@ -16,7 +16,7 @@ from pages import wording
 from pages.charts import panels
 from pages.charts.document import document
 from pages.charts.replay import evenly, replay
-from pages.shell.components import theme
+from pages.shell.components import copy_link, theme
 from pages.shell.controls import refusal, show
 from pages.shell.identity import store, take_upload
 from pages.shell.tab import handler, tab
@@ -37,10 +37,12 @@ def export_menu():
         return
     with menu, st.container(key="exports", gap="xsmall", width=WIDTH):
         if not session().run.may_take:
+            _link()
             st.caption("This run is somebody else's. You can take home its charts; scripts, weights and data are its owner's.")
             _charts()
             _replay()
             return
+        _link()
         st.caption("This run, to read, to run and to use elsewhere.")
         _sharing()
         for name, export in EXPORTS.items():
@@ -51,6 +53,10 @@ def export_menu():
             st.caption("Scripts train with the settings of now from the beginning: what was changed on the way is not in them.")
         if not session().run.foreign:
             _uploader(session().last_snapshot.inputs)
+
+
+def _link():
+    copy_link("copy link", "Copy link", "This page's address: the set-up, and the run once it is kept. Whoever opens it sees the same.")
 
 
 def _sharing():

@@ -2,10 +2,12 @@
 // its figure has changed and it is in view, one panel at a time, so that clicks and scrolling come between.
 // After each drawing the plot's node sends the event "drawn".
 
+import { copyPicture, ICON, picture, save } from "./picture.js"
 import { frame, repaint } from "./repaint.js"
 import { shownTheme } from "./theme.js"
 
 const MARGIN = "200px" // panels this near to the view are kept up to date
+const TOLD = 2500 // milliseconds for which it is told that a picture was copied
 const STILL = 1500 // milliseconds without a new figure after which a repainted panel is drawn in full
 const POINTING = 80 // milliseconds from one cell that is pointed at to the next that is told
 const SIGNS = { diamond: "◆", star: "★" } // of a legend, for the markers of these names
@@ -147,7 +149,9 @@ class Panel {
     this.title.setAttribute("aria-level", "3")
     this.legend = element("div", "descent-legend")
     this.help = element("button", "descent-help", "?")
-    this.head.append(this.title, this.help, this.legend)
+    this.said = element("span", "descent-said")
+    this.said.setAttribute("role", "status")
+    this.head.append(this.title, this.help, this.said, this.legend)
     this.plot = element("div", "descent-plot")
     this.node.append(this.head, this.plot)
     this.hidden = new Set() // names of traces that were switched off
@@ -222,14 +226,23 @@ class Panel {
   }
 
   react() {
-    const { data, layout } = this.figure
-    const { title, legend, ...rest } = structuredClone(layout) // Plotly writes into what it is given
+    const { title, legend, ...rest } = structuredClone(this.figure.layout) // Plotly writes into what it is given
     const shown = { ...rest, width: this.width, showlegend: false, font: { ...rest.font, family: getComputedStyle(this.node).fontFamily } }
-    for (const [axis, range] of Object.entries(this.zoom)) shown[axis] = { ...shown[axis], range, autorange: false }
-    const traces = data.map((trace) => (this.hidden.has(trace.name) ? { ...trace, visible: false } : trace))
-    window.Plotly.react(this.plot, traces, shown, this.config())
+    Object.assign(shown, this.axes())
+    window.Plotly.react(this.plot, this.traces(), shown, this.config())
     if (!this.listening) this.listen()
     if (this.pointer) window.Plotly.Fx.hover(this.plot, this.pointer)
+  }
+
+  // The traces as they are shown: some may have been switched off
+  traces() {
+    return this.figure.data.map((trace) => (this.hidden.has(trace.name) ? { ...trace, visible: false } : trace))
+  }
+
+  // The axes on which the viewer zoomed in
+  axes() {
+    const zoomed = Object.entries(this.zoom).map(([axis, range]) => [axis, { ...this.figure.layout[axis], range, autorange: false }])
+    return Object.fromEntries(zoomed)
   }
 
   // Whoever hears the chart hears one picture; the buttons that Plotly puts beside it are not part of that
@@ -256,10 +269,18 @@ class Panel {
   // Made once: a configuration that differs, be it in a function, makes Plotly build the chart anew
   config() {
     const reset = { name: "Reset view", title: "Reset view", icon: window.Plotly.Icons.home, click: () => this.unzoom() }
-    const fixed = this.figure.layout.dragmode === false
-    const bar = { displayModeBar: fixed ? false : "hover", modeBarButtons: [["toImage", reset]] }
-    this.settings ??= { displaylogo: false, doubleClick: false, ...bar }
+    const made = () => picture(this.figure, this.traces(), this.axes(), this.width, getComputedStyle(this.node).fontFamily)
+    const saved = { name: "Save as PNG", title: "Save as PNG", icon: window.Plotly.Icons.camera, click: () => save(made(), `descent_${this.name}.png`) }
+    const copied = { name: "Copy picture", title: "Copy picture", icon: ICON.copy, click: async () => this.tell(await copyPicture(made())) }
+    const still = this.figure.layout.dragmode === false
+    this.settings ??= { displaylogo: false, doubleClick: false, displayModeBar: "hover", modeBarButtons: [[saved, copied, ...(still ? [] : [reset])]] }
     return this.settings
+  }
+
+  tell(copied) {
+    this.said.textContent = copied ? "Picture copied" : "Not allowed here: save it instead"
+    clearTimeout(this.saying)
+    this.saying = setTimeout(() => (this.said.textContent = ""), TOLD)
   }
 
   listen() {
@@ -337,6 +358,7 @@ class Panel {
   close() {
     clearTimeout(this.pause)
     clearTimeout(this.pointing)
+    clearTimeout(this.saying)
     if (this.listening) window.Plotly.purge(this.plot)
     this.node.remove()
   }

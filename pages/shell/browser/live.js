@@ -2,13 +2,14 @@
 
 import { Board, loadPlotly } from "./board.js"
 import { Buttons } from "./buttons.js"
+import { Copy } from "./copy.js"
 import { Line } from "./line.js"
 import { Listener } from "./listener.js"
 import { Pad } from "./pad.js"
 import { Slider } from "./slider.js"
 import { Text } from "./text.js"
 
-const PARTS = { board: Board, buttons: Buttons, listener: Listener, pad: Pad, slider: Slider, text: Text }
+const PARTS = { board: Board, buttons: Buttons, copy: Copy, listener: Listener, pad: Pad, slider: Slider, text: Text }
 const parts = new WeakMap()
 
 // Called at each run of the page. Returns what to call when the component may have gone.
