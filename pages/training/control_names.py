@@ -7,7 +7,7 @@ from core.link import SETTINGS
 from pages.charts.playground import PANELS
 from pages.training import timebar, transport
 
-MENUS = ("preset", "check", "view", "samples", "export", "predict", "name", "findings")  # what has a name of its own on the page
+MENUS = ("preset", "undo", "check", "view", "samples", "export", "predict", "name", "findings")  # what has a name of its own on the page
 
 
 def live_controls():

@@ -14,6 +14,7 @@ from pages.training import fault_switches
 from pages.training.data import PLAIN as UNFOLDED_DATA
 from pages.training.data import data
 from pages.training.draft import PLAIN
+from pages.training.history import undo_and_redo
 from pages.training.layers import layers
 from pages.training.session import session
 from pages.training.setting_controls import applies, grid, learning_rate, shown_value
@@ -31,6 +32,7 @@ def sidebar():
     with st.sidebar, st.container(key="settings", gap="xsmall"):
         top = st.container()
         presets()
+        undo_and_redo()
         section("Data", data, "data")
         section("Network", layers, "layers")
         training()
