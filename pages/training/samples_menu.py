@@ -55,7 +55,10 @@ def _listed():
     if worst is None or not len(worst.loss):  # the worker is gone, which the page tells
         return
     count = len(worst.loss)
-    told = f"{count} of {wording.count(worst.samples)} samples carry {worst.share:.0%} of the loss at step {wording.count(worst.step)}."
+    told = "All samples"
+    if count < worst.samples:
+        told = f"{count} of {wording.count(worst.samples)} samples carry {worst.share:.0%} of the loss"
+    told += f" at step {wording.count(worst.step)}."
     on_map = worst.xy is not None
     st.caption(told + (" Choose one to mark it on the map." if on_map else ""))
     key = f"worst {part} {worst.step}"  # another list has no row chosen
