@@ -31,8 +31,11 @@ def sidebar():
     session().draft.explained = False
     with st.sidebar, st.container(key="settings", gap="xsmall"):
         top = st.container()
-        presets()
-        undo_and_redo()
+        with st.container(key="preset and history", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
+            about = presets()
+            undo_and_redo()
+        if about:
+            st.caption(about)
         section("Data", data, "data")
         section("Network", layers, "layers")
         training()
@@ -53,16 +56,16 @@ def section(title, content, name=""):
 
 
 def presets():
-    """Ready-made runs, and what to look at in the one that is shown."""
+    """Ready-made runs; the result says what to look at in the one that is shown."""
     if tab().lesson.hides("preset"):
-        return
+        return None
     chosen = next((name for name, preset in PRESETS.items() if preset.config == session().config), None)
     st.selectbox(
         "Preset", PRESETS if chosen else [None, *PRESETS], **show("preset", chosen),
         format_func=lambda name: PRESETS[name].title if name else "", placeholder="Your own",
         help="Runs that learn, and runs that go wrong in instructive ways.", on_change=_load_preset, label_visibility="collapsed",
     )  # fmt: skip
-    st.caption(PRESETS[chosen].about if chosen else "Custom set-up. Copy this page's link to share it.")
+    return PRESETS[chosen].about if chosen else "Custom set-up. Export has a link to share it."
 
 
 @handler
