@@ -308,7 +308,8 @@ def _outcome(wanted, try_fixes):
     from core.config import ConfigError
 
     try:
-        return _report(*wanted(), try_fixes)
+        config, steps = wanted()
+        return _report(config, steps, try_fixes)
     except ConfigError as error:
         return refusal(error)
     except MemoryError:

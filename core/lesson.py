@@ -129,7 +129,8 @@ def lesson_of(query: dict[str, str], names: Iterable[str]) -> tuple[Lesson, list
     """(the Lesson that {parameter: text} asks for, the ConfigErrors of what it cannot have). `names` are all controls and panels. Of a
     parameter that is wrong in part the rest is kept, but for a goal, which would be another one."""
     known = set(names) | {name.rpartition(".")[0] for name in names} - {""}
-    values, problems = {"query": query}, []
+    values: dict[str, Any] = {"query": query}
+    problems = []
     for name, text in query.items():
         try:
             plain = plain_text(name, text, LONGEST[name], lines=name == "text").strip()

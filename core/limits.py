@@ -59,7 +59,7 @@ class NotJSON(ValueError):
 
 def parsed_json(text: str | bytes) -> Any:
     """The value of a JSON text (str or bytes) from outside. Raises NotJSON, and nothing else."""
-    marks = b"[{," if isinstance(text, bytes) else "[{,"
+    marks: Any = b"[{," if isinstance(text, bytes) else "[{,"
     if sum(text.count(marks[at : at + 1]) for at in range(3)) > JSON_VALUES:
         raise NotJSON(f"it holds more than {JSON_VALUES:,} values")
     try:

@@ -86,7 +86,7 @@ def _tree(values, optional):
     return tree
 
 
-def reached(values: dict[str, Any], name: str) -> Any:
+def reached(values: Any, name: str) -> Any:
     """The plain value of a setting in a configuration's dict; None in a part that it is without."""
     for key in name.split("."):
         values = None if values is None else values[key]

@@ -94,7 +94,7 @@ class Case:
     remarks: tuple[str, ...] = ()
     show: str | None = None
 
-    def variant(self, name: str) -> Variant:
+    def variant(self, name: str) -> Variant | None:
         """The Variant of this name, or None."""
         return next((variant for variant in self.variants if variant.name == name), None)
 

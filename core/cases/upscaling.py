@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def enlargements(dataset: Dataset) -> dict[str, np.ndarray]:
     small = dataset.test.inputs.reshape(-1, *dataset.image)
     factor = dataset.target_image[0] // dataset.image[0]
     nearest = small.repeat(factor, axis=1).repeat(factor, axis=2)
-    bicubic = zoom(small, (1, factor, factor, 1), order=3, mode="nearest", grid_mode=True)
+    bicubic: Any = zoom(small, (1, factor, factor, 1), order=3, mode="nearest", grid_mode=True)
     mean = np.broadcast_to(dataset.train.targets.mean(axis=0), dataset.test.targets.shape)
     return {"mean image": mean, "nearest neighbour": nearest.reshape(len(small), -1), "bicubic": bicubic.reshape(len(small), -1)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ class Samples:
     other fields are the Dataset's.
     """
 
-    inputs: np.ndarray
+    inputs: Any
     targets: np.ndarray
     input_names: tuple[str, ...]
     target_names: tuple[str, ...]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from core.limits import LIMITS, ConfigError, listed, shown
 
 if TYPE_CHECKING:
     from core.config import DataConfig
+    from core.data.table.formats import Table
 
 LARGEST = 1e100  # sums of squares of 100,000 such values still fit into float64
 CLASS_SHARE = 0.7  # more classes than this share of the rows: the target is a measure or a name of the row, not a class
@@ -49,7 +50,7 @@ class Remark:
 class Understood:
     """A file as it is taken: its Table, its Columns with their uses, `targets` (names), `task`, and what was decided (`notes`)."""
 
-    table: object
+    table: Table
     columns: list[Column]
     targets: list[str]
     task: str
@@ -67,7 +68,7 @@ def read(data: DataConfig, rng: np.random.Generator) -> Samples:
         return samples(understood(data), data)
 
 
-def understood(data: DataConfig, given: set[str] | None = None) -> Understood:
+def understood(data: DataConfig, given: Collection[str] | None = None) -> Understood:
     """The file of a DataConfig as it is taken. `given` are the fields of `data` that a person has set, where target, task and what is left
     out are to be proposed; by default nothing is proposed: the last column is the target, and all that can be learned from is an input.
     Raises ConfigError."""
@@ -237,7 +238,8 @@ def samples(found: Understood, data: DataConfig) -> Samples:
             problems.append((DATA, f"must hold finite numbers of ordinary size; {wrong}"))
     is_label = found.task == "classification" and len(targets) == 1 and not found.table.matrix
     field = DATA if found.table.targets else TARGET
-    Y, names = None, tuple(found.targets)
+    Y: Any = None
+    names = tuple(found.targets)
     try:
         Y, names = _classes(field, found, targets[0], kept) if is_label else (_values(field, targets, kept), names)
     except ConfigError as error:
@@ -296,7 +298,7 @@ def _held_back(found, data, kept):
 def _classes(field, found, entry, kept):
     """(class numbers (m,), the classes' names) of a target column."""
     cells = found.table.frame[entry.name]
-    raw = labels(cells) if cells.dtype.kind == "b" or not is_number(entry.values) else entry.values
+    raw: Any = labels(cells) if cells.dtype.kind == "b" or not is_number(entry.values) else entry.values
     values = raw[kept].to_numpy(float if is_number(raw) else object)
     if is_number(raw) and (wrong := check_numbers(entry, LARGEST)):
         raise ConfigError(field, f"must hold finite numbers of ordinary size; {wrong}")

@@ -59,7 +59,7 @@ def formula(data: DataConfig, rng: np.random.Generator) -> Samples:
     points, values = np.empty((0, 2)), np.empty(0)
     for _ in range(TRIES):
         more = rng.uniform(-RADIUS, RADIUS, (data.samples, 2))
-        found = evaluated(data.formula, *more.T, "data.formula")
+        found = evaluated(data.formula, more[:, 0], more[:, 1], "data.formula")
         there = np.abs(found) <= LARGEST
         points, values = np.vstack([points, more[there]]), np.append(values, found[there])
         if len(points) >= data.samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -128,7 +128,7 @@ def _split(samples, data, rng):
     return rng.permutation(np.setdiff1d(rows, test)), rng.permutation(test)
 
 
-def _fitted(scaling, values):
+def _fitted(scaling, values) -> Any:
     """(offset, factor) for each column of `values` (m, n), such that (values - offset) / factor is scaled.
 
     A column without spread keeps the factor 1, as scikit-learn has it.

@@ -7,7 +7,7 @@ in units of the axes; a displaced point keeps the class or value of the place it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,7 +78,8 @@ def moons(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndar
     """scikit-learn's two interleaved half-moons, centred and stretched to the common radius."""
     from sklearn.datasets import make_moons
 
-    points, labels = make_moons(samples, shuffle=False)
+    made: Any = make_moons(samples, shuffle=False)
+    points, labels = made
     return _displaced((points - (0.5, 0.25)) * (RADIUS / 1.5), noise, rng), labels
 
 
@@ -97,7 +98,8 @@ def blobs(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndar
     from sklearn.datasets import make_blobs
 
     corners = _polar(np.full(3, 0.7 * RADIUS), 2 * np.pi * np.arange(3) / 3)
-    return make_blobs(samples, centers=corners, cluster_std=np.hypot(CLOUD, noise), random_state=int(rng.integers(2**31)))
+    made: Any = make_blobs(samples, centers=corners, cluster_std=np.hypot(CLOUD, noise), random_state=int(rng.integers(2**31)))
+    return made
 
 
 def plane(samples: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

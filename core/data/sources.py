@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Source:
     given: bool = False
     by_library: bool = True  # made or prepared by scikit-learn, which takes memory of its own
 
-    def outputs_of(self, data: DataConfig) -> int:
+    def outputs_of(self, data: DataConfig) -> Any:
         """The number of classes or of target columns of a DataConfig; None when only the file knows."""
         return self.outputs(data) if callable(self.outputs) else self.outputs
 

@@ -62,7 +62,7 @@ def read_aloud(rows: Sequence[Comparison], wrong: list[str], batch_size: int | N
     return " ".join([*scaled, *turned])
 
 
-def _factor(row):
+def _factor(row) -> Any:
     """The factor by which a gradient is off, told as people would; None if it points elsewhere."""
     if row.ratio is None or (row.ratio != 0 and abs(row.cosine or 0) < PARALLEL):
         return None
@@ -107,7 +107,7 @@ def _place(tensor):
     return f" in layer {layer}" if layer else ""
 
 
-def layer_of(tensor: str) -> int:
+def layer_of(tensor: str) -> int | None:
     """The layer in a name such as dW2; None if there is none."""
     found = re.search(r"(\d+)$", tensor)
     return int(found[1]) if found else None
@@ -117,10 +117,10 @@ def _where(turned, tensors):
     """What follows from which gradients point elsewhere: mistakes in a delta go on to all layers before."""
     if not turned:
         return []
-    layers = {layer_of(tensor) for tensor in tensors}
+    layers: set[Any] = {layer_of(tensor) for tensor in tensors}
     if None in layers or len(layers) < 2:
         return [f"{' and '.join(turned)} point{'s' if len(turned) == 1 else ''} elsewhere."]
-    layer = max(layer_of(tensor) for tensor in turned)
+    layer = max(layer_of(tensor) or 0 for tensor in turned)
     own = [tensor for tensor in turned if layer_of(tensor) == layer]
     mates = [tensor for tensor in tensors if layer_of(tensor) == layer]
     behind = f", and the layers behind it are right: look at delta{layer}" if layer < max(layers) else f": look at delta{layer} first"

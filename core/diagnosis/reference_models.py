@@ -49,7 +49,8 @@ def attainable(dataset: Dataset) -> Attainable:
         return Attainable(np.nan, np.nan, len(rows))
     gram = inputs @ inputs.T
     guesses = _neighbours(gram, targets), _ridge(gram, targets)
-    return Attainable(*(_metric(dataset, guess, targets) for guess in guesses), len(rows), max(_r2(guess, targets) for guess in guesses))
+    neighbours, linear = (_metric(dataset, guess, targets) for guess in guesses)
+    return Attainable(neighbours, linear, len(rows), max(_r2(guess, targets) for guess in guesses))
 
 
 def _neighbours(gram, targets):

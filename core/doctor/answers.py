@@ -61,7 +61,7 @@ class Answer:
         return replace(self, explanation=f"{sentence} {self.explanation}")
 
     @property
-    def fault(self) -> str:
+    def fault(self) -> str | None:
         """The name of the first mistake, or None."""
         return self.mistakes[0].fault if self.mistakes else None
 
@@ -233,7 +233,7 @@ def _definitions(plan):
 def _nearest(inquiry, search):
     """The convention under which most layers are right, counted from the output, and the first layer that is not."""
     last, yours = inquiry.reading.plan.last, _yours(inquiry)
-    nearest = None
+    nearest: Any = None
     for convention in inquiry.conventions:
         if convention.negated:
             continue

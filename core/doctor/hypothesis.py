@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +66,7 @@ class Hypothesis:
         formulas: Formulas,
         placed: tuple[tuple[Fault, int], ...] = (),
         values: Tensors | None = None,
-        repeats: list[Tensors] | None = None,
+        repeats: Sequence[Tensors] | None = None,
     ) -> None:
         self.start, self.formulas, self.placed = start, formulas, placed
         self.values = Values(self.formulas, start.forward if values is None else values)

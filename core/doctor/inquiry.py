@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +47,8 @@ class Inquiry:
         at_kinks, logarithms = variants(reading)
         self.variants, self._at_kinks = at_kinks + logarithms, len(at_kinks)
         self._searches, self._starts = {}, {}
-        self.search, self.explanations, self.nearly = None, [], False
+        self.search: Any = None  # a Search, from `begin` on
+        self.explanations, self.nearly = [], False
 
     def before_update(self) -> list[Inquiry]:
         """Inquiries from the parameters before an update in place, by subtracting and by adding; [] where the file is no such."""
@@ -120,8 +121,8 @@ class Inquiry:
         """What became of the parameters; None where the file does not say."""
         if self.reading.next is None or self.reading.numbered:
             return None
-        eps = max(self.eps, precision([array for array in chain(self.run.next_weights, self.run.next_biases) if array is not None]))
-        return check_step(self.reading, self.run.learning_rate, eps, [convention.decay for convention in self.conventions])
+        eps = max(self.eps, precision([array for array in chain(self.run.next_weights, self.run.next_biases) if array is not None]))  # pyright: ignore[reportArgumentType]
+        return check_step(self.reading, self.run.learning_rate, eps, [convention.decay for convention in self.conventions])  # pyright: ignore[reportArgumentType]
 
     def answer(self) -> Answer:
         """The answer where the gradients are explained."""
@@ -143,7 +144,7 @@ class Inquiry:
                 return answers.stale(self, self.search, convention, updates)
         factors = None if self.reading.summed else self._factors()
         if factors:
-            return answers.scaled(self, self.search, *factors)
+            return answers.scaled(self, self.search, *factors)  # pyright: ignore[reportArgumentType]
         return answers.unknown(self, self.search)
 
     def _factors(self):

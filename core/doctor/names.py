@@ -87,7 +87,7 @@ def texts(name: str, array: np.ndarray) -> list[str]:
     return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in array.reshape(-1).tolist()]
 
 
-def named_activations(array: np.ndarray, layers: int) -> list[str]:
+def named_activations(array: np.ndarray, layers: int) -> list[str | None]:
     """The activations by their names here. Raises ConfigError."""
     given = texts("activations", array)
     if len(given) != layers:

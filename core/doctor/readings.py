@@ -196,7 +196,7 @@ def _weight_readings(run):
         if refusal:
             refusals.append(refusal)
         else:
-            found.append(_Weights(sizes, inputs_first, turned))
+            found.append(_Weights(sizes, inputs_first, turned))  # pyright: ignore[reportArgumentType]
     if not found:
         raise max(refusals, key=lambda refusal: refusal.layer).error
     _check_next(run)

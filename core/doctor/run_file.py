@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -129,11 +130,12 @@ def _step(arrays, layers):
     if missing:
         raise ConfigError(missing[0], f"must be in the file; {listed(missing)} missing")
 
-    def of(kind, suffix=""):
+    def of(kind, suffix="") -> Any:
         return [arrays.get(f"{kind}{layer}{suffix}") for layer in range(1, layers + 1)] if f"W1{suffix}" in arrays else None
 
-    activations = named_activations(arrays["activations"], layers)
+    activations: list[Any] = named_activations(arrays["activations"], layers)
     loss, activations[-1] = named_loss(arrays["loss"], activations[-1])
+    optional: dict[str, Any] = {name: _number(name, arrays[name]) for name in OPTIONAL if name in arrays}
     run = RunFile(
         X=_flat(arrays["X"]),
         Y=_flat(arrays["Y"]),
@@ -146,7 +148,7 @@ def _step(arrays, layers):
         next_weights=of("W", "_next"),
         next_biases=of("b", "_next"),
         outputs=_flat(arrays["outputs"]) if "outputs" in arrays else None,
-        **{name: _number(name, arrays[name]) for name in OPTIONAL if name in arrays},
+        **optional,
     )
     for name in ("learning_rate", "l2"):
         value = getattr(run, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ class Step:
     either: bool = False
 
 
-def check_step(reading: Reading, learning_rate: float, eps: float, decays: list[float] = (0.0,)) -> Step:
+def check_step(reading: Reading, learning_rate: float, eps: float, decays: Sequence[float] = (0.0,)) -> Step:
     """The Step from a reading's parameters to its next ones. `decays`: shares of W that an update may subtract as well, times the
     learning rate."""
     layers = range(1, reading.plan.last + 1)

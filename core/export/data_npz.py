@@ -17,5 +17,5 @@ if TYPE_CHECKING:
 def make(config: RunConfig, dataset: Dataset, parameters: dict[str, np.ndarray], steps: int) -> bytes:
     """The NPZ's bytes: X_train (samples, inputs), y_train (samples, outputs), and X_test, y_test where samples are held back."""
     stream = io.BytesIO()
-    np.savez_compressed(stream, **Run(config, dataset, steps).arrays())
+    np.savez_compressed(stream, allow_pickle=False, **Run(config, dataset, steps).arrays())
     return stream.getvalue()

@@ -82,7 +82,7 @@ def network():
 
 def _loss(run):
     code = LOSSES[run.config.loss].code.keras
-    if run.fused("keras") or "return " not in code:
+    if run.fused("keras") or "return " not in code:  # pyright: ignore[reportOperatorIssue]
         return ""
     return f'''
 def loss(y, a):
@@ -96,7 +96,7 @@ def _main(run):
     own = "loss" if _loss(run) else (run.fused("keras") or LOSSES[config.loss].code).keras
     clip = ", global_clipnorm=CLIP_NORM" if config.clip_norm else ""
     optimizer = OPTIMIZERS[config.optimizer.name].code.keras
-    note = UNDER_THE_ROOT if "**2" in optimizer else ""
+    note = UNDER_THE_ROOT if "**2" in optimizer else ""  # pyright: ignore[reportOperatorIssue]
     X, y = ("X", "y") if run.batches > 1 else ("X_train", "y_train")
     seed = "    keras.utils.set_random_seed(SEED)\n" if run.dropping else ""
     weights = "" if run.weights is None else f", sample_weight=sample_weights({y})[:, 0]"

@@ -7,6 +7,7 @@ which there are many, but worked out on some numbers and compared with the activ
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ PROBE = np.linspace(-6, 6, 60).reshape(20, 3)  # (samples, units)
 CLOSE = 1e-5  # float32 is as good as this here; GELU and its tanh form differ by 5e-4
 
 
-def read(raw: bytes) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], tuple[str, str]]:
+def read(raw: bytes) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], tuple[str, ...]]:
     """(weights, biases, activations) of each layer: (inputs, units), (units,) and a name. Raises ConfigError."""
     import onnx
     from google.protobuf.message import DecodeError
@@ -211,6 +212,7 @@ class _Reader:
         feed = {self._at: PROBE.astype(kind)} | {name: self._constants[name] for name in used}
         graph.input.extend(helper.make_tensor_value_info(name, self._kind, self._constants[name].shape) for name in used)
         try:
+            outputs: Any
             (outputs,) = ReferenceEvaluator(model).run(None, feed)
         except Exception:  # an operator wants something else, or is fed from elsewhere
             return None

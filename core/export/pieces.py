@@ -117,7 +117,7 @@ class Run:
         """Whether the data would be too long a text, so that they are read from DATA_FILE."""
         return sum(2 * _narrow(values).nbytes for values in self.arrays().values()) > EMBEDDED
 
-    def fused(self, language: str) -> LossCode:
+    def fused(self, language: str) -> LossCode | None:
         """The LossCode that takes the output's z, if loss and output belong together and it is known in a language; else None."""
         entry = LOSSES[self.config.loss].fused.get(self.output)
         return entry.code if entry and getattr(entry.code, language) is not None else None
@@ -195,7 +195,7 @@ def _settings(run):
 
 def needs_generator(init: InitConfig, bias: bool = True) -> bool:
     """Whether first weights or biases are random."""
-    return "rng" in WEIGHT_INITIALIZERS[init.weights].code + bias * BIAS_INITIALIZERS[init.bias].code
+    return "rng" in WEIGHT_INITIALIZERS[init.weights].code + bias * BIAS_INITIALIZERS[init.bias].code  # pyright: ignore[reportOperatorIssue]
 
 
 def _first_parameters(run):

@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 def make(config: RunConfig, dataset: Dataset, parameters: dict[str, np.ndarray], steps: int) -> bytes:
     """The NPZ's bytes: W1 (inputs, units), b1 (units,), ..., and `activations`, one name a layer."""
     stream = io.BytesIO()
-    np.savez(stream, **parameters, activations=np.array([layer.activation for layer in config.layers]))
+    np.savez(stream, allow_pickle=False, **parameters, activations=np.array([layer.activation for layer in config.layers]))
     return stream.getvalue()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from core.nn.plain_program import PlainProgram
 if TYPE_CHECKING:
     from core.config import RunConfig
     from core.data.dataset import Dataset
-    from core.nn.formulas import Formulas
     from core.nn.network import Network
     from core.nn.updater import Updater
+
+T = TypeVar("T")
 
 __all__ = [
     "FAULTS",
@@ -81,9 +82,7 @@ def _layers(fault, layer, plan):
     return [None] if fault.whole else fitting
 
 
-def edit(
-    subject: Formulas | Network | PlainProgram, edits: str, placements: list[tuple[Fault, int | None]]
-) -> Formulas | Network | PlainProgram:
+def edit(subject: T, edits: str, placements: list[tuple[Fault, int | None]]) -> T:
     """Put those faults into `subject` that edit this kind of thing."""
     for fault, layer in placements:
         if fault.edits == edits:
@@ -112,7 +111,7 @@ def first_parameters(config: RunConfig, inputs: int) -> dict[str, np.ndarray]:
     parameters = initial_parameters(config, inputs)
     for fault, layer in placed(config.faults, Plan.of(config, inputs)):
         if fault.edits == "parameters":
-            fault.edit(parameters, layer, np.random.default_rng([config.seed, layer, 0]))
+            fault.edit(parameters, layer, np.random.default_rng([config.seed, layer, 0]))  # pyright: ignore[reportArgumentType]
     return parameters
 
 

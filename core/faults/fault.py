@@ -65,7 +65,7 @@ class Fault:
 
     def lines(self, layer: int | None = None, last: int | None = None) -> tuple[str, str]:
         """(wrong line, right line), for one layer if it is given: dW[l] becomes dW2, a[0] becomes X."""
-        return tuple(_written(line, layer, last) for line in (self.wrong, self.right))
+        return _written(self.wrong, layer, last), _written(self.right, layer, last)
 
 
 def _written(line, layer, last):

@@ -70,7 +70,7 @@ class LiveRun:
         self._closing = weakref.finalize(self, _leave_nothing, self._worker, self._trials, self._path, LEAVING if kept else 0.0)
         self.looked_at = self.pressed_at = time.monotonic()  # when that was last
         self._plays_until = 0.0  # as far as is known
-        self._death = None  # what WorkerDied is raised with
+        self._death: Any = None  # what WorkerDied is raised with
         try:
             with self._lock:  # whoever finds it now waits until it has begun
                 registry.register(self)
@@ -233,7 +233,7 @@ class LiveRun:
             self._worker.end()
             raise
 
-    def _ask(self, command, *arguments):
+    def _ask(self, command, *arguments) -> Any:
         with self._lock:
             if self._death is not None:
                 raise WorkerDied(*self._death)
@@ -243,7 +243,7 @@ class LiveRun:
                 raise ConfigError("", self.exhausted.removesuffix("."))
             return self._exchange((command, arguments))
 
-    def _reconfigure(self, command, *arguments):
+    def _reconfigure(self, command, *arguments) -> RunConfig:
         with self._lock:
             if command == "configure":
                 self._make_room(arguments[0])
@@ -259,10 +259,11 @@ class LiveRun:
         except TooManyRuns as full:
             raise ConfigError("", str(full).removesuffix(".")) from None
 
-    def _exchange(self, message):
+    def _exchange(self, message) -> Any:
         self._worker.send(message)
         reply = self._worker.receive(self._settings.reply_timeout)
-        kind, value, self._at_risk = reply or ("gone", self._worker.story(self._settings.reply_timeout), self._at_risk)
+        answer: Any = reply or ("gone", self._worker.story(self._settings.reply_timeout), self._at_risk)
+        kind, value, self._at_risk = answer
         if kind == "gone":
             self._worker.end()
             step, saved = checkpoint.saved(self._path) or (0, self._started)

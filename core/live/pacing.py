@@ -54,9 +54,9 @@ class Pacing:
         if wanted := self._wanted(step):
             updates = min(updates, max(1, int(CHUNK * wanted)) + int((now - self._due) * wanted))
             self._due = max(self._due + updates / wanted, now)
-        return min(updates, self.until - step)
+        return int(min(updates, self.until - step))
 
-    def _wanted(self, step):
+    def _wanted(self, step: int) -> float | None:
         """Updates a second from `step` on; None for as many as can be made."""
         if self.until != math.inf or self.speed != GROWING:
             return self.speed if self.until == math.inf else None

@@ -58,7 +58,7 @@ class Pictures:
         if self._shown != shown and not soon:
             self.last = self._maker.make(status, rate, unit)
             self._shown, self._next = shown, began + (time.monotonic() - began) / SHARE
-        last = dataclasses.replace(self.last, step=trainer.step, epoch=trainer.epoch, steps_per_second=rate)
+        last = dataclasses.replace(self.last, step=trainer.step, epoch=trainer.epoch, steps_per_second=rate)  # pyright: ignore[reportArgumentType]
         return self._on_record(last)
 
     def past(self, at: int, status: str, rate: float, unit: tuple[int, int] | None) -> Snapshot:

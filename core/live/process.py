@@ -46,8 +46,8 @@ class ChildProcess:
 
     def __init__(self, module: str) -> None:
         self._module = module
-        self._process = None
-        self._connection = None
+        self._process: Any = None  # a Popen, once it is started
+        self._connection: Any = None
         self._hung = False
         self.person, self._counted = None, 0.0  # whose it is, and the seconds of a processor that were charged to them
         self.needs = 0  # bytes that it may take beside IDLE_BYTES; what it takes already counts if that is more

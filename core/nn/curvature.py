@@ -17,7 +17,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -77,7 +77,7 @@ class Curvature:
         network = self._network
         self.deltas = [self._output_delta(y)]
         self._normalize_back(-1)
-        self._bends = [None]  # (W' d) f''(z) of each hidden layer; W' d alone where the activation has a Jacobian
+        self._bends: list[Any] = [None]  # (W' d) f''(z) of each hidden layer; W' d alone where the activation has a Jacobian
         for layer in range(len(network.matrices) - 1, 0, -1):
             back = self._weights[layer].T.dot(self.deltas[0])
             if network.activations[layer - 1].pullback:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +65,7 @@ class Network:
     a fault leaves training on in `forward`.
     """
 
-    weigh = None
+    weigh: Callable[[np.ndarray], np.ndarray] | None = None
     drops_in_testing = batch_in_testing = frozenset()
 
     def __init__(self, config: RunConfig, inputs: int) -> None:

@@ -89,7 +89,7 @@ class PlainProgram:
         self._step(x, y)
         for (tensor, layer), values in self._values.items():
             if layer and tensor not in ("W", "b", "scale", "shift", "mask", "labels") and not np.isfinite(values).all():
-                return layer, TENSORS.get(tensor, tensor)
+                return layer, TENSORS.get(tensor, tensor)  # pyright: ignore[reportReturnType]
         for tensor, vector in (("gradient", self.gradient), ("parameters", self.network.vector)):
             if layer := self.network.broken_layer(vector):
                 return layer, tensor

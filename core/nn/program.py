@@ -36,7 +36,7 @@ class Operation(NamedTuple):
     tensor: str  # pre_activation | activation | output_gradient | slope | delta | gradient | parameters
     layer: int
     calls: list
-    result: np.ndarray
+    result: np.ndarray | None
 
 
 class Late(NamedTuple):
@@ -147,13 +147,13 @@ class Program:
                 function, arguments = call.make(x, y) if isinstance(call, Late) else call
                 function(*arguments)
             if operation.result is not None and not np.isfinite(operation.result).all():
-                return operation.layer or self._layer_of(operation), operation.tensor
+                return operation.layer or self._layer_of(operation), operation.tensor  # pyright: ignore[reportReturnType]
         return None
 
     def _layer_of(self, operation):
         """The first layer that is not finite in a tensor that spans all of them."""
         whole = self._gradient if operation.tensor == "gradient" else self.network.vector
-        return self.network.broken_layer(whole)
+        return self.network.broken_layer(whole)  # pyright: ignore[reportArgumentType]
 
     def _compile(self):
         operations = []
@@ -351,7 +351,7 @@ class Program:
         parts = blocks(self.network.trained, self.network.dtype.itemsize)
         operations = [self._finish_gradient(0, part) for part in parts]
         if self.updater.clip_norm:
-            operations.append(Operation("gradient", 0, self.updater.clip_calls(self._gradient), self._gradient))
+            operations.append(Operation("gradient", 0, self.updater.clip_calls(self._gradient), self._gradient))  # pyright: ignore[reportArgumentType]
         return operations + [self._update(0, part) for part in parts]
 
     def _split_output(self):

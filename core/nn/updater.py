@@ -31,7 +31,7 @@ class Updater:
         self._factor = factor or SCHEDULES[config.optimizer.schedule.name].factor
         dropping = any(layer.dropout for layer in config.layers)
         self.ticks = self.optimizer.timed or self._factor is not None or dropping or bool(config.faults)
-        self.gradient = None  # whole gradients, where they are needed at once: see `gather`
+        self.gradient: np.ndarray | None = None  # whole gradients, where they are needed at once: see `gather`
         self._vector = network.vector
         self._penalties = self._penalty_vectors(network, config.penalty)
         self.folds = self.optimizer.folds and not (self.ticks or self._penalties or self.clip_norm)

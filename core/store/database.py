@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 BUSY = 5.0  # seconds to wait for another process that writes
 LOOKED_AFTER = 2.0  # seconds from one look at the file's beginning to the next: SQLite itself may never read it again
@@ -104,7 +105,8 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.RLock()
-        self._connection = self.warning = self._refusal = self._moved = None
+        self._connection: Any = None
+        self.warning = self._refusal = self._moved = None
         self._looked_after = 0.0
         self.path = folder / "runs.db"
         self.identity = None  # device and inode of the file in use
@@ -133,14 +135,14 @@ class Database:
                 self._connection = None
 
     @contextmanager
-    def _transaction(self, begin):
+    def _transaction(self, begin) -> Iterator[sqlite3.Connection]:
         with self._lock:
             self._look_after()
             if self._connection is None:
                 self._open()
             try:
                 self._connection.execute("BEGIN" if self._refusal else begin)
-                yield self._connection
+                yield self._connection  # pyright: ignore[reportReturnType]
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 self._roll_back()

@@ -198,7 +198,7 @@ def spark(frames: np.ndarray) -> np.ndarray:
     return np.clip(loss[np.unique(rows)], -largest, largest).astype(np.float32)
 
 
-def with_path(config: dict[str, Any], path: str) -> dict[str, Any]:
+def with_path(config: dict[str, Any], path: str | None) -> dict[str, Any]:
     """A configuration's dict with another path of its file."""
     return config | {"data": config["data"] | {"path": path}}
 

@@ -84,6 +84,6 @@ class Batches:
     def _order_of(self, block):
         if block not in self._order:
             epochs = np.tile(np.arange(len(self)), (self._epochs, 1))
-            order = np.random.default_rng([self._seed, block]).permuted(epochs, axis=1)
+            order = np.random.default_rng([self._seed, block]).permuted(epochs, axis=1)  # pyright: ignore[reportArgumentType]
             self._order = {block: order.ravel().tolist()}
         return self._order[block]

@@ -12,8 +12,7 @@ from core.nn.network import with_ones
 
 if TYPE_CHECKING:
     from core.config import PenaltyConfig, RunConfig
-    from core.data.dataset import Dataset
-    from core.lesson import Part
+    from core.data.dataset import Dataset, Part
     from core.nn.network import Network
 
 PIECE_ELEMENTS = 1 << 20  # evaluated in pieces, so that the widest layer's activations stay at 8 MB
@@ -52,7 +51,7 @@ class Evaluator:
         """What training makes small, over all of the part: mean loss and penalty."""
         return self.evaluate(part)[0]
 
-    def metric(self, part: str = "train") -> float:
+    def metric(self, part: str = "train") -> float | None:
         """Accuracy or R^2 over all of the part."""
         return self.evaluate(part)[1]
 
@@ -61,7 +60,7 @@ class Evaluator:
         train, test = self.evaluate("train", LOOKED_AT), self.evaluate("test", LOOKED_AT)
         return [math.nan if value is None else value for value in (train[0], test[0], train[1], test[1])]
 
-    def loss_of(self, vector: np.ndarray) -> float:
+    def loss_of(self, vector: np.ndarray) -> float | None:
         """The training loss of other parameters (flat), as histories have it; the network's own are left alone."""
         now = self._network.vector.copy()
         np.copyto(self._network.vector, vector)

@@ -47,7 +47,8 @@ class Observer:
                 *activation.value(z, a),
                 *(activation.slope(z, a, s) if s is not None else []),
             ]
-            self._layers.append(ObservedLayer(*next(vectors), a, s, activation.steepest))
+            gradient, before, change = next(vectors)
+            self._layers.append(ObservedLayer(gradient, before, change, a, s, activation.steepest))
             x = rows
 
     def begin(self) -> np.ndarray:

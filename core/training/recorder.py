@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -45,7 +45,7 @@ class FlightRecorder:
         """Begin with the present state; or with the `moments` that `states_after` gave, and the `interventions`, of the same run."""
         self._trainer = trainer
         moments = moments or [(trainer.step, trainer.state(), 0.0, 0, True)]
-        self._kept = [Kept(*moment[:4]) for moment in moments]
+        self._kept = [Kept(step, state, spent, done) for step, state, spent, done, _ in moments]
         self._steps = np.array([kept.step for kept in self._kept])
         self._pinned = {self._kept[0].step, *(step for step, *_, pinned in moments if pinned)}
         self._room = min(MOST, max(FEWEST, budget // sum(array.nbytes for array in self._kept[0].state.values())))
@@ -89,7 +89,7 @@ class FlightRecorder:
                 bad = middle
         return self._kept[good].step
 
-    def states_after(self, step: int) -> list[tuple[int, dict[str, np.ndarray], float, int, bool]]:
+    def states_after(self, step: int) -> list[tuple]:
         """What is kept behind `step`, and the newest pinned state: [(step, state, spent, done, whether it is pinned)]."""
         last = max(self._pinned)
         return [(*kept, kept.step in self._pinned) for kept in self._kept if kept.step > step or kept.step == last]
@@ -149,7 +149,7 @@ def last_sound_step(trainer: Trainer, recorder: FlightRecorder, trouble: int) ->
     return recorder.newest_sound(trouble, lambda state: trainer.evaluator.loss_of(state["vector"]) <= limit)
 
 
-def least_missed(steps: np.ndarray, pinned: Container[int]) -> int:
+def least_missed(steps: np.ndarray, pinned: Iterable[int]) -> int:
     """Index of the kept step (of at least 3, in order) whose absence leaves the smallest gap for its age: steps end up spaced in proportion
     to age. The first and the last stay, and the `pinned` ones while there are others."""
     gaps = (steps[2:] - steps[:-2]) / (steps[-1] - steps[1:-1])

@@ -22,7 +22,7 @@ class Replay:
         self.trainer = Trainer(live.config, live.dataset)
         self._done = None  # interventions behind it; None: it is not on the run's path yet
 
-    def go(self, step: int, most: int) -> Replay:
+    def go(self, step: int, most: float) -> Replay:
         """Take `trainer` to `step`, or to the nearest kept state if the updates on the way there took more than `most` seconds.
 
         Parameters, optimizer and position are those of the run to the bit; of its histories, what the live run still has.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ LAYER_METRICS = tuple(MEASURES)  # in the order of the table's columns
 FRAME_COLUMNS = ("step", "train_loss", "test_loss", "train_metric", "test_metric")
 
 # What histories have that were stored before the names of their columns were
-UNNAMED = {
+UNNAMED: dict[str, Any] = {
     "layer_metrics": ("gradient_norm", "weight_norm", "update_ratio", "activation_mean", "activation_deviation", "dead", "saturated"),
     "frame_columns": ("step", "train_loss", "test_loss", "train_metric", "test_metric"),
 }
@@ -91,9 +92,9 @@ def downsample_keep_peaks(rows: np.ndarray, columns: Sequence[int], limit: int) 
     return np.union1d(firsts, highest)
 
 
-def column_names(arrays: dict[str, np.ndarray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def column_names(arrays: dict[str, np.ndarray]) -> tuple[tuple[str, ...], ...]:
     """(names of the layer metrics, names of the frames' columns) of histories as `Telemetry.to_arrays` gave them, now or in the past."""
-    return tuple(tuple(map(str, arrays.get(name, unnamed))) for name, unnamed in UNNAMED.items())
+    return tuple(tuple(map(str, arrays.get(name, unnamed))) for name, unnamed in UNNAMED.items())  # pyright: ignore[reportArgumentType]
 
 
 def in_present_columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -156,7 +157,7 @@ class Telemetry:
         self._samples.append(np.concatenate([(step, loss), metrics.ravel()]))
 
     def add_frame(
-        self, step: int, train_loss: float, test_loss: float, train_metric: float, test_metric: float, passing: bool = False
+        self, step: int, train_loss: float, test_loss: float, train_metric: float, test_metric: float, *, passing: bool = False
     ) -> None:
         """Full evaluation after `step` updates; NaN where there is no test part. A `passing` one gives way to the next, so that what stays
         does not depend on who looked when."""

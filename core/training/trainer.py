@@ -96,7 +96,7 @@ class Trainer:
             while self.step < end and not (self.nonfinite or self.stopping.stopped):
                 due = min(self._next_sample, self._next_frame, self.stopping.due)
                 if self.step < due:
-                    updates = min(end, due) - self.step
+                    updates = int(min(end, due)) - self.step
                     self._steps.replay(self.batches.order(self.step, updates))
                     self.step += updates
                 elif not self._state.finite:
@@ -168,7 +168,7 @@ class Trainer:
         """The flat gradient of the last observed update (zeros before the first)."""
         return self._observer.last_gradient()
 
-    def loss(self, part: str = "train") -> float:
+    def loss(self, part: str = "train") -> float | None:
         """What training makes small, over all of the train or test part: mean loss and penalty; None if it is empty."""
         return self.evaluator.loss(part)
 
@@ -210,7 +210,7 @@ class Trainer:
         self._compile(self.updater.slots)
         self.telemetry.events += [Event(self.step, text) for text in texts]
 
-    def edit(self, layer: int, unit: int, source: int, value: float) -> None:
+    def edit(self, layer: int, unit: int, source: int | None, value: float) -> None:
         """Set one weight (from unit or input `source` of the layer before) or, with `source` None, the bias of `unit`."""
         sizes = self.network.sizes
         if not (1 <= layer < len(sizes) and 0 <= unit < sizes[layer] and (source is None or 0 <= source < sizes[layer - 1])):

@@ -77,7 +77,7 @@ def nonfinite(evidence: Evidence) -> Iterator[tuple]:
         earlier = [at for at in evidence.steps if at < step]
         gap = step - earlier[-1] - 1 if earlier else 0
         seen = f", or in the {gap:,} steps before it that were not measured" if gap > 0 and tensor is not None else ""
-        name = what if tensor is None else what.format(run.names[tensor])
+        name = what if tensor is None else what.format(run.names[tensor])  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue, reportArgumentType]
         yield (
             "nonfinite", "critical", step, tensor, "data" if what == "the batch X" else "learning_rate",
             f"Numbers overflowed at step {step}: {name} is {'no longer' if step > 1 else 'not'} finite{seen}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def weights_not_updated(evidence: Evidence) -> Iterator[tuple]:
     if not updates.size:
         return
     enough = measured.sum(axis=0) >= UNMOVED
-    moved = (np.where(measured, updates, 0) > 0).any(axis=0)
+    moved: Any = (np.where(measured, updates, 0) > 0).any(axis=0)
     whole = list(evidence.run.whole.values())
     if len(whole) >= UNMOVED // 2 and whole[-1].step - whole[0].step >= UNMOVED:
         # Whole steps that lie apart tell as well, and to the bit

@@ -260,7 +260,7 @@ def _apart(one, other):
     return float(np.linalg.norm(one - other) / size) if size else float(np.linalg.norm(other))
 
 
-def known(entries: Mapping[str, Any], name: str) -> str:
+def known(entries: Mapping[str, Any], name: str) -> str | None:
     """The name in this table of what people also call otherwise; None where there is none."""
     plain = name.strip().lower().replace("-", "_").replace(" ", "_")
     return next((own for own, entry in entries.items() if plain == own or plain in entry.aliases), None)
@@ -286,13 +286,13 @@ def known_losses(name: str) -> tuple[str, ...]:
     return (own,) if own and own != "log_loss" else OTHER_NAMES.get(plain, ())
 
 
-def _told(step, last):
+def _told(step, last) -> Any:
     """(activations of all layers or None, losses that may be meant): None and all losses where nothing was told in words that are known."""
     names = [known(ACTIVATIONS, name) for name in step.activations]
     return (tuple(names) if len(names) == last and None not in names else None), known_losses(step.loss_name)
 
 
-def _hidden_candidates(told, last):
+def _hidden_candidates(told, last) -> Any:
     """The hidden activations to try, the usual ones first."""
     if told:
         return [told[:-1]]

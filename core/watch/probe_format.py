@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -238,7 +239,7 @@ def _columns(rows):
 def _norms(line, arrays):
     count = len(arrays["parameter"]) if "parameter" in arrays and arrays["parameter"].ndim == 1 else None
     wanted = {name: ("f", (count,)) for name in ("parameter", "gradient", "update", "alike")} | {"finite": ("u", (count, 2))}
-    about = _step(line) | {"layers": ()}
+    about: dict[str, Any] = _step(line) | {"layers": ()}
     if "units" in arrays:
         layers = line.get("layers")
         if not isinstance(layers, list) or not 1 <= len(layers) <= LAYERS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Examined:
         return "warning" if worst == "healthy" and self.twin is not None and self.twin.fault else worst
 
 
-def examine(run: WatchedRun, twin: Twin | bool | None = True) -> Examined:
+def examine(run: WatchedRun, twin: Any = True) -> Examined:
     """Findings and twin of a run as it stands; `twin` hands in one that is known already."""
     failures = []
     findings = attempt("The findings", failures, [], find, run)

@@ -48,7 +48,7 @@ class Twin:
     twins: tuple[float, ...] = ()
     answer: doctor.Answer | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any] | None:
         """The contract's JSON shape; None where the program never parts from its twin."""
         return {"step": self.step, "tensor": self.tensor, "fault": self.fault, "text": self.text} if self.fault else None
 
@@ -305,7 +305,7 @@ class _Comparison:
             missing[number] if layer.bias is None else np.asarray(moment.grads[layer.bias], float).reshape(-1, 1)
             for number, layer in enumerate(layers, 1)
         ]
-        after = {}
+        after: dict[str, Any] = {}
         if with_update:
             after = {
                 "next_weights": [self.perceptron.weights(moment.after, number) for number in range(1, plan.last + 1)],
@@ -318,12 +318,15 @@ class _Comparison:
                 "learning_rate": moment.learning_rate,
             }
         dtype = np.float32 if self.wrong == SINGLE_WRONG else float
+        updated: dict[str, Any] = {
+            name: [array.astype(dtype) for array in value] if isinstance(value, list) else value for name, value in after.items()
+        }
         return doctor.RunFile(
             X=given["activation", 0].astype(dtype), Y=given["labels", plan.last].astype(dtype),
             weights=[array.astype(dtype) for array in weights], biases=[array.astype(dtype) for array in biases],
             weight_gradients=[array.astype(dtype) for array in own], bias_gradients=[array.astype(dtype) for array in own_biases],
             activations=plan.activations, loss=plan.loss, loss_value=moment.loss if with_loss else None,
-            **{name: [array.astype(dtype) for array in value] if isinstance(value, list) else value for name, value in after.items()},
+            **updated,
         )  # fmt: skip
 
     def _scale(self, at):

@@ -23,7 +23,7 @@ class Rule:
 
 
 def find_rule(
-    parameters: np.ndarray, gradients: np.ndarray, first: bool, earlier: Rule | None = None, matrices: np.ndarray | None = None
+    parameters: np.ndarray, gradients: np.ndarray, first: bool, earlier: np.ndarray | None = None, matrices: np.ndarray | None = None
 ) -> Rule | None:
     """The Rule by which (steps, size) parameters, one row more than there are gradients, follow from the gradients, right or wrong; None
     where none of those that are known does. `first`: they begin with the first update, so that momentum and its like begin at 0; or

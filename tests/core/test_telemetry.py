@@ -65,7 +65,7 @@ def test_a_full_table_is_thinned_to_half_and_goes_on():
 def test_a_passing_frame_gives_way_and_a_step_has_one_frame():
     telemetry = Telemetry(1)
     for step, passing in [(0, False), (10, False), (10, False), (13, True), (17, True), (20, False)]:
-        telemetry.add_frame(step, step, 0.0, 0.0, 0.0, passing)
+        telemetry.add_frame(step, step, 0.0, 0.0, 0.0, passing=passing)
     assert telemetry.frames("step").tolist() == [0, 10, 20]
     telemetry.drop_after(10)
     assert telemetry.frames("train_loss").tolist() == [0, 10]

@@ -134,10 +134,10 @@ def _sampled(X, y, held_back):
     return X[rows], None if y is None else y[rows], None if held_back is None else held_back[rows]
 
 
-def _frame(X, y, names):
+def _frame(X, y: Any, names):
     import pandas as pd
 
     frame = pd.DataFrame(X, columns=[f"x{index}" for index in range(1, X.shape[1] + 1)])
-    for name, values in zip(names, y.T if y is not None else ()):
+    for name, values in zip(names, y.T if y is not None else ()):  # pyright: ignore[reportGeneralTypeIssues]
         frame[name] = pd.Series([legible(text) for text in values.tolist()] if values.dtype.kind == "U" else values)
     return frame

@@ -39,7 +39,7 @@ class Column:
     use: str
     missing: int
     distinct: int
-    values: object = field(repr=False)
+    values: pd.Series = field(repr=False)
     odd: tuple[str, ...] = ()
     said: str = ""
 

@@ -11,12 +11,17 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.data.npz_archive import DAMAGE
 from core.data.table import arrays, text
 from core.limits import LIMITS, ConfigError, legible, listed, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 UNPACKED = 4 * LIMITS["file_bytes"]  # bytes of all parts of a workbook together
 PARTS = 2000  # of a zip archive that are listed at all
@@ -31,7 +36,7 @@ class Table:
     `matrix` says that these are numbers (m, k), to be used as they are, `held_back` (m,) bool the rows that they give for testing, `image`
     (height, width, channels) what an input row is a picture of."""
 
-    frame: object
+    frame: pd.DataFrame
     rows: int
     format: str
     notes: list[str] = field(default_factory=list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Preparation:
 
     types: dict[str, str]
     scaling: str
-    fitted: object = None
+    fitted: Any = None
     parts: tuple[tuple[str, str], ...] = ()
     ranges: dict[str, tuple] = field(default_factory=dict)
 
@@ -40,7 +40,7 @@ class Preparation:
         """The same, fitted on these rows of a frame of typed columns (see `typed`)."""
         parts = []
         for name in self._of("date"):
-            for part, values in date_parts(frame[name]).items():
+            for part, values in date_parts(frame[name]).items():  # pyright: ignore[reportArgumentType]
                 if values.nunique() > 1:
                     parts.append((name, part))
         filled = replace(self, parts=tuple(parts))
@@ -85,11 +85,11 @@ class Preparation:
             raise ConfigError("file", f"must have the columns that the run was trained on; it has no {listed(absent)}")
         columns, odd = {}, []
         for name, kind in self.types.items():
-            columns[name] = column(name, frame[name], kind).values
+            columns[name] = column(name, frame[name], kind).values  # pyright: ignore[reportArgumentType]
             if kind == "number" and columns[name].dtype.kind not in "iufb":
                 odd.append(name)
             if kind == "date" and columns[name].dtype.kind != "M":
-                columns[name] = to_dates(frame[name])
+                columns[name] = to_dates(frame[name])  # pyright: ignore[reportArgumentType]
                 odd += [name] if columns[name] is None else []
         if odd:
             raise ConfigError("file", f"must hold numbers and dates where the run was trained on them; column {listed(odd)} does not")
@@ -108,9 +108,9 @@ class Preparation:
 
         numbers, categories = self._of("number"), self._of("category")
         if not self.parts and not categories:
-            return frame if len(frame.columns) == len(numbers) else frame[numbers]
+            return frame if len(frame.columns) == len(numbers) else frame[numbers]  # pyright: ignore[reportReturnType]
         columns = {name: frame[name] for name in numbers}
-        columns |= {f"{name} {part}": date_parts(frame[name])[part] for name, part in self.parts}
+        columns |= {f"{name} {part}": date_parts(frame[name])[part] for name, part in self.parts}  # pyright: ignore[reportArgumentType]
         columns |= {name: frame[name].astype(object).where(frame[name].notna(), MISSING).astype(str) for name in categories}
         return pd.DataFrame(columns, index=frame.index)
 
@@ -125,7 +125,7 @@ class Preparation:
         numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), scaler)
         encoder = OneHotEncoder(
             sparse_output=False, handle_unknown="infrequent_if_exist", min_frequency=RARE, max_categories=LEVELS,
-            feature_name_combiner=_named,
+            feature_name_combiner=_named,  # pyright: ignore[reportArgumentType]
         )  # fmt: skip
         parts = [("numbers", numbers, self._numbers), ("categories", encoder, self._of("category"))]
         return ColumnTransformer([part for part in parts if part[2]], verbose_feature_names_out=False)
@@ -155,7 +155,7 @@ class Preparation:
         return found
 
 
-def _examples(kind, values):
+def _examples(kind, values) -> tuple[str, tuple[str, ...]]:
     """(the most typical of a column's values, values over its whole range), as texts."""
     if kind == "category":
         return (str(values[0]) if values else ""), tuple(map(str, values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,12 +40,12 @@ def to_numbers(column: pd.Series) -> tuple[pd.Series | None, tuple[str, ...], st
     import pandas as pd
 
     if column.dtype.kind in "iu":  # in as few bytes as they need: pixels take one instead of eight
-        return pd.to_numeric(column, downcast="integer"), (), ""
+        return pd.to_numeric(column, downcast="integer"), (), ""  # pyright: ignore[reportReturnType]
     if is_number(column):
         return column.astype(float), (), ""
     if column.dtype == object and all(isinstance(cell, (bool, int, float)) for cell in column.dropna()):
         return column.map(_as_float).astype(float), (), ""
-    levels = pd.Series(texts(column).dropna().unique(), dtype="str")
+    levels: Any = pd.Series(texts(column).dropna().unique(), dtype="str")
     numbers, odd, said = _levels(levels)
     if numbers is None or not len(levels):
         return None, (), ""
@@ -63,13 +63,13 @@ def _as_float(cell):
         return np.inf
 
 
-def _levels(levels):
+def _levels(levels) -> Any:
     """(numbers of these distinct texts with NaN for those that are none, the texts that are none, what was taken off)."""
     import pandas as pd
 
     bare = levels.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
     bare = bare.str.replace(rf"^([+-]?)\s*(?:{SIGNS})\s*|\s*(?:{SIGNS})$", r"\1", regex=True)
-    best = None
+    best: Any = None
     for fits, separators, mark in MARKS:
         sound = bare.str.fullmatch(fits)
         if best is None or sound.sum() > best[0].sum():

@@ -4,7 +4,7 @@ its chance and while it does not do well; on runs that learn they are silent, or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ DROWNED = 0.5
 GROWN = 30.0
 
 
-def unless_well(function: Callable[[Evidence], Iterator[Finding]]) -> Callable[[Evidence], Iterator[Finding]]:
+def unless_well(function: Callable[[Evidence], Iterable[Finding]]) -> Callable[[Evidence], Iterable[Finding]]:
     """The same detector of mistakes, silent where the run does well: for what another setting can make good."""
     return lambda evidence: () if evidence.progress.well else function(evidence)
 

@@ -47,7 +47,7 @@ def vanishing_gradients(evidence: Evidence) -> Iterator[Finding]:
         title = f"Layer {layer + 1} hardly learns: its gradient is {share:.1e} of the last layer's."
     else:
         layer = len(now) - 1
-        step = signals.since((gradients < SMALL * weights).all(axis=1))
+        step = signals.since(np.all(gradients < SMALL * weights, axis=1))
         title = f"No layer learns since step {step}: every gradient is below {SMALL:g} of its weights."
     yield Finding(
         code="vanishing_gradients",

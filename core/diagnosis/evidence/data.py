@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Data:
     @cached_property
     def column_deviations(self) -> np.ndarray:
         """Standard deviations of the input columns that are not constant."""
-        deviations = memoize_per_run(self._trainer, np.std, self._dataset.train.inputs, 0)
+        deviations: Any = memoize_per_run(self._trainer, np.std, self._dataset.train.inputs, 0)
         return deviations[deviations > 0]
 
     @property
