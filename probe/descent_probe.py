@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
-import collections
+import collections.abc
 import inspect
 import json
 import math
@@ -292,7 +292,7 @@ class Probe:
         if self._broken is None and not finite.all():
             self._broken = self.steps
         arrays = {"parameter": parameter, "gradient": gradient, "update": update, "alike": alike, "finite": finite}
-        about = {"step": self.steps}
+        about: dict[str, Any] = {"step": self.steps}
         shown = [] if activations is None or _names_of_activations(activations) else _tensors(activations, "layer ")
         if shown:
             about["layers"] = [_plain(name) for name, _ in shown[:100]]
@@ -550,7 +550,7 @@ def _tensors(params, prefix=""):
     return found
 
 
-def _collect(value, name, found, depth):
+def _collect(value: Any, name, found, depth):
     if type(value) is np.ndarray and value.dtype != object:
         found.append((name, value))
     elif depth > 6 or value is None or isinstance(value, (str, bytes)):
@@ -559,7 +559,7 @@ def _collect(value, name, found, depth):
         for key, entry in value.items():
             _collect(entry, f"{name}.{key}" if name and depth else f"{name}{key}", found, depth + 1)
     elif hasattr(value, "named_parameters"):
-        for key, entry in value.named_parameters():
+        for key, entry in value.named_parameters():  # pyright: ignore[reportAttributeAccessIssue]
             _collect(entry, f"{name}.{key}" if name else key, found, depth + 1)
     elif hasattr(value, "shape") and hasattr(value, "dtype"):
         array = _array(value)
