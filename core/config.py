@@ -122,6 +122,7 @@ _CHECKS = {
 }
 
 
+@dataclass(frozen=True)
 class Checked:
     """Base of the configuration's dataclasses: every field is checked against its rule when the object is made."""
 
@@ -174,7 +175,7 @@ class DataConfig(Checked):
     """Which samples, and how they are split and scaled. `samples` None means the source's own number."""
 
     source: str = choice("spiral", SOURCES, "Where the samples come from.")
-    samples: int | None = whole(None, 1, LIMITS["samples"], "How many samples, training and test together.", optional=True)
+    samples: int = whole(None, 1, LIMITS["samples"], "How many samples, training and test together.", optional=True)
     noise: float = number(0.1, 0.0, 5.0, "Deviation of each toy point's random displacement, in units of their axes (radius 5).")
     test_fraction: float = number(0.5, 0.0, 0.95, "Share of the samples held back for the test loss.")
     scaling: str = choice("none", SCALINGS, "How inputs are scaled, fitted on the training part.")
@@ -365,7 +366,7 @@ def _last(layers):
     return entry if isinstance(entry, dict) else {}
 
 
-def _plain(value):
+def _plain(value) -> Any:
     if dataclasses.is_dataclass(value):
         return {spec.name: _plain(getattr(value, spec.name)) for spec in fields(value)}
     if isinstance(value, settings.Named):
@@ -399,4 +400,4 @@ def suggested_output(data: DataConfig, outputs: int | None = None, task: str | N
     task = task or source.task or data.task
     outputs = outputs or source.outputs_of(data) or (2 if task == "classification" else 1)
     activation, loss = suited_output(task, exclusive=outputs != 2)
-    return LayerConfig(1 if task == "classification" and outputs == 2 else outputs, activation), loss
+    return LayerConfig(1 if task == "classification" and outputs == 2 else outputs, activation), loss  # pyright: ignore[reportArgumentType]
