@@ -71,7 +71,7 @@ def _with(values, field, value):
 
 def fields(config: RunConfig) -> dict[str, tuple[float, float]]:
     """{name: (least, greatest)} of the numbers that this configuration's runs depend on."""
-    found = {WIDTH: (1, 4096), DEPTH: (1, 31)} if len(config.layers) > 1 else {}
+    found: dict[str, tuple[float, float]] = {WIDTH: (1, 4096), DEPTH: (1, 31)} if len(config.layers) > 1 else {}
     for name, spec in SETTINGS.items():
         absent = name.partition(".")[0] in OPTIONAL_PARTS and getattr(config, name.partition(".")[0]) is None
         if kind(name) and not absent:
@@ -84,7 +84,7 @@ def value_of(config: RunConfig, field: str) -> float | None:
     hidden = config.layers[:-1]
     if field in (WIDTH, DEPTH):
         return hidden[0].units if field == WIDTH else len(hidden)
-    value = dataclasses.asdict(config)
+    value: Any = dataclasses.asdict(config)
     for key in field.split("."):
         value = value[key]
     return value

@@ -47,7 +47,7 @@ def importance(results: Sequence[dict[str, Any]]) -> Importance | None:
     for fitted, held in KFold(FOLDS, shuffle=True, random_state=0).split(inputs):
         forest = RandomForestRegressor(TREES, random_state=0, n_jobs=1).fit(inputs[fitted], metrics[fitted])
         errors += float(np.square(forest.predict(inputs[held]) - metrics[held]).sum())
-        found = permutation_importance(
+        found: Any = permutation_importance(
             forest, inputs[held], metrics[held], scoring="neg_mean_squared_error", n_repeats=SHUFFLES, random_state=0, n_jobs=1
         )
         shuffled += found.importances_mean * len(held)

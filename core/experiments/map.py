@@ -81,7 +81,7 @@ class Axis:
         if not found:
             raise ConfigError("axis", f"must read like {RATE}=0.001:10:32:log; was {shown(text)}")
         try:
-            return cls(found[1], parse_number(found[2]), parse_number(found[3]), parse_number(found[4], whole=True), bool(found[5]))
+            return cls(found[1], parse_number(found[2]), parse_number(found[3]), int(parse_number(found[4], whole=True)), bool(found[5]))
         except ConfigError as refused:
             raise ConfigError(refused.field or found[1], refused.message) from None
 
@@ -161,7 +161,7 @@ def divergence_map(plan: MapPlan, between: Callable[[], None] | None = None, thr
         due[::stride, ::stride] = True
         due &= ~done
         done |= due
-        parts = Parallel(threads, prefer="threads", return_as="generator_unordered", pre_dispatch="2 * n_jobs")(
+        parts: Any = Parallel(threads, prefer="threads", return_as="generator_unordered", pre_dispatch="2 * n_jobs")(
             delayed(work)(*arguments) for work, arguments in made.pieces(np.argwhere(due), between)
         )
         for part in parts:
@@ -253,10 +253,11 @@ class _Maker:
 
     def _judged(self, cells, losses, chance):
         outcomes, diverged_at = judged(np.array([0, *self._plan.looks]), losses, chance)
-        return Cells(*cells.T.astype(np.int16), outcomes, diverged_at, losses.astype(np.float32))
+        rows, columns = cells.T.astype(np.int16)
+        return Cells(rows, columns, outcomes, diverged_at, losses.astype(np.float32))
 
 
-def judged(steps: np.ndarray, losses: np.ndarray, chance: float) -> tuple[np.ndarray, np.ndarray]:
+def judged(steps: np.ndarray, losses: np.ndarray, chance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(numbers in OUTCOMES (n,), the step (n,) from which on a loss is out of bounds, NaN for never) of runs with these `losses`
     (n, looks) at `steps` (looks,), given the loss of the best constant output, (n,) or one for all."""
     with np.errstate(all="ignore"):

@@ -147,7 +147,7 @@ def merit(results: list[dict[str, Any]]) -> tuple[float, float]:
     return mean, -math.inf if None in losses else -float(np.mean(losses))
 
 
-def latest(sweep: Sweep, known: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def latest(sweep: Sweep, known: dict[str, dict[str, Any]]) -> list[dict[str, Any] | None]:
     """[the newest result of each point, the one of most steps; None where it has none], in the sweep's order."""
     steps = sorted({steps for _, steps in sweep.rungs}, reverse=True)
     return [

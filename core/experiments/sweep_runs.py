@@ -59,12 +59,13 @@ def sweep_runs(
             yield from known.values()
             missing = [point for point in points if point.key(steps) not in known]
             for path in {point.config.data.path for point in missing if upload} - {None, *digests}:
-                digests[path] = upload(path)
+                digests[path] = upload(path)  # pyright: ignore[reportArgumentType]
             jobs = (
                 delayed(trained)(point, steps, results.id(point), save is not None, digests.get(point.config.data.path))
                 for point in missing
             )
-            for result, record in parallel(jobs):
+            made: Any = parallel(jobs)
+            for result, record in made:
                 if record is not None:
                     save(record)
                 results.add(result)
@@ -114,7 +115,7 @@ def trained(point: Point, steps: int, id: str, kept: bool, upload: str | None) -
     result = {"key": point.key(steps), "settings": point.settings, "seed": point.seed}
     try:
         began = time.perf_counter()
-        trainer = Trainer(point.config).run(steps)
+        trainer = Trainer(point.config).run(steps)  # pyright: ignore[reportArgumentType]
         seconds = time.perf_counter() - began
         findings = diagnose(trainer, cost=0)  # no fix of it is tried
         figures = _figures(trainer) | {"status": status(findings), "id": id}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -120,11 +120,11 @@ class SnapshotMaker:
             failures=tuple(self._failures),
         )
 
-    def _optional(self, name, otherwise, function, *arguments):
+    def _optional(self, name, otherwise, function, *arguments) -> Any:
         """A part that a picture can do without."""
         return attempt(name, self._failures, otherwise, function, *arguments)
 
-    def _part(self, name, function, *arguments):
+    def _part(self, name, function, *arguments) -> Any:
         """A part that every picture has: what was there last, where it cannot be made. Raises where nothing was."""
         made = attempt(name, self._failures, self._last[name], function, *arguments) if name in self._last else function(*arguments)
         if self._trainer is self._live:
@@ -200,7 +200,7 @@ class SnapshotMaker:
     def _output(self, mapped):
         if not mapped:
             return output_of(self._trainer)
-        made = plane(self._trainer, mapped[-1][1], self._maps.fine_side, *self._points)
+        made = plane(self._trainer, mapped[-1][1], self._maps.fine_side, *self._points)  # pyright: ignore[reportArgumentType]
         if np.isfinite(made.values).any():
             if self._trainer is self._live:
                 self._finite = replace(made, last_finite=self._trainer.step)
@@ -223,7 +223,7 @@ def curves(telemetry: Telemetry) -> Curves:
     samples, layers = telemetry.samples, telemetry.layers
     gradient_norms = 2 + len(LAYER_METRICS) * np.arange(layers) + LAYER_METRICS.index("gradient_norm")
     limit = min(CURVE_POINTS, CURVE_VALUES // (layers * len(LAYER_METRICS)))
-    shown = _float32(samples[downsample_keep_peaks(samples, [1, *gradient_norms], limit)])
+    shown = _float32(samples[downsample_keep_peaks(samples, [1, *gradient_norms], limit)])  # pyright: ignore[reportArgumentType]
     metrics = np.moveaxis(shown[:, 2:].reshape(len(shown), layers, len(LAYER_METRICS)), 2, 0).copy()
     drawn = {name: metric for name, metric in zip(LAYER_METRICS, metrics) if name in DRAWN}
     return Curves(shown[:, 0].copy(), shown[:, 1].copy(), **drawn)

@@ -28,7 +28,7 @@ class PlaneMaps:
     def __init__(self, trainer: Trainer) -> None:
         data, finest = trainer.dataset, max(SMALLEST_MAP, int((MAP_WORK / trainer.network.vector.size) ** 0.5))
         self.side, self.fine_side = min(UNIT_MAP, finest), min(PLANE_MAP, finest)
-        points = np.concatenate([plane_points(data.extent, side) for side in (self.side, self.fine_side)])
+        points = np.concatenate([plane_points(data.extent, side) for side in (self.side, self.fine_side)])  # pyright: ignore[reportArgumentType]
         self._x = with_ones(data.encode(points), np.float32)
         self._network = trainer.network.copy(np.float32)
         self.inputs = self._x[:-1, : self.side**2]

@@ -42,7 +42,7 @@ def plane(trainer: Trainer, outputs: np.ndarray, side: int, train: Points, test:
         kind, winner = "classes", outputs.argmax(axis=0).astype(np.uint8)
         shares = outputs - outputs.min(axis=0)
         values = shares.max(axis=0) / np.maximum(shares.sum(axis=0), np.finfo(np.float32).tiny)
-    return Plane(kind, data.extent, values.astype(np.float32), winner, low, high, train, test)
+    return Plane(kind, data.extent, values.astype(np.float32), winner, low, high, train, test)  # pyright: ignore[reportArgumentType]
 
 
 def _leaning(config, outputs):
