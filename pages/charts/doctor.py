@@ -27,7 +27,7 @@ def doctor_panels(answer: Answer, theme: str) -> dict[str, Figure]:
 
 def errors(answer: Answer, theme: Theme) -> Figure:
     """Heat map of the relative error, gradients by layers; each cell also says it, with a mark."""
-    layers = max(layer_of(row.tensor) for row in answer.table)
+    layers = max(layer_of(row.tensor) or 0 for row in answer.table)
     found = {row.tensor: row.relative_error for row in answer.table}
     values = np.array([[found.get(f"{kind}{layer}", 0.0) for layer in range(1, layers + 1)] for kind in KINDS])
     with np.errstate(divide="ignore"):
@@ -63,11 +63,11 @@ def _cell(value):
 
 def scatter(answer: Answer, theme: Theme) -> Figure:
     """Each number of yours against the right one, both as shares of the largest right one of their tensor."""
-    layers = max(layer_of(name) for name in answer.right)
+    layers = max(layer_of(name) or 0 for name in answer.right)
     traces, largest = [], 1.0
     for name, right in answer.right.items():
         x, y = _shares(right, answer.yours[name])
-        color = layer_color(theme, layer_of(name), layers)
+        color = layer_color(theme, layer_of(name) or 0, layers)
         largest = max(largest, float(np.abs(y).max()))
         traces.append(
             {

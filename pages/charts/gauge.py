@@ -30,7 +30,7 @@ def gauge(snapshot: Snapshot, options: ViewOptions, theme: Theme) -> Figure:
     """History of the forecast's ratio on a log axis, with the band of this activation."""
     history = snapshot.forecast_history
     step, ratio = (history.step, history.ratio) if history is not None else (np.zeros(0), np.zeros(0))
-    band = FIRST_FAILURES.get(_activation(snapshot.config))
+    band = FIRST_FAILURES.get(_activation(snapshot.config) or "")
     y_axis, floor = log_axis(theme, "learning rate / limit", ratio, include=(0.1, 1, *(band or ())))
     low, high = (10.0**end for end in y_axis["range"])
     first = [_reading(step[0], ratio[0], theme)] if len(step) == 1 else []  # of which no line can be drawn yet

@@ -23,7 +23,7 @@ def png(pixels: np.ndarray, palette: Sequence | np.ndarray | None = None, level:
     if palette is not None:
         palette = np.asarray(palette, np.uint8)
         chunks += [(b"PLTE", palette[:, :3].tobytes()), (b"tRNS", palette[:, 3].tobytes())]
-    chunks += [(b"IDAT", zlib.compress(rows, level)), (b"IEND", b"")]
+    chunks += [(b"IDAT", zlib.compress(rows, level)), (b"IEND", b"")]  # pyright: ignore[reportArgumentType]
     body = b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
     return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + body).decode("ascii")
 

@@ -26,7 +26,7 @@ MARGIN = {"l": 64, "r": 12, "t": 10, "b": 44}
 
 def map_chart(found: Map, theme: str) -> Figure:
     """The figure of a Map as far as it is made."""
-    theme, plan = THEMES[theme], found.plan
+    look, plan = THEMES[theme], found.plan
     xs, ys = np.array(plan.x.values, float), np.array(plan.y.values, float)
     known = found.outcomes >= 0
     colors = [[step / len(COLORS), color] for at, color in enumerate(COLORS.values()) for step in (at, at + 1)]
@@ -45,37 +45,37 @@ def map_chart(found: Map, theme: str) -> Figure:
     ]  # fmt: skip
     traces = [cells, *keys]
     if found.limit is not None and np.isfinite(found.limit).any():
-        line = {"color": theme.ink, "width": 2.2, "dash": "dash"}
+        line = {"color": look.ink, "width": 2.2, "dash": "dash"}
         traces.append(
             {"type": "scatter", "mode": "lines", "name": "stability limit", "x": packed(xs, "f8"), "y": packed(found.limit, "f8"),
              "line": line, "hoverinfo": "skip"}
         )  # fmt: skip
     counts = [f"{int((found.outcomes == at).sum())} {WORDS[name]}" for at, name in enumerate(OUTCOMES) if (found.outcomes == at).any()]
     alt = f"What became of {known.sum()} of {known.size} runs over {_name(plan.x)} and {_name(plan.y)}: {', '.join(counts) or 'none yet'}."
-    axes = {"xaxis": _axis(theme, plan.x), "yaxis": _axis(theme, plan.y)}
+    axes = {"xaxis": _axis(look, plan.x), "yaxis": _axis(look, plan.y)}
     return figure(
-        theme, "Map of divergence", traces, alt, height=HEIGHT, legend="", axes=axes, dragmode="zoom", margin=MARGIN, meta="cells"
+        look, "Map of divergence", traces, alt, height=HEIGHT, legend="", axes=axes, dragmode="zoom", margin=MARGIN, meta="cells"
     )
 
 
 def curve_chart(found: Map, cell: tuple[int, int] | None, losses: np.ndarray | None, theme: str) -> Figure:
     """The figure of the losses (1 + looks,) of the run in a cell, (row, column), of a Map; a note where none is pointed at, or made."""
-    theme, plan = THEMES[theme], found.plan
-    title, alt, traces, notes = "Loss of a run", "No run of the map is pointed at.", [], [note(theme, "Point at a cell of the map.")]
+    look, plan = THEMES[theme], found.plan
+    title, alt, traces, notes = "Loss of a run", "No run of the map is pointed at.", [], [note(look, "Point at a cell of the map.")]
     if cell is not None:
         row, column = cell
         title = f"{plain(_name(plan.x))} {number(plan.x.values[column])}, {plain(_name(plan.y))} {number(plan.y.values[row])}"
-        notes = [] if found.outcomes[row, column] >= 0 else [note(theme, "This run is not made yet.")]
+        notes = [] if found.outcomes[row, column] >= 0 else [note(look, "This run is not made yet.")]
         alt = f"Training loss of the run with {title}: {_became(found, row, column) or 'not made yet'}."
-    y_axis, floor = log_axis(theme, "training loss", [] if losses is None else losses)
+    y_axis, floor = log_axis(look, "training loss", [] if losses is None else losses)
     if cell is not None and not notes:
-        line, dots = {"color": theme.ink, "width": 1.8}, {"color": theme.ink, "size": 4}
+        line, dots = {"color": look.ink, "width": 1.8}, {"color": look.ink, "size": 4}
         traces = [
             {"type": "scatter", "mode": "lines+markers", "x": [0, *plan.looks.tolist()], "y": packed(held(losses, floor)), "line": line,
              "marker": dots, "hovertemplate": "step %{x:,d}<br>loss %{y:.4~g}<extra></extra>"}
         ]  # fmt: skip
-    axes = {"xaxis": axis(theme, "step", range=[0, plan.steps], tickformat="~s", nticks=6), "yaxis": y_axis}
-    return figure(theme, title, traces, alt, height=CURVE_HEIGHT, axes=axes, annotations=notes)
+    axes = {"xaxis": axis(look, "step", range=[0, plan.steps], tickformat="~s", nticks=6), "yaxis": y_axis}
+    return figure(look, title, traces, alt, height=CURVE_HEIGHT, axes=axes, annotations=notes)
 
 
 def _name(axis):

@@ -75,11 +75,11 @@ def evenly(steps: Sequence[int], most: int = MOMENTS - 1) -> list[int]:
 def replay(title: str, pictures: Sequence[tuple[str, dict[str, Figure]]], theme: str) -> bytes:
     """The bytes of the page. `pictures` are (label, {name: figure}), the slider's moments in their order; where all of them together would
     make the page larger than MOST_BYTES, every other one is left out, the last stays. `theme` is light or dark."""
-    pictures = [(label, {name: _plain(figure) for name, figure in panels.items()}) for label, panels in pictures]
-    page = _page(title, pictures, theme)
-    while len(page) > MOST_BYTES and len(pictures) > 1:
-        pictures = pictures[::-2][::-1]
-        page = _page(title, pictures, theme)
+    shown = [(label, {name: _plain(figure) for name, figure in panels.items()}) for label, panels in pictures]
+    page = _page(title, shown, theme)
+    while len(page) > MOST_BYTES and len(shown) > 1:
+        shown = shown[::-2][::-1]
+        page = _page(title, shown, theme)
     return page
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,10 +51,10 @@ class Line:
     frames: np.ndarray
     sampled_at: np.ndarray
     evaluated_at: np.ndarray
-    learned: object = None
+    learned: Any = None
 
 
-def run_panels(lines: Sequence[Line], along: str, logarithmic: bool, theme: str) -> Figure:
+def run_panels(lines: Sequence[Line], along: str, logarithmic: bool, theme: str) -> dict[str, Figure]:
     """Name -> figure of at most MOST Lines, `along` step, epoch or time, which may be `logarithmic`; `theme` is light or dark."""
     colors = COLORS[theme]
     panels = {

@@ -99,7 +99,7 @@ def packed(values: np.ndarray | Sequence, dtype: str = "f4") -> dict[str, str]:
         limit = np.finfo(dtype).max
         array = np.where(np.isfinite(array), np.clip(array, -limit, limit), np.nan)
     array = np.ascontiguousarray(array, dtype)
-    spec = {"dtype": dtype, "bdata": base64.b64encode(array).decode("ascii")}
+    spec = {"dtype": dtype, "bdata": base64.b64encode(array).decode("ascii")}  # pyright: ignore[reportArgumentType]
     if array.ndim > 1:
         spec["shape"] = ", ".join(map(str, array.shape))
     return spec
@@ -112,7 +112,7 @@ def figure(
     alt: str,
     *,
     height: int,
-    axes: dict[str, dict[str, Any]] | None,
+    axes: dict[str, dict[str, Any]],
     legend: str | None = None,
     keys: Sequence[tuple[str, str]] = (),
     help: str = "",

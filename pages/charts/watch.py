@@ -12,7 +12,7 @@ from pages.charts.curves import CHART_POINTS, HEALTHY_RATIO, HEIGHT, line
 from pages.charts.style import THEMES, axis, colorscale, figure, held, layer_color, log_axis, note, number, packed, plain, step_axis
 
 if TYPE_CHECKING:
-    from core.watch.history import WatchedRun, WholeStep
+    from core.watch.history import WatchedRun
     from core.watch.report import Examined
     from pages.charts.style import Figure
 
@@ -21,9 +21,9 @@ ROWS = 40  # rows of the map; more are put together by module
 NAME = 26  # characters of a tensor's name
 
 
-def watch_panels(run: WatchedRun, examined: Examined, theme: str, moment: WholeStep | None = None) -> Figure:
+def watch_panels(run: WatchedRun, examined: Examined, theme: str, moment: int | None = None) -> dict[str, Figure]:
     """Name -> figure of a WatchedRun and what was found of it (an Examined); `moment` is the whole step that is looked at, or None."""
-    theme = THEMES[theme]
+    colors = THEMES[theme]
     shown = dict(PANELS)
     if not run.names:
         shown = {"loss": _loss}
@@ -31,7 +31,7 @@ def watch_panels(run: WatchedRun, examined: Examined, theme: str, moment: WholeS
         del shown["units"]
     if not (examined.twin and len(examined.twin.steps) > 1):
         shown.pop("twin", None)
-    made = {name: attempt(f"The chart {name}", [], None, draw, run, examined, theme, moment) for name, draw in shown.items()}
+    made = {name: attempt(f"The chart {name}", [], None, draw, run, examined, colors, moment) for name, draw in shown.items()}
     return {name: chart for name, chart in made.items() if chart}
 
 
@@ -183,7 +183,7 @@ def _histograms(run, examined, theme, moment):
             counts, edges = np.histogram(values, 24) if values.size else (np.zeros(1), np.zeros(2))
         elif run.histograms:
             counts = run.histograms["parameter_counts"][tensor]
-            edges = np.linspace(*run.histograms["parameter_range"][tensor], len(counts) + 1)
+            edges = np.linspace(*run.histograms["parameter_range"][tensor], len(counts) + 1)  # pyright: ignore[reportCallIssue]
         else:
             break
         look = {"color": layer_color(theme, place, len(chosen)), "width": 1.3, "shape": "hvh"}
