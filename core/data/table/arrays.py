@@ -138,6 +138,6 @@ def _frame(X, y: Any, names):
     import pandas as pd
 
     frame = pd.DataFrame(X, columns=[f"x{index}" for index in range(1, X.shape[1] + 1)])
-    for name, values in zip(names, y.T if y is not None else ()):  # pyright: ignore[reportGeneralTypeIssues]
+    for name, values in zip(names, [] if y is None else y.T):
         frame[name] = pd.Series([legible(text) for text in values.tolist()] if values.dtype.kind == "U" else values)
     return frame
