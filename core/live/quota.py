@@ -70,7 +70,8 @@ def take_upload(person: str | None, field: str, size: int, settings: Settings) -
 
 
 def may_experiment(person: str | None, settings: Settings) -> str | None:
-    """Count a preflight, a range test or trials of fixes; a sentence, and nothing is counted, when that is one too many."""
+    """Count a preflight, a range test, trials of fixes, or a loss surface, each time that it is made anew; a sentence, and nothing is
+    counted, when that is one too many."""
     if person is not None and taken(person, EXPERIMENTS) >= settings.visitor_experiments:
         return (
             f"You have begun {settings.visitor_experiments} preflights, range tests and trials of fixes within an hour, the limit for each "
