@@ -188,7 +188,8 @@ class _Slice:
             turned = np.where(path[0] > 0, -1.0, 1.0)[:, None]  # the run came from the left and from below
             directions, path = directions * turned, path * turned.T
         products = [self._product(curvature, direction) for direction in directions]
-        curvatures = tuple(float(direction.dot(product)) for direction, product in zip(directions, products))
+        along_x, along_y = (float(direction.dot(product)) for direction, product in zip(directions, products))
+        curvatures = along_x, along_y
         slopes = directions.dot(curvature.gradient())
         xs, ys = (self._axis(loss, *ends) for ends in zip(curvatures, slopes.tolist(), path.T))
         losses = self._losses(directions, xs, ys)

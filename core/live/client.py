@@ -62,7 +62,7 @@ class LiveRun:
         self.owner, self.driver = owner, None
         self.kept = kept
         self._settings = settings or Settings.from_environment()
-        self.speed = None  # updates a second, as set
+        self.speed: Speed = None  # updates a second, as set
         self._lock = threading.RLock()
         self._path = checkpoint.new_path(self._settings.checkpoint_folder)
         self._worker = ChildProcess("core.live.worker")

@@ -22,7 +22,7 @@ class Pacing:
     these. What a run computes depends on its steps alone, and not on when they are made."""
 
     def __init__(self, speed: Speed) -> None:
-        self.speed = speed
+        self.speed: Speed = speed
         self.share = 1.0
         self._full_speed = 0.0  # updates a second, as last measured
         self._grows_from = 0  # the step of the last change: what that does is seen slowly, too
@@ -58,8 +58,10 @@ class Pacing:
 
     def _wanted(self, step: int) -> float | None:
         """Updates a second from `step` on; None for as many as can be made."""
-        if self.until != math.inf or self.speed != GROWING:
-            return self.speed if self.until == math.inf else None
+        if self.until != math.inf:
+            return None
+        if self.speed != "growing":
+            return self.speed
         return max(SLOWEST, 3 * GROWTH ** (1 / 3) * max(0, step - self._grows_from) ** (2 / 3))  # the slope of GROWTH * seconds^3
 
     def trained(self, step: int, updates: int, seconds: float, worked: float) -> None:

@@ -53,9 +53,7 @@ def map_chart(found: Map, theme: str) -> Figure:
     counts = [f"{int((found.outcomes == at).sum())} {WORDS[name]}" for at, name in enumerate(OUTCOMES) if (found.outcomes == at).any()]
     alt = f"What became of {known.sum()} of {known.size} runs over {_name(plan.x)} and {_name(plan.y)}: {', '.join(counts) or 'none yet'}."
     axes = {"xaxis": _axis(look, plan.x), "yaxis": _axis(look, plan.y)}
-    return figure(
-        look, "Map of divergence", traces, alt, height=HEIGHT, legend="", axes=axes, dragmode="zoom", margin=MARGIN, meta="cells"
-    )
+    return figure(look, "Map of divergence", traces, alt, height=HEIGHT, legend="", axes=axes, dragmode="zoom", margin=MARGIN, meta="cells")
 
 
 def curve_chart(found: Map, cell: tuple[int, int] | None, losses: np.ndarray | None, theme: str) -> Figure:
@@ -68,7 +66,7 @@ def curve_chart(found: Map, cell: tuple[int, int] | None, losses: np.ndarray | N
         notes = [] if found.outcomes[row, column] >= 0 else [note(look, "This run is not made yet.")]
         alt = f"Training loss of the run with {title}: {_became(found, row, column) or 'not made yet'}."
     y_axis, floor = log_axis(look, "training loss", [] if losses is None else losses)
-    if cell is not None and not notes:
+    if cell is not None and losses is not None and not notes:
         line, dots = {"color": look.ink, "width": 1.8}, {"color": look.ink, "size": 4}
         traces = [
             {"type": "scatter", "mode": "lines+markers", "x": [0, *plan.looks.tolist()], "y": packed(held(losses, floor)), "line": line,

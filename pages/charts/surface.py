@@ -19,7 +19,7 @@ NARROWEST = 1e-6  # span of the colours at least, as a share of the largest loss
 def surface_chart(found, theme):
     """The figure of a Surface."""
     theme = THEMES[theme]
-    marks = [("lowest in the slice", *found.lowest, "star", "")]
+    marks: list[tuple[str, float, float, float, str, str]] = [("lowest in the slice", *found.lowest, "star", "")]
     traces = [_contours(found, theme), *_path(found, theme)]
     if found.onward and found.onward[3]:
         x, y, loss, times = found.onward
