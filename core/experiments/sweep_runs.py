@@ -88,7 +88,7 @@ def _workers(scheduler, processes):
                 ) from None
         return
     try:
-        from distributed import Client
+        from distributed import Client  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ConfigError("scheduler", "needs Dask: pip install -r requirements-scale.txt") from None
     try:

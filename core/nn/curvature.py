@@ -71,7 +71,9 @@ class Curvature:
             slope = None
             if activation.slope and activation is not ACTIVATIONS["linear"]:
                 replay(activation.slope(z, a, slope := np.empty_like(z)))
-            self._z.append(z), self._a.append(a), self._slopes.append(slope)
+            self._z.append(z)
+            self._a.append(a)
+            self._slopes.append(slope)
 
     def _backward(self, y):
         network = self._network
