@@ -22,6 +22,7 @@ from core.training.trainer import Trainer
 
 ROUNDS = 5
 PLAYING = 10  # seconds over which rates are measured
+FASTEST = "Full speed"
 SESSIONS = 8  # that play at once: one in a browser, the others clients that answer each picture
 
 WATCH = """
@@ -99,6 +100,7 @@ def _open(browser, url, height=2600):
     page = browser.new_page(viewport={"width": 1280, "height": height})
     page.goto(url)
     page.locator(".descent-plot .main-svg").nth(6).wait_for(timeout=60_000)
+    page.get_by_label("Speed", exact=True).select_option(FASTEST)
     page.wait_for_timeout(1500)
     return page
 
@@ -207,6 +209,7 @@ async def _play_beside(host, playing, stop):
     for tab in tabs:
         await tab.connect()
         await tab.until(lambda tab=tab: tab.can_press("play"), 60)
+        await tab.send("speed", FASTEST)
         await tab.press("play")
     playing.set()
     await asyncio.sleep(5)
