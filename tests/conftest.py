@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Error
 
 from benchmarks.app import Server, chromium
@@ -12,6 +13,8 @@ from benchmarks.app import Server, chromium
 PAUSE = "document.querySelector('.descent-buttons [data-name=pause]:enabled')?.click()"
 WAITING = ("app", "browser")  # folders of tests that wait for browsers and training processes
 PATIENCE = 30_000  # milliseconds that a busy machine may take for anything
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # speed belongs in benchmarks
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items):

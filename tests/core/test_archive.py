@@ -337,7 +337,7 @@ def test_the_file_that_is_changed_comes_in_unchanged(whole):
     assert whole.comes_in(whole.with_one_changed(("run_dot_json", "name"), None, lambda name: name))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_text_that_is_not_plain_is_refused_wherever_it_is(whole, data):
     path, key = data.draw(st.sampled_from(whole.places(str)))
@@ -346,7 +346,7 @@ def test_a_text_that_is_not_plain_is_refused_wherever_it_is(whole, data):
     assert came_in == (path == ("run_dot_json", "note") and bad in "\n\t")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_number_that_nothing_holds_is_refused_wherever_it_is(whole, data):
     path, _ = data.draw(st.sampled_from(whole.places(int, float)))
@@ -371,7 +371,6 @@ def test_a_history_that_could_not_be_read_again_is_refused(whole):
     assert not whole.comes_in(whole.with_members(history_dot_npz=with_arrays(events=events)))
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec=None), max_size=90))
 def test_whatever_a_text_is_an_error_about_it_can_be_shown(text):
     plain = all(unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") for character in text)

@@ -342,7 +342,7 @@ class TestPhotos:
         assert caught.value.field == "data.samples"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     source=st.sampled_from(KIND["planar"] + KIND["table"]),
     samples=st.integers(1, 80),

@@ -357,7 +357,7 @@ HEADERS = st.lists(st.sampled_from([*"(){}[]'-+*,: 019", "shape", "descr", "'<f8
 
 
 @pytest.mark.filterwarnings("ignore::Warning")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     content=st.binary(max_size=300)
     | CSV_TEXT

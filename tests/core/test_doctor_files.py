@@ -174,7 +174,7 @@ SHAPES = st.sampled_from(SIZES)
 VALUES = st.sampled_from([0.0, 1.0, -1.0, 1e-30, 1e30, 1e99, 0.5])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from([*GOOD, "learning_rate", "loss_value", "l2", *NEXT]), st.tuples(SHAPES, VALUES), max_size=4))
 def test_numbers_of_any_shape_give_an_answer_or_a_refusal(replaced):
     arrays = GOOD | {name: np.full(shape, value) for name, (shape, value) in replaced.items()}
@@ -187,7 +187,7 @@ def test_numbers_of_any_shape_give_an_answer_or_a_refusal(replaced):
         json.dumps(answer.to_dict(), allow_nan=False)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_damaged_files_give_an_answer_or_a_refusal(data):
     content = npz(GOOD)

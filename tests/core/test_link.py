@@ -59,14 +59,14 @@ def configurations(draw):
         assume(False)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(configurations())
 def test_a_link_restores_every_configuration(config):
     address = urlencode(to_query(config))
     assert from_query(dict(parse_qsl(address, keep_blank_values=True, strict_parsing=True))) == config
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(sorted(SETTINGS)) | st.text(max_size=20), st.text(max_size=60), max_size=6))
 def test_any_query_gives_a_configuration_or_a_clear_refusal(query):
     try:

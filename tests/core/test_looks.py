@@ -75,7 +75,7 @@ def test_the_opening_run_is_never_warned_of(seed):
         assert [finding.title for finding in diagnose(trainer) if finding.severity != "info"] == []
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=6))
 def test_the_histories_hold_the_same_whatever_the_looks(chunks):
     trainer, unseen = Trainer(PRESETS["spiral"].config), Trainer(PRESETS["spiral"].config)

@@ -143,7 +143,7 @@ class TestFormula:
             by_formula(text)
         assert refused.value.field == "data.formula" and refused.value.message.startswith("must be ")
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.text(st.sampled_from("x12 sincoepimax.,()+-*/^e"), max_size=LENGTH) | st.text(max_size=LENGTH))
     def test_any_text_is_read_or_refused(self, text):
         try:

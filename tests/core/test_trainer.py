@@ -53,7 +53,7 @@ network_settings = st.fixed_dictionaries(
 hidden_layers = st.lists(st.tuples(st.integers(1, 9), st.sampled_from(list(ACTIVATIONS))), min_size=0, max_size=4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(network_settings, hidden_layers, st.lists(st.integers(1, 40), min_size=1, max_size=6))
 def test_how_updates_are_cut_into_calls_changes_nothing(values, hidden, cuts):
     output = RunConfig.from_dict({"data": values["data"]}).to_dict()["layers"][-1]
@@ -66,7 +66,7 @@ def test_how_updates_are_cut_into_calls_changes_nothing(values, hidden, cuts):
     np.testing.assert_array_equal(whole.telemetry.loss, cut.telemetry.loss)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(network_settings, st.integers(0, 40), st.integers(1, 40))
 def test_a_checkpoint_goes_on_bit_for_bit(values, before, after):
     original = Trainer(RunConfig.from_dict(values)).advance(before)
