@@ -106,8 +106,10 @@ def _in_a_sentence(text):
 
 
 def _said(value):
-    if value is None or value == []:
+    if value is None or value == [] or value == {}:
         return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_said(of_key)}" for key, of_key in value.items())
     if isinstance(value, list):
         return f"{len(value)}" if isinstance(value[0], list) else ", ".join(map(str, value))
     if isinstance(value, bool):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.diagnosis.remedies import UNSCALED
-from core.report import strict
 from core.watch.evidence import Evidence
 from core.watch.findings import FAR_FROM_CHANCE
 from core.watch.history import WatchedRun
@@ -32,10 +31,6 @@ class WatchedCheck:
     passed: bool | None
     value: float | None
     text: str
-
-    def to_dict(self):
-        """Plain values for strict JSON."""
-        return strict(vars(self))
 
 
 def preflight(run: WatchedRun, twin: Twin | None = None) -> tuple[WatchedCheck, ...]:

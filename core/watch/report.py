@@ -90,7 +90,6 @@ def report(run: WatchedRun, examined: Examined | None = None) -> dict:
                 "test": float(test[-1]) if len(test) else None,
             },
             "findings": [finding.to_dict() for finding in examined.findings],
-            "checks": [check.to_dict() for check in examined.checks],
             "doctor": twin.answer.to_dict() if twin and twin.answer else None,
             "twin": twin.to_dict() if twin else None,
         }

@@ -54,7 +54,7 @@ class TestDrawn:
         assert from_query(query) == config == RunConfig.from_dict(json.loads(json.dumps(config.to_dict())))
         assert len(query["data.points"]) < 20 * MOST
         assert load(config.data).rows == MOST
-        assert b"your own points" in exported("numpy", Trainer(drawn([[0, 1, 0], [1, 0, 1]])))
+        assert b"drawing" in exported("numpy", Trainer(drawn([[0, 1, 0], [1, 0, 1]])))
 
     @pytest.mark.parametrize(
         ("points", "says"),

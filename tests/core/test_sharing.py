@@ -6,6 +6,7 @@ from core.config import RunConfig
 from core.limits import ConfigError
 from core.live import commands
 from core.live.client import LiveRun
+from core.live.worker import LOOKING
 from core.settings import Settings
 from core.store.store import NoSuchRun, Store
 from core.training.trainer import Trainer
@@ -20,7 +21,7 @@ ARGUMENTS = {  # of every method that has a worker do something; refused, it doe
     "edit": (1, 0, 0, 0.0),
     "export": ("weights",),
     "predict": ([],),
-    "set_speed": (1.0,),
+    "worst_samples": ("train",),
     "fork": (0,),
     "try_fixes": (),
 }
@@ -58,7 +59,7 @@ def look(settings, store, tmp_path):
 def test_who_looks_gets_pictures_and_nothing_else(look, store):
     run = look(LOOKER)
     assert run.snapshot().step == run.snapshot(at=0).moment == 20  # the only moment that there is
-    asked = [name for name in commands.COMMANDS if name not in ("snapshot", "trial_task")] + ["try_fixes", "new_seed"]
+    asked = [name for name in commands.COMMANDS if name not in (*LOOKING, "trial_task")] + ["try_fixes", "new_seed"]
     for name in asked:
         with pytest.raises(ConfigError, match="somebody else's: only its charts"):
             getattr(run, name)(*ARGUMENTS.get(name, ()))

@@ -10,22 +10,26 @@ from core.watch.preflight import CHECKS
 from tests.watched import descent_probe, perceptron, told, watched
 
 
-def passed(report):
-    return {check["name"]: check["passed"] for check in report["checks"]}
+def checks(run):
+    return watch.examine(run).checks
+
+
+def passed(run):
+    return {check.name: check.passed for check in checks(run)}
 
 
 def test_a_right_program_passes_all_checks_that_its_probe_tells_enough_for(tmp_path):
     report, run = told(perceptron, tmp_path / "run.probe", steps=40, say=True)
-    assert list(passed(report)) == list(CHECKS) and json.dumps(report, allow_nan=False)
-    assert passed(report) == dict.fromkeys(CHECKS, True)
+    assert list(passed(run)) == list(CHECKS) and json.dumps(report, allow_nan=False)
+    assert passed(run) == dict.fromkeys(CHECKS, True)
     assert "ok     Gradients are right." in watch.told(run, watch.examine(run))
 
 
 def test_what_was_not_told_is_not_known(tmp_path):
-    report, _ = told(perceptron, tmp_path / "run.probe", steps=40, tell=(), gradients=False)
-    unknown = {name for name, state in passed(report).items() if state is None}
+    _, run = told(perceptron, tmp_path / "run.probe", steps=40, tell=(), gradients=False)
+    unknown = {name for name, state in passed(run).items() if state is None}
     assert unknown >= {"initial_loss", "input_scale", "target_scale", "outputs", "gradients", "gradient_scale"}
-    assert all(check["text"].endswith(".") for check in report["checks"])
+    assert all(check.text.endswith(".") for check in checks(run))
 
 
 def tell(probe, **others):
@@ -56,9 +60,9 @@ def tell(probe, **others):
     ],
 )
 def test_each_check_fails_where_something_is_wrong(tmp_path, others, name):
-    right, _ = told(tell, tmp_path / "right.probe")
+    _, right = told(tell, tmp_path / "right.probe")
     assert passed(right)[name] is True
-    wrong, _ = told(tell, tmp_path / "wrong.probe", **others)
+    _, wrong = told(tell, tmp_path / "wrong.probe", **others)
     assert passed(wrong)[name] is False
 
 
