@@ -33,7 +33,7 @@ def main():
             page.wait_for_timeout(max(0, 1000 * (FRAME - (time.monotonic() - now))))
         page.get_by_role("button", name="Pause").first.click()
         page.get_by_role("button", name="Play", exact=True).first.wait_for()
-        page.mouse.move(640, 640)
+        page.mouse.move(1000, 20)
         page.set_viewport_size(SIZE | {"height": 1180})
         page.wait_for_timeout(2000)
         page.screenshot(path=PICTURE)
