@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from core.watch.findings import WatchedFinding
+from typing import Any, NamedTuple
 
 
 class Severity(NamedTuple):
@@ -51,7 +48,7 @@ def figures(**values: float) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def status(findings: Iterable[Finding | WatchedFinding]) -> str:
+def status(findings: Iterable[Finding]) -> str:
     """One word for the run, the worst that holds: nonfinite, diverged, warning or healthy."""
     codes = {finding.code for finding in findings}
     for code in ("nonfinite", "diverged"):
