@@ -151,8 +151,15 @@ def number(value, digits=4):
 
 
 def powers(text):
-    """Numbers such as 5.73e+21 in a text as charts write them: 5.73·10²¹."""
-    return re.sub(r"(?<=\d)e\+?(-?)0*(\d+)\b", lambda power: "·10" + "".join(power.groups()).translate(SUPERSCRIPTS), text)
+    """Numbers such as 5.73e+21 in a text as charts write them, 5.73·10²¹; below 100,000 written out: 5,200."""
+    return re.sub(r"\b([\d.]+)e\+?(-?)0*(\d+)\b", _power, text)
+
+
+def _power(found):
+    if 1 <= abs(value := float(found[0])) < 1e5:
+        return f"{value:,.0f}"
+    digits, *exponent = found.groups()
+    return f"{digits}·10{''.join(exponent).translate(SUPERSCRIPTS)}"
 
 
 def count(value):

@@ -102,6 +102,7 @@ def test_numbers_are_written_in_one_style():
     assert [wording.number(value) for value in values] == list(values.values())
     assert number(5.73e21) == "5.73·10²¹"
     assert wording.powers("the loss is 2.97e+22, and it began at 0.208") == "the loss is 2.97·10²², and it began at 0.208"
+    assert wording.powers("5.2e+03 times its limit, 1e+05 before") == "5,200 times its limit, 1·10⁵ before"
 
 
 def test_no_unit_panels_while_no_unit_is_picked():
