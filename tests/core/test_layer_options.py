@@ -16,6 +16,7 @@ from core.training.trainer import Trainer
 from tests.core.stored_runs import restored, saved
 
 STEP = 1e-5
+ROUNDING = 1e-9  # a bias before batch norm has a gradient of rounding alone, and Adam divides it by as little as 1e-8
 SOUND = "zero_weights"  # a fault that leaves the step alone: its run makes the plain step
 
 
@@ -97,7 +98,7 @@ def test_the_plain_step_is_the_compiled_one(name, optimizer):
     plain.load_parameters(compiled.parameters())
     compiled.advance(9), plain.advance(9)
     for key, values in compiled.parameters().items():
-        np.testing.assert_allclose(plain.parameters()[key], values, rtol=1e-7, atol=1e-11, err_msg=key)
+        np.testing.assert_allclose(plain.parameters()[key], values, rtol=1e-7, atol=ROUNDING, err_msg=key)
 
 
 @pytest.mark.parametrize("name", CASES)
