@@ -1,5 +1,6 @@
 """The page without a browser: Streamlit's AppTest for what people choose, Starlette's TestClient for the live line."""
 
+import importlib.metadata
 import json
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,14 @@ FOLDED = (
 )  # open in these tests: what is folded is not made
 ORIGIN = {"origin": "http://testserver"}
 BROWSER = Mock()  # a connection that is there, and no more
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_search_for_components():
+    """Streamlit looks through all installed packages for components each time that a page opens: 0.1 s, and there are none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.metadata, "distributions", list)
+        yield
 
 
 @pytest.fixture(autouse=True)
