@@ -43,6 +43,8 @@ TASKS = {  # kind of task -> (output activation, loss)
     + [("softmax", "mse"), ("linear", "mse"), ("sigmoid", "binary_cross_entropy")],
 }
 OPTIMIZERS = {"sgd": 8, "momentum": 4, "nesterov": 2, "adam": 3, "rmsprop": 2, "adagrad": 1}  # how often each is drawn
+# Toy sets and tables; what a person draws, or writes down as a formula, is none
+TOYS = [name for name, source in SOURCES.items() if source.kind in ("planar", "table") and isinstance(source.outputs, int)]
 
 
 def draw(seed):
@@ -61,7 +63,7 @@ def draw(seed):
     def pick(options):
         return options[rng.integers(len(options))]
 
-    name = pick([name for name, source in SOURCES.items() if source.kind in ("planar", "table")])
+    name = pick(TOYS)
     source = SOURCES[name]
     task = "regression" if source.task == "regression" else "two classes" if source.outputs == 2 else "classes"
     output, loss = pick(TASKS[task])

@@ -34,8 +34,7 @@ def draw(number):
     def pick(options):
         return options[rng.integers(len(options))]
 
-    names = [name for name, source in SOURCES.items() if source.kind in ("planar", "table")]
-    source, activation = pick(names), pick(HIDDEN)
+    source, activation = pick(forecast.TOYS), pick(HIDDEN)
     data = {"source": source, "scaling": "standard", "seed": number}
     data |= {"target_scaling": "standard"} if SOURCES[source].task == "regression" else {}
     output = RunConfig.from_dict({"data": data}).to_dict()["layers"][-1]
