@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,23 +24,27 @@ if TYPE_CHECKING:
 
 FIELD = "weights"
 MEMBERS = 256  # arrays that an NPZ may list: those of the largest network, and what else a program keeps with them
+STATISTICS = ("scale", "shift", "mean", "variance")  # of a normalized layer
+KINDS = {STATISTICS[:2]: "layer", STATISTICS: "batch"}  # which of them a normalization has
 WANTED = "the arrays W1, b1, W2, b2 and so on"
 
 
 @dataclass(frozen=True)
 class Imported:
     """A network as a file has it. `weights` (inputs, units) and `biases` (units,), one of each for every layer, finite float64;
-    `activations` their names, None where the file does not say."""
+    `activations` their names, None where the file does not say; `normalized` what layers (from 1) have of normalization, a dict for each:
+    "scale" and "shift", over batches also "mean" and "variance", (units,)."""
 
     weights: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
     activations: tuple[str, ...] | None = None
+    normalized: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
-        """In the shapes of Trainer.parameters()."""
-        pairs = zip(self.weights, self.biases)
-        return {name: values for layer, (w, b) in enumerate(pairs, 1) for name, values in ((f"W{layer}", w), (f"b{layer}", b))}
+        """In the names and shapes of Trainer.parameters()."""
+        layers = [{"W": w, "b": b, **self.normalized.get(layer, {})} for layer, (w, b) in enumerate(zip(self.weights, self.biases), 1)]
+        return {f"{name}{layer}": values for layer, arrays in enumerate(layers, 1) for name, values in arrays.items()}
 
     def fitted(self, config: RunConfig, inputs: int) -> RunConfig:
         """`config` with the layers of this network, for data of `inputs` columns. Where the file says nothing of activations, they stay.
@@ -53,7 +57,8 @@ class Imported:
         if largest > np.finfo(config.dtype).max:
             raise ConfigError(FIELD, f"must fit into {config.dtype}; the largest is {largest:g}")
         names = self.activations or _as_before(config.layers, len(self.weights))
-        layers = tuple(LayerConfig(len(b), name) for b, name in zip(self.biases, names))
+        kinds = ("none" if layer not in self.normalized else KINDS[tuple(self.normalized[layer])] for layer in range(1, len(names) + 1))
+        layers = tuple(LayerConfig(len(b), name, normalization=kind) for b, name, kind in zip(self.biases, names, kinds))
         return dataclasses.replace(config, layers=layers)
 
 
@@ -88,15 +93,17 @@ def _from_npz(raw):
         if not layers or layers != list(range(1, len(layers) + 1)):
             raise ConfigError(FIELD, f"must be an NPZ with {WANTED}; holds {listed(archive.names) or 'nothing'}")
         names = [f"{kind}{layer}" for layer in layers for kind in "Wb"]
-        if normalized := [name for name in archive.names if re.fullmatch("(scale|shift|mean|variance)[1-9][0-9]?", name)]:
-            raise ConfigError(FIELD, f"must be an NPZ of layers without normalization; has {listed(normalized)}")
+        parts = {layer: tuple(part for part in STATISTICS if f"{part}{layer}" in archive.names) for layer in layers}
+        names += [f"{part}{layer}" for layer in layers for part in parts[layer]]
         if missing := [name for name in names if name not in archive.names]:
             raise ConfigError(FIELD, f"must be an NPZ with {WANTED}; lacks {listed(missing)}")
         headers = {name: archive.header(name) for name in names}
         check_count(sum(header.cells for header in headers.values()))
-        arrays = [archive.array(name, headers[name]).astype(float) for name in names]
+        arrays = {name: archive.array(name, headers[name]).astype(float) for name in names}
         activations = _activations(archive) if "activations" in archive.names else None
-    return Imported(*_oriented(arrays[::2], [b.reshape(-1) for b in arrays[1::2]]), activations)
+    weights, biases = _oriented([arrays[f"W{layer}"] for layer in layers], [arrays[f"b{layer}"].reshape(-1) for layer in layers])
+    normalized = {layer: {part: arrays[f"{part}{layer}"].reshape(-1) for part in names} for layer, names in parts.items() if names}
+    return Imported(weights, biases, activations, normalized)
 
 
 def _activations(archive):
@@ -131,6 +138,19 @@ def _check(imported):
         raise ConfigError(FIELD, f"must be of 1 to {LIMITS['layers']} layers; were of {layers}")
     if imported.activations is not None and len(imported.activations) != layers:
         raise ConfigError(FIELD, f"must have one activation a layer; {layers} layers had {len(imported.activations)}")
+    for layer, arrays in imported.normalized.items():
+        if tuple(arrays) not in KINDS:
+            raise ConfigError(
+                FIELD,
+                f"must have scale and shift of a normalized layer, or these with mean and variance; layer {layer} has {listed(arrays)}",
+            )
+        units = len(imported.biases[layer - 1])
+        if wrong := [name for name, values in arrays.items() if len(values) != units]:
+            raise ConfigError(
+                FIELD, f"must have one {wrong[0]} for each of the {units} units of layer {layer}; had {len(arrays[wrong[0]])}"
+            )
+        if "variance" in arrays and (least := arrays["variance"].min(initial=0)) < 0:
+            raise ConfigError(FIELD, f"must have variances of 0 or more; in layer {layer} one was {least:g}")
     for name, values in imported.parameters.items():
         if 0 in values.shape:
             raise ConfigError(FIELD, f"must have units in every layer; {name} has the shape {shown(values.shape)}")

@@ -71,9 +71,36 @@ def test_what_was_written_is_read_again(name, format):
     assert list(ours) == list(theirs) and all(np.array_equal(ours[key], theirs[key]) for key in theirs)
 
 
-def test_weights_of_normalized_layers_are_not_taken_for_others():
-    with pytest.raises(ConfigError, match="without normalization; has 'scale1', 'shift1', 'mean1' and 5 more"):
-        read(exported("weights", Trainer(RunConfig.from_dict(LAYERED["batch normalization"]))))
+@pytest.mark.parametrize("name", ["batch normalization", "layer normalization", "normalized output"])
+def test_weights_of_normalized_layers_are_read_again(name):
+    trainer = trained(LAYERED[name])
+    imported = read(exported("weights", trainer))
+    assert imported.fitted(trainer.config, trainer.dataset.inputs) == trainer.config
+    again = Trainer(trainer.config)
+    again.load_parameters(imported.parameters)
+    assert np.array_equal(outputs(again, trainer.dataset.test.inputs), outputs(trainer, trainer.dataset.test.inputs))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            {"mean1": None},
+            "scale and shift of a normalized layer, or these with mean and variance; layer 1 has 'scale', 'shift', 'variance'",
+        ),
+        ({"shift2": np.ones(3)}, "one shift for each of the 5 units of layer 2; had 3"),
+        ({"variance1": np.full(5, -1.0)}, "variances of 0 or more; in layer 1 one was -1"),
+        ({"scale1": np.full(5, np.nan)}, "finite; scale1 has values that are not"),
+    ],
+)
+def test_what_is_wrong_with_a_normalization_is_said(change, complaint):
+    layers = [{"units": 5, "activation": "tanh", "normalization": "batch"}] * 2 + [{"units": 1, "activation": "sigmoid"}]
+    arrays = Trainer(RunConfig.from_dict({"layers": layers})).parameters() | change
+    with pytest.raises(ConfigError, match=re.escape(complaint)):
+        read(npz(**{name: values for name, values in arrays.items() if values is not None}))
+
+
+def test_weights_of_layers_without_biases_have_zeros_for_them():
     assert not read(exported("weights", Trainer(RunConfig.from_dict(LAYERED["no biases"])))).biases[0].any()
 
 
