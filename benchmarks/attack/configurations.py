@@ -13,17 +13,21 @@ from core.config import DataConfig, RunConfig
 from core.data import load
 from core.data.sources import SOURCES
 from core.diagnosis import diagnose
+from core.experiments import preflight
+from core.experiments.surface import SurfaceTask, loss_surface
 from core.export import EXPORTS
 from core.fit import memory_estimate, parameter_count
 from core.limits import ConfigError, NotJSON, parsed_json, plain_text
 from core.link import SETTINGS, from_query, stop_at, stored_run, to_query
 from core.presets import PRESETS
+from core.training.recorder import FlightRecorder
 from core.training.trainer import Trainer
 from pages.training.uploads import Uploads
 
-LONGEST_MESSAGE = 600  # characters of a refusal
+LONGEST_MESSAGE, LONGEST_TEXT = 600, 10_000  # characters of a refusal, and of anything else that is said
 TRAINED = 0.03  # share of the sound ones that are trained
 SMALL = 64 << 20, 20_000, 2000  # bytes of memory, parameters and samples of those
+TINY = 2_000  # parameters up to which preflight and loss surface are made as well
 UPDATES = 3
 
 
@@ -73,16 +77,21 @@ def _is_small(config):
 
 
 def _trains(config):
+    said = []
     try:
         trainer = Trainer(config)
         trainer.run(UPDATES)
-        for finding in diagnose(trainer):
-            plain_text("finding", finding.title + finding.advice, 10_000)
+        said += [finding.title + finding.advice for finding in diagnose(trainer)]
         for export in EXPORTS.values():
             if export.refusal(config) is None:
                 export.make(config, trainer.dataset, trainer.parameters(), UPDATES)
+        if trainer.network.vector.size <= TINY:
+            said.append(preflight.told(preflight.preflight(config)))
+            said.append(str(loss_surface(SurfaceTask.of(trainer, FlightRecorder(trainer)))))
     except ConfigError as refusal:
         plain_text("refusal", str(refusal), LONGEST_MESSAGE)
+    for words in said:
+        plain_text("what is said of the run", words, LONGEST_TEXT, lines=True)
 
 
 def _start(random):
