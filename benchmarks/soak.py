@@ -1,7 +1,8 @@
 """Many sessions for a long time, while training processes and the server itself are killed: `make soak`, or
-`python -m benchmarks.soak [--minutes 20] [--sessions 16] [--thinking 4] [--seed 0]`.
+`python -m benchmarks.soak [--minutes 20] [--sessions 16] [--thinking 4] [--seed 0] [--shared]`.
 
-Each session is a Tab with somebody in front who plays, pauses, changes the learning rate, steps, resets, refreshes the page, or looks on.
+Each session is a Tab with somebody in front who plays, pauses, changes the learning rate, steps, resets, uploads a table, refreshes, or
+looks on. With `--shared` the server is a shared one, and each session another visitor's.
 Of training is lost what a page has shown and does not have when it is back: the steps in between, in seconds that they took.
 """
 
@@ -21,12 +22,26 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.app import Server, free_port
 from benchmarks.tab import GONE, Tab
+from core.data.sources import SOURCES
 from core.presets import PRESETS
+from pages.shell.identity import COOKIE
 
-ACTIONS = {"idle": 6, "play": 5, "pause": 2, "rate": 2, "step": 2, "epoch": 1, "reset": 1, "refresh": 2}  # how often, among each other
+ACTIONS = {
+    "idle": 6,
+    "play": 5,
+    "pause": 2,
+    "rate": 2,
+    "step": 2,
+    "epoch": 1,
+    "reset": 1,
+    "refresh": 2,
+    "upload": 1,
+}  # how often, among each other
+ROWS = (60, 4000)  # of a table that is uploaded
 RATES = (0.002, 0.007, 0.04, 0.09)  # no configuration's default, so that each stands in the address
 WORKER_KILL = 15.0  # seconds from one killed training process to the next, on average
 LIVES = (0.1, 0.2)  # how long a server lives, as a share of all the time; the last one lives from
@@ -69,6 +84,7 @@ class Visitor:
     def __init__(self, soak, number):
         self._soak, self._random = soak, random.Random(f"{soak.seed} {number}")
         self._query = self._random.choice(list(PRESETS.values())).link
+        self._cookie = f"{COOKIE}={self._random.randbytes(32).hex()[:43]}" if soak.shared else ""
         self._tab = None
         self._begin_anew()
 
@@ -130,7 +146,7 @@ class Visitor:
         if self._tab is not None:
             await self._leave()
             self._query = self._tab.query
-        self._tab = Tab(self._soak.host, self._query, self._see, self._see_run)
+        self._tab = Tab(self._soak.host, self._query, self._see, self._see_run, cookie=self._cookie)
         await self._connected()
         while time.monotonic() < began + 3 * PATIENCE and not self._tab.readings:
             await self._tab.until(lambda: self._tab.readings or self._in_trouble, PATIENCE)
@@ -147,7 +163,8 @@ class Visitor:
     async def _come_back(self):
         """The server is gone: wait for the next, as the browser does by itself, or load the page again."""
         self._course.stand()
-        self._leaving = False
+        if self._leaving:  # one run or the other
+            self._begin_anew()
         if self._random.random() < 0.5:
             await self._visit()
         else:
@@ -204,6 +221,8 @@ class Visitor:
             await self._visit()
         elif action == "rate":
             await self._change_rate(self._random.choice(RATES))
+        elif action == "upload":
+            await self._upload()
         elif action == "reset" or self._status.startswith("✕ Not"):
             await self._reset()
         elif action in ("play", "pause") and self._tab.can_press(action):
@@ -224,6 +243,24 @@ class Visitor:
             self._leaving = True
             await self._click("reset", lambda: self._step == 0)  # an answer that comes later is one, too: see _see
 
+    async def _upload(self):
+        """Train on a table of one's own from now on."""
+        with suppress(*GONE):
+            if not self._tab.widget("file") and self._tab.widget("data.source"):
+                await self._tab.choose("data.source", list(SOURCES).index("file"))
+                await self._tab.until(lambda: self._tab.widget("file") or self._in_trouble, PATIENCE)
+            if self._tab.widget("file") and not self._in_trouble:
+                began, before, self._leaving = time.monotonic(), _path(self._tab.query), True
+                await self._tab.upload("file", "table.csv", self._table())
+                await self._answered("an upload", began, lambda: _path(self._tab.query) not in (None, before), self._soak.uploads)
+
+    def _table(self):
+        """The bytes of a table whose last column is told by the others."""
+        rng = np.random.default_rng(self._random.randrange(2**32))
+        inputs = rng.normal(size=(self._random.randint(*ROWS), 3))
+        classes = np.where(inputs[:, 0] * inputs[:, 1] > 0, "up", "down")
+        return pd.DataFrame(inputs, columns=["length", "width", "height"]).assign(kind=classes).to_csv(index=False).encode()
+
     async def _click(self, key, answered, times=None):
         began = time.monotonic()
         await self._tab.press(key)
@@ -240,13 +277,18 @@ class Visitor:
             self._soak.notices[f"No answer to {what}; the page at {self._tab.query} said {self._tab.readings}"] += 1
 
 
+def _path(query):
+    """The file that an address names, or None."""
+    return next((part for part in query.split("&") if part.startswith("data.path=")), None)
+
+
 class Soak:
     """The server, which is killed and started again, and what is measured while `sessions` visitors are there, who act every `thinking`
     seconds on average."""
 
-    def __init__(self, folder, sessions, thinking, seed):
-        self.seed, self.thinking = seed, thinking
-        self.answers, self.returns, self.losses = [], [], []  # seconds
+    def __init__(self, folder, sessions, thinking, seed, shared):
+        self.seed, self.thinking, self.shared = seed, thinking, shared
+        self.answers, self.returns, self.uploads, self.losses = [], [], [], []  # seconds
         self.lost, self.exceptions, self.notices, self.stuck = [], [], Counter(), 0
         self.lives = []  # of each server [(seconds of its life, bytes in memory)]
         self._folder, self._port, self._random = folder, free_port(), random.Random(seed)
@@ -275,7 +317,7 @@ class Soak:
 
     async def _start(self):
         log = self._folder / f"server-{len(self.lives) + 1}.log"
-        settings = {"port": self._port, "checkpoint_folder": self._folder / "checkpoints"}
+        settings = {"port": self._port, "checkpoint_folder": self._folder / "checkpoints", "shared": int(self.shared)}
         self._server = await asyncio.to_thread(Server, log, **settings)
         self._started = time.monotonic()
         self.lives.append([])
@@ -341,9 +383,10 @@ def main():
     parser.add_argument("--sessions", type=int, default=16)
     parser.add_argument("--thinking", type=float, default=4)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--shared", action="store_true", help="a shared server, and each session another visitor's")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder), arguments.sessions, arguments.thinking, arguments.seed)
+        soak = Soak(Path(folder), arguments.sessions, arguments.thinking, arguments.seed, arguments.shared)
         asyncio.run(soak.run(arguments.minutes))
         orphans, tracebacks = soak.orphans(), soak.tracebacks()
     lived, first, last = soak.growth()
@@ -354,8 +397,9 @@ def main():
     _print(f"server's memory, MB, over a life of {lived:.0f} s", f"{first / 1e6:.0f} -> {last / 1e6:.0f}", "")
     _print("growth of the server's memory, %", f"{100 * (last / first - 1):.1f}", "<= 15")
     _print("processes left behind", len(orphans), "0")
-    _print_times("answer to a click, s", soak.answers, "<= 1")
+    _print_times("answer to a click, s", soak.answers, "<= 0.5")
     _print_times("until a page or a run is back, s", soak.returns, "")
+    _print_times("until an uploaded table is in use, s", soak.uploads, "")
     _print("pages that stood still while they played", soak.stuck, "0")
     _print("tracebacks", len(tracebacks), "0")
     for text, times in Counter([*soak.lost, *tracebacks]).items():
