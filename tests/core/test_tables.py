@@ -78,6 +78,23 @@ def test_a_table_is_read_for_what_it_is(name):
         assert words in "\n".join(said["notes"])
 
 
+@pytest.mark.parametrize(("content", "target", "kinds"), [
+    # the last year is empty as yet
+    (b"country,code,1960,1961,1962\n" + b"".join(b"land %d,c%d,%d,%d.5,\n" % (row, row, row % 5, row % 7) for row in range(40)), "1961",
+     {"country": "text", "1962": "constant"}),
+    # the outcome is not when or where a row was measured
+    (b"sales,site_lat,Year\n" + b"".join(b"%d.5,%d,%d\n" % (row % 9, row % 7, 1990 + row % 10) for row in range(40)), "sales",
+     {"Year": "number"}),
+    (b"day,y\n" + b"".join(b"Jan-%d-1995,%d.5\n" % (1 + row % 28, row % 9) for row in range(40)), "y", {"day": "date"}),
+], ids=["empty year", "outcome", "date"])  # fmt: skip
+def test_a_table_of_years_places_or_dates_has_a_sensible_target(tmp_path, content, target, kinds):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    description = told(path)
+    assert description.target == (target,) and description.problem is None
+    assert kinds.items() <= {name: kind for name, (kind, _) in types(description).items()}.items()
+
+
 @pytest.mark.parametrize(("name", "metric"), [
     ("categories.csv", 0.9), ("unscaled_default.csv", 0.9), ("three_classes.csv", 0.8), ("missing_numbers.csv", 0.8),
     ("percent_currency_thousands.csv", 0.9), ("semicolon_decimal_comma.csv", 0.9), ("keras_layout.npz", 0.7),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 UNPACKED = 4 * LIMITS["file_bytes"]  # bytes of all parts of a workbook together
 PARTS = 2000  # of a zip archive that are listed at all
+HEAD = 1 << 12  # bytes in which a JSON text begins, blanks before it counted
 NAME_LENGTH = 200  # letters of a column's name
 LONGEST = 1 << 16  # letters of a text in a Parquet file, where a short page can stand for many of them
 
@@ -119,8 +120,8 @@ def _is_workbook(raw):
 
 
 def _text(raw, header, delimiter, least):
-    raw, encoding = text.decoded(raw)
-    if not raw.strip():
+    raw, encoding = (b"", None) if raw.isspace() else text.decoded(raw)  # the quick answer to 64 MiB of newlines
+    if not raw or raw.isspace():
         raise ConfigError("data.path", "must hold a header and rows of data; holds blanks only")
     found = text.layout(raw, header, delimiter, least)
     names, notes = named(found.names, found.width)
@@ -306,6 +307,6 @@ FORMATS = (
     Format(_is_zip, _npz),
     Format(lambda raw: raw.startswith(b"\xd0\xcf\x11\xe0"), _old_workbook),
     Format(lambda raw: raw[0] == 0x80 and raw[1:2] in (b"\2", b"\3", b"\4", b"\5"), _pickle),
-    Format(lambda raw: raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"), _json),
+    Format(lambda raw: raw[:HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"), _json),
     Format(lambda raw: True, _text),
 )

@@ -14,6 +14,8 @@ TARGET_NAME = re.compile(
     r"(?i)^(y|target|targets|label|labels|class|classes|outcome|output|response|result|species|diagnosis|kind|category|survived|churn|"
     r"quality|price|saleprice|medv|mpg|default|variety|is_.*|.*[_ ](class|label|target|price))$"
 )
+# When or where a row was measured: what others may depend on, and seldom the outcome
+WHEN_OR_WHERE = re.compile(r"(?i)^(year|month|week|day|date|time|hour)s?$|^(.*[_ ])?(lat|latitude|lon|lng|longitude)$")
 CODES = 20  # whole numbers up to here, without gaps, may be classes
 OFTEN = 5  # rows of each class, on average, at least
 RARE = 2  # rows of the second most frequent class: fewer, and there is nothing to tell apart
@@ -27,6 +29,7 @@ def target(columns: list[Column]) -> tuple[Column | None, str]:
     named = [entry for entry in able if TARGET_NAME.search(entry.name)]
     if named:
         return named[-1], f"its name {shown(named[-1].name)} says so"
+    able = [entry for entry in able if not WHEN_OR_WHERE.search(entry.name)] or able
     if able[-1] is columns[-1]:
         return able[-1], "it is the last column"
     if able[0] is columns[0] and able[0].type == "category":

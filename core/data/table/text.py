@@ -180,7 +180,7 @@ def _is_header(first, body):
     above = [name for name, is_numeric in zip(first, numeric) if is_numeric and name]
     if any(not _is_number(name) for name in above):
         return True
-    words = [(name, column) for name, column, is_numeric in zip(first, columns, numeric) if not is_numeric and name]
+    words = [(name, column) for name, column, is_numeric in zip(first, columns, numeric) if not is_numeric and name and column]
     if any(name in column or _is_number(name) for name, column in words):
         return False
     if not above:

@@ -18,7 +18,7 @@ MARKS = ((POINT, f"[,{SEPARATORS}]", "."), (COMMA, f"[.{SEPARATORS}]", ","))  # 
 MOSTLY, ODD_WORDS = 0.9, 3  # a column is of numbers when so many cells are; so many other words then stand for missing values
 DATE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?|\d{4}-\d{1,2}|"
-    r"\d{1,2}[ -]?[A-Za-z]{3,9}\.?[ ,-]*\d{2,4}.*|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}.*"
+    r"\d{1,2}[ -]?[A-Za-z]{3,9}\.?[ ,-]*\d{2,4}.*|[A-Za-z]{3,9}\.?[ -]\d{1,2}(,? |-)\d{4}.*"
 )
 PARTS = ("year", "month", "day", "weekday", "hour")
 BARE = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
