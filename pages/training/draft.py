@@ -7,12 +7,14 @@ from core.data.sources import SOURCES
 from core.limits import ConfigError
 from core.link import flat, nested
 from pages.shell.identity import take_upload
+from pages.shell.tab import tab
 from pages.training.launch import OWN, with_suited_output
 from pages.training.uploads import Uploads
 
 TABLE = ("data.task", "data.target", "data.drop", "data.columns", "data.missing", "data.header", "data.delimiter")  # how a file is read
 ONE_SOURCE = {"data.points": "drawn", "data.formula": "formula"}  # settings of one source: while it is another they wait here
 DATA_SHAPE = ("data.source", "data.path", "data.points", *TABLE)  # what decides how many outputs there are, and of which kind
+L2 = "penalty.l2"
 PLAIN = flat(RunConfig())
 NO_FILE = ConfigError("data.path", "must be chosen; there is none yet")
 
@@ -38,6 +40,7 @@ class Draft:
         self.config, self.problem = config, None
         self.values, self.table, self._before = flat(config), None, []
         self._suggested = None if config.data.source == "file" else suggested_output(config.data)
+        self._l2 = self.values[L2] if config.data.source == "file" else PLAIN[L2]
 
     def edit(self, name, value):
         """One control was changed: use all that the controls show, or nothing of it and say why (`problem`)."""
@@ -52,6 +55,7 @@ class Draft:
             if self.values["data.test_fraction"] == before.test_fraction:  # nobody chose another one
                 self.values["data.test_fraction"] = source.test_fraction
             self.table, self._before = None, []
+            self._penalize(PLAIN[L2])
         try:
             self._use(self.values, reshaped=name in DATA_SHAPE)
         except ConfigError as error:
@@ -96,11 +100,17 @@ class Draft:
         changed = {"layers": [*self.values["layers"][:-1], output], "loss": table.loss}
         rows = min(table.rows, SOURCES["file"].samples)
         self.values |= {"data.source": "file", "data.path": token, "data.samples": rows} | proposed | changed
+        self._penalize(table.l2)
         self.table, self._suggested = table, (table.output, table.loss)
         if table.problem:
             self.problem = table.problem
         else:
             self._use(self.values, reshaped=False)
+
+    def _penalize(self, l2):
+        """Take this penalty on large weights, unless another than the proposed one was chosen, or a lesson keeps it."""
+        if self.values[L2] == self._l2 and not tab().lesson.fixes(L2):
+            self.values[L2] = self._l2 = l2
 
     def change_table(self, changes):
         """Change how the columns of the file are used, {setting of TABLE: value}, with a way back."""

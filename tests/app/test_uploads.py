@@ -81,6 +81,19 @@ def test_new_rows_are_predicted(page):
     assert "must" in page.words
 
 
+def test_the_penalty_follows_the_table_unless_another_one_was_chosen(page):
+    page.upload("fruit.csv", CSV)
+    assert page.live_run.config.penalty.l2 == 0.025  # half of one over 20 training rows
+    page.upload("people.csv", PEOPLE)
+    proposed = page.live_run.config.penalty.l2
+    assert proposed == page.session.draft.table.l2 != 0.025
+    page.set("segmented_control", "data.source", "spiral")
+    assert page.live_run.config.penalty.l2 == 0
+    page.session.draft.edit("penalty.l2", 0.3)
+    page.set("segmented_control", "data.source", "file").upload("fruit.csv", CSV)
+    assert page.live_run.config.penalty.l2 == 0.3
+
+
 def test_a_file_taken_out_of_the_list_stays_in_use(page):
     page.upload("fruit.csv", CSV)
     page.test.file_uploader(key="file").set_value(None)

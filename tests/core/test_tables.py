@@ -112,6 +112,15 @@ def test_the_proposal_is_written_out_and_each_field_given_is_kept():
     assert RunConfig.from_dict(config.to_dict()) == config
 
 
+def test_large_weights_cost_the_more_the_fewer_rows_there_are():
+    classes, values, keras = (TABLES / name for name in ("three_classes.csv", "unscaled_default.csv", "keras_layout.npz"))
+    assert configured({"data": {"path": str(classes), "samples": 50}}).penalty.l2 == 0.02  # half of one over 25 training rows
+    assert configured({"data": {"path": str(values), "test_fraction": 0.2}}).penalty.l2 == 0.0063  # one over 159
+    assert configured({"data": {"path": str(keras)}}).penalty.l2 == 0.013  # 20 of 60 rows are the file's own tests
+    assert configured({"data": {"path": str(values)}, "penalty": {"l2": 0.5}}).penalty.l2 == 0.5
+    assert configured({"data": {"path": str(values)}, "layers": [{"units": 1}]}).penalty.l2 == 0
+
+
 def test_with_layers_all_that_is_missing_is_as_before():
     layers = [{"units": 3, "activation": "softmax"}]
     config = configured({"data": {"path": str(TABLES / "id_column.csv")}, "layers": layers})
