@@ -263,8 +263,12 @@ def _square(inputs):
         return None
     columns = [entry.values for entry in inputs]
     shares = all(values.min() >= 0 and values.max() <= 1 for values in columns)
-    levels = all(values.min() >= 0 and values.max() <= 255 and (values.dropna() % 1 == 0).all() for values in columns)
+    levels = all(values.min() >= 0 and values.max() <= 255 and _whole(values) for values in columns)
     return (side, side, 1) if shares or levels else None
+
+
+def _whole(values):
+    return values.dtype.kind in "iub" or (values.dropna() % 1 == 0).all()
 
 
 def _used(inputs, kept):

@@ -17,6 +17,7 @@ import pytest
 from core.__main__ import main
 from core.config import ConfigError, DataConfig, RunConfig
 from core.data import load
+from core.data.table.values import to_numbers
 from core.limits import LIMITS
 from core.live.table_reader import describe as describe_apart
 from core.proposal import configured, describe
@@ -210,6 +211,12 @@ def test_the_split_can_be_in_order_or_a_file_of_its_own(tmp_path):
     apart.write_text("t,z\n1,1\n2,1\n")
     with pytest.raises(ConfigError, match="columns of the training file"):
         load(DataConfig(source="file", path=str(path), test_path=str(apart)))
+
+
+@pytest.mark.parametrize(("values", "kept"), [([0, 255], "int16"), ([-128, 127], "int8"), ([0, 1 << 40], "int64"), ([], "int8")])
+def test_whole_numbers_take_as_few_bytes_as_they_need(values, kept):
+    numbers = to_numbers(pd.Series(values, dtype="int64"))[0]
+    assert numbers.dtype == kept and numbers.tolist() == values
 
 
 def test_more_rows_than_may_be_are_a_stated_sample(tmp_path):
