@@ -138,21 +138,12 @@ def _table(data, keep):
 
 def _opened(data):
     """The Table of a file, that of a test file behind it."""
-    from core.data.table.formats import opened  # which brings pandas along
+    from core.data.table.formats import opened, with_tests  # which bring pandas along
 
     table = opened(_raw(data.path, DATA), data.header, data.delimiter)
     if data.test_path:
-        import pandas as pd
-
-        test = opened(_raw(data.test_path, "data.test_path"), data.header, data.delimiter)
-        if list(test.frame.columns) != list(table.frame.columns):
-            absent = [name for name in table.frame.columns if name not in set(test.frame.columns)] or list(test.frame.columns)
-            raise ConfigError("data.test_path", f"must have the columns of the training file; they differ in {listed(absent)}")
-        rows = len(table.frame)
-        table.frame = pd.concat([table.frame, test.frame], ignore_index=True)
-        table.held_back = np.arange(len(table.frame)) >= rows
-        table.rows += test.rows
-        table.notes.append(f"The test part is a file of its own, of {len(test.frame):,} rows")
+        tests = _raw(data.test_path, "data.test_path")
+        table = with_tests(table, tests, os.path.basename(data.test_path), data.header, data.delimiter)
     return table
 
 

@@ -17,6 +17,7 @@ import pytest
 from core.__main__ import main
 from core.config import ConfigError, DataConfig, RunConfig
 from core.data import load
+from core.data.table.formats import packed
 from core.data.table.values import to_numbers
 from core.limits import LIMITS
 from core.live.table_reader import describe as describe_apart
@@ -208,9 +209,44 @@ def test_the_split_can_be_in_order_or_a_file_of_its_own(tmp_path):
     assert data.train.inputs.max() < data.test.inputs.min() and len(data.test) == 10
     data = load(DataConfig(source="file", path=str(path), test_path=str(apart)))
     assert sorted(data.test.inputs.ravel()) == [100.5, 101.5] and len(data.train) == 40
-    apart.write_text("t,z\n1,1\n2,1\n")
-    with pytest.raises(ConfigError, match="columns of the training file"):
-        load(DataConfig(source="file", path=str(path), test_path=str(apart)))
+    both = tmp_path / "both.zip"
+    both.write_bytes(packed(("series.csv", path.read_bytes()), ("apart.csv", apart.read_bytes())))
+    zipped = load(DataConfig(source="file", path=str(both)))
+    assert zipped.test.inputs.tolist() == data.test.inputs.tolist() and zipped.train.inputs.tolist() == data.train.inputs.tolist()
+    assert "'apart.csv', of 2 rows" in "\n".join(told(both).notes)
+    for content, words in ((b"t,z\n1,1\n2,1\n", "columns of the training file"), (b"\n\n", "blanks only")):
+        apart.write_bytes(content)
+        both.write_bytes(packed(("series.csv", path.read_bytes()), ("apart.csv", content)))
+        for fields in ({"path": str(path), "test_path": str(apart)}, {"path": str(both)}):
+            with pytest.raises(ConfigError, match=words) as caught:
+                load(DataConfig(source="file", **fields))
+            assert caught.value.field == "data.test_path"
+
+
+@pytest.mark.parametrize(("names", "training"), [
+    (("test.csv", "train.csv"), "train.csv"), (("my data/training.csv", "my data/tests.csv"), "my data/training.csv"),
+    (("adult-test.csv", "adult_train.csv"), "adult_train.csv"), (("a.csv", "b.csv"), None), (("train.csv", "retest.csv"), None),
+    (("train1.csv", "train2.csv"), None), (("train.csv", "test.csv", "more.csv"), None),
+])  # fmt: skip
+def test_a_zip_of_two_tables_has_its_tests_in_the_one_that_says_so(tmp_path, names, training):
+    path = tmp_path / "two.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x,y\n" + b"".join(b"%d,%d\n" % (row, row % 2) for row in range(30 if name == training else 10)))
+    if training is None:
+        with pytest.raises(ConfigError, match="whose names begin with train and test"):
+            told(path)
+    else:
+        data = load(DataConfig(source="file", path=str(path)))
+        assert (len(data.train), len(data.test)) == (30, 10)
+
+
+def test_a_zip_in_a_zip_of_two_tables_is_one_table(tmp_path):
+    pair = packed(("a.csv", b"x,y\n1,2\n"), ("b.csv", b"x,y\n1,2\n"))
+    path = tmp_path / "deep.zip"
+    path.write_bytes(packed(("a.zip", pair), ("b.csv", b"x,y\n1,2\n")))
+    with pytest.raises(ConfigError, match="must be a zip archive of one table"):
+        told(path)
 
 
 @pytest.mark.parametrize(("values", "kept"), [([0, 255], "int16"), ([-128, 127], "int8"), ([0, 1 << 40], "int64"), ([], "int8")])

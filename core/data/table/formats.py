@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -27,6 +28,8 @@ UNPACKED = 4 * LIMITS["file_bytes"]  # bytes of all parts of a workbook together
 PARTS = 2000  # of a zip archive that are listed at all
 HEAD = 1 << 12  # bytes in which a JSON text begins, blanks before it counted
 NAME_LENGTH = 200  # letters of a column's name
+ROLES = "train", "test"  # of a zip of two tables
+PART = re.compile(r"(?i)(?:^|[/_. -])(train|test)")
 LONGEST = 1 << 16  # letters of a text in a Parquet file, where a short page can stand for many of them
 
 
@@ -52,6 +55,41 @@ class Table:
 def opened(raw: bytes, header: bool | None = None, delimiter: str | None = None, single: bool = False) -> Table:
     """The Table in a file's bytes. `header` (bool) and `delimiter` of a text are found out unless given; with `single`, one column is
     enough. Raises ConfigError."""
+    if not (pair := _is_zip(raw) and _pair(_files(raw))):
+        return _single(raw, header, delimiter, single)
+    training, tests = pair
+    return with_tests(_single(_member(raw, training), header, delimiter, single), _member(raw, tests), tests, header, delimiter)
+
+
+def packed(training: tuple[str, bytes], tests: tuple[str, bytes]) -> bytes:
+    """A zip of two files, (name, bytes) each, that `opened` takes for a table with a test part of its own. The same files give the same."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for part, (name, raw) in zip(ROLES, (training, tests)):
+            archive.writestr(zipfile.ZipInfo(f"{part}/{name}"), raw)
+    return stream.getvalue()
+
+
+def with_tests(table: Table, raw: bytes, name: str, header: bool | None, delimiter: str | None) -> Table:
+    """This Table with another one's rows, those in the bytes of a test file of this name, behind its own. Raises ConfigError."""
+    import pandas as pd
+
+    try:
+        tests = _single(raw, header, delimiter, False)
+    except ConfigError as error:
+        raise ConfigError("data.test_path", error.message) from None
+    if list(tests.frame.columns) != list(table.frame.columns):
+        absent = [name for name in table.frame.columns if name not in set(tests.frame.columns)] or list(tests.frame.columns)
+        raise ConfigError("data.test_path", f"must have the columns of the training file; they differ in {listed(absent)}")
+    rows = len(table.frame)
+    table.frame = pd.concat([table.frame, tests.frame], ignore_index=True)
+    table.held_back = np.arange(len(table.frame)) >= rows
+    table.rows += tests.rows
+    table.notes.append(f"The test part is a file of its own, {shown(name.rpartition('/')[2])}, of {len(tests.frame):,} rows")
+    return table
+
+
+def _single(raw, header, delimiter, single):
     raw, notes = _unpacked(raw)
     kind = next(kind for kind in FORMATS if kind.holds(raw))
     table = kind.read(raw, header, delimiter, 1 if single else 2)
@@ -73,14 +111,18 @@ def _unpacked(raw):
             raise ConfigError("data.path", "must be a complete gzip; this one is cut short")
         return _bounded(content), ["Unpacked from gzip"]
     if _is_zip(raw) and (name := _only_file(raw)):
-        with _archive(raw) as archive:
-            try:
-                with archive.open(name) as member:
-                    content = member.read(LIMITS["file_bytes"] + 1)
-            except DAMAGE:
-                raise ConfigError("data.path", "must be a complete zip archive without a password; this one cannot be unpacked") from None
-        return _bounded(content), [f"Unpacked from zip: {shown(name)}"]
+        return _member(raw, name), [f"Unpacked from zip: {shown(name)}"]
     return raw, []
+
+
+def _member(raw, name):
+    """The bytes of a file in a zip."""
+    with _archive(raw) as archive:
+        try:
+            with archive.open(name) as member:
+                return _bounded(member.read(LIMITS["file_bytes"] + 1))
+        except DAMAGE:
+            raise ConfigError("data.path", "must be a complete zip archive without a password; this one cannot be unpacked") from None
 
 
 def _bounded(content):
@@ -104,15 +146,26 @@ def _archive(raw):
         raise ConfigError("data.path", "must be a complete zip archive; this one is damaged or cut short") from None
 
 
-def _only_file(raw):
-    """The name of the one file in a zip that is neither an NPZ nor a workbook; None for these. Raises ConfigError for several."""
+def _files(raw):
+    """Names of the files in a zip; none of an NPZ or a workbook."""
     with _archive(raw) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
-    if any(name.endswith(".npy") for name in names) or "[Content_Types].xml" in names or not names:
-        return None
+    return [] if any(name.endswith(".npy") for name in names) or "[Content_Types].xml" in names else names
+
+
+def _only_file(raw):
+    """The name of the one file in a zip; None for an NPZ or a workbook. Raises ConfigError for several."""
+    names = _files(raw)
     if len(names) > 1:
-        raise ConfigError("data.path", f"must be a zip archive of one table; holds {listed(names)}")
-    return names[0]
+        wanted = "one table, or of two whose names begin with train and test"
+        raise ConfigError("data.path", f"must be a zip archive of {wanted}; holds {listed(names)}")
+    return names[0] if names else None
+
+
+def _pair(names):
+    """(the name with the training rows, the one with the tests) of two files' names that say so; otherwise None."""
+    said = {found[1].lower(): name for name in names if (found := PART.search(name))}
+    return tuple(said[part] for part in ROLES) if len(names) == len(said) == 2 else None
 
 
 def _is_workbook(raw):
