@@ -74,8 +74,20 @@ def own_file():
         return
     used = "In use" if token == session().config.data.path else "Not in use yet"
     st.caption(f"{used}: {wording.literal(session().draft.uploads[token].path.name)}")
+    folded("A test file of its own", _tests, "tests folded")
     if table := session().draft.described():
         preview(table)
+
+
+def _tests():
+    """Upload of a test file, and the way back."""
+    st.file_uploader(
+        "Test file", KINDS, key="tests", max_upload_size=LIMITS["file_bytes"] >> 20, on_change=_upload_tests,
+        help="A table with the same columns: the network trains on all rows of the first file and is tested on this one.",
+    )  # fmt: skip
+    complaint("data.test_path")
+    if session().draft.has_tests:
+        st.button("Draw the tests from the first file again", key="drop tests", on_click=_drop_tests, width="stretch")
 
 
 @handler
@@ -87,3 +99,14 @@ def _upload():
         session().draft.take_back()
     else:
         session().draft.edit("data.path", None)
+
+
+@handler
+def _upload_tests():
+    if (file := st.session_state["tests"]) is not None:
+        session().draft.upload_tests(file.name, file.getvalue())
+
+
+@handler
+def _drop_tests():
+    session().draft.drop_tests()

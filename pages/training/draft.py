@@ -33,6 +33,7 @@ class Draft:
         self.table = None
         self._follow = follow
         self._waiting = {}  # of ONE_SOURCE
+        self._alone = {}  # token of a table with its test file -> of the table alone
         self._before = []  # values of TABLE as they were before each change
 
     def adopt(self, config):
@@ -81,7 +82,42 @@ class Draft:
             self.problem = error
         else:
             self._before = []
-        self.uploads.keep_only([self.values["data.path"], self.config.data.path, before])
+        self._keep_files(before)
+
+    def upload_tests(self, name, raw):
+        """Use a file as the test part of the table that the controls show, in the place of another one."""
+        before = self.config.data.path
+        token = self._alone.get(self.values["data.path"], self.values["data.path"])
+        try:
+            take_upload("data.test_path", raw)
+            pair = self.uploads.with_tests(token, name, raw)
+            self._alone[pair] = token
+            self._propose(pair, self._data())
+        except ConfigError as error:
+            self.problem = error
+        self._keep_files(before)
+
+    @property
+    def has_tests(self):
+        """Whether a test file was given to the table that the controls show."""
+        return self.values["data.path"] in self._alone
+
+    def drop_tests(self):
+        """Have the test part drawn from the table again."""
+        before = self.config.data.path
+        try:
+            self._propose(self._alone[self.values["data.path"]], self._data())
+        except ConfigError as error:
+            self.problem = error
+        self._keep_files(before)
+
+    def _keep_files(self, before):
+        used = [self.values["data.path"], self.config.data.path, before]
+        self.uploads.keep_only([*used, *(self._alone.get(token) for token in used)])
+
+    def _data(self):
+        """How the controls say that the file is read, {field of the data: value}."""
+        return {name: value for name, value in nested(self.values)["data"].items() if name not in OWN}
 
     def read_as(self, name, value):
         """Read the file with or without a header, or with another delimiter: other columns may come of it, so all is proposed anew."""
@@ -156,8 +192,7 @@ class Draft:
         token = self.values["data.path"]
         if self.table is None and token is not None:
             try:
-                values = nested(self.values)["data"]
-                self.table = self.uploads.describe(token, {name: value for name, value in values.items() if name not in OWN})
+                self.table = self.uploads.describe(token, self._data())
             except ConfigError as error:
                 self.problem = self.problem or error
         return self.table

@@ -9,12 +9,14 @@ from pages import wording
 from pages.charts.prediction import what_if
 from pages.shell.components import theme
 from pages.shell.controls import refusal
-from pages.shell.tab import tab
+from pages.shell.identity import take_upload
+from pages.shell.tab import handler, tab
 from pages.training.session import session
 
 FIELDS, MOST = 24, 200  # columns that can be typed, all others staying at their usual value; of wider tables only files are taken
 SHOWN = 100  # rows of a file's predictions that are listed
 ROW = "new row"  # key of the fields
+REFUSED = "new rows refused"  # why the visitor may not have the file read
 
 
 @st.fragment
@@ -81,12 +83,24 @@ def _sentence(said):
     return f"**{wording.literal(said.classes[0])}** ({outputs})" if said.classes else f"**{outputs}**"
 
 
+@handler
+def _count():
+    st.session_state[REFUSED] = None
+    if (file := st.session_state["new rows"]) is not None:
+        try:
+            take_upload("file", file.getvalue())
+        except ConfigError as refused:
+            st.session_state[REFUSED] = refused
+
+
 def _file():
     import pandas as pd
 
-    file = st.file_uploader("Or a table of new rows", key="new rows", max_upload_size=LIMITS["file_bytes"] >> 20)
+    file = st.file_uploader("Or a table of new rows", key="new rows", max_upload_size=LIMITS["file_bytes"] >> 20, on_change=_count)
     if file is None:
         return
+    if refused := st.session_state.get(REFUSED):
+        raise refused
     said = _ask("predict", file.getvalue())
     if said is None:
         return

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from core.config import DataConfig
+from core.data.table.formats import packed
 from core.limits import LIMITS, ConfigError, shown
 from core.live.table_reader import describe
 
@@ -48,7 +49,7 @@ class Uploads:
         """Keep a file's bytes and return its token. Raises ConfigError when it is too large."""
         if len(raw) > LIMITS["file_bytes"]:
             raise ConfigError("data.path", f"must be at most {LIMITS['file_bytes'] >> 20} MiB; was {len(raw) >> 20:,} MiB")
-        name = re.sub(r"[^A-Za-z0-9._-]|^(?=[.]|$)", "_", name)[-80:]  # neither "" nor ".."
+        name = _plain(name)
         token = hashlib.sha256(name.encode() + raw).hexdigest()[:16]
         if token not in self._files or self._files[token].lent:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-")
@@ -57,6 +58,11 @@ class Uploads:
             path.write_bytes(raw)
             self._files[token] = Upload(path, lent)
         return token
+
+    def with_tests(self, token, name, raw):
+        """Keep the file with this token and a test file together, and return their token. Raises ConfigError."""
+        path = self._own(token).path
+        return self.add(f"{path.name} tested on {name}.zip", packed((path.name, path.read_bytes()), (_plain(name), raw)))
 
     def describe(self, token, given):
         """The Description of the file with this token: `given` {field of the data: value} are kept, all others are proposed. Raises
@@ -75,7 +81,9 @@ class Uploads:
         if hasattr(config, "data"):
             return dataclasses.replace(config, data=self.resolved(config.data, to_look))
         if config.test_path is not None:
-            raise ConfigError("data.test_path", f"must be null on the page: its tests are rows of the table; was {shown(config.test_path)}")
+            raise ConfigError(
+                "data.test_path", f"must be null on the page: a test file is kept with the table; was {shown(config.test_path)}"
+            )
         if config.source != "file":
             return dataclasses.replace(config, path=None)
         upload = self[config.path] if to_look else self._own(config.path)
@@ -99,6 +107,11 @@ class Uploads:
             except OSError as error:
                 raise ConfigError("data.path", "must be a file that is still there; its tab was closed") from error
         return dataclasses.replace(config, data=dataclasses.replace(config.data, path=token))
+
+
+def _plain(name):
+    """A name that is safe in any folder, and neither "" nor ".."."""
+    return re.sub(r"[^A-Za-z0-9._-]|^(?=[.]|$)", "_", name)[-80:]
 
 
 @cache

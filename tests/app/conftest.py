@@ -26,6 +26,7 @@ FOLDED = (
     "faults folded",
     "data folded",
     "table folded",
+    "tests folded",
     "view",
     "export menu",
     "predict menu",
@@ -175,9 +176,9 @@ class Page:
         text = self.test.text_input(key=key).value
         return parse_number(text) if text else None
 
-    def upload(self, name, raw):
+    def upload(self, name, raw, key="file"):
         """Choose a file, as `file_uploader` hands it over."""
-        self.test.file_uploader(key="file").set_value((name, raw, "application/octet-stream"))
+        self.test.file_uploader(key=key).set_value((name, raw, "application/octet-stream"))
         return self.run()
 
     @property

@@ -40,6 +40,16 @@ def test_limits_are_told_in_one_sentence(page, monkeypatch):
     monkeypatch.setenv("DESCENT_VISITOR_UPLOAD_BYTES", "100")
     page.set("segmented_control", "data.source", "file").upload("table.csv", CSV)
     assert "the limit for each visitor" in page.session.draft.problem.message and page.session.config.data.source != "file"
+    monkeypatch.setenv("DESCENT_VISITOR_UPLOAD_BYTES", str(2 * len(CSV) - 1))
+    page.upload("table.csv", CSV)
+    assert page.session.config.data.source == "file"
+    page.upload("more.csv", CSV, "tests")
+    assert page.session.draft.problem.field == "data.test_path" and not page.session.draft.has_tests
+    page.upload("new.csv", CSV, "new rows")
+    assert "the limit for each visitor" in page.words
+    monkeypatch.setenv("DESCENT_VISITOR_UPLOAD_BYTES", str(2 * len(CSV)))
+    page.upload("newer.csv", CSV, "new rows").run()
+    assert "new rows" not in page.words  # counted once, however often the page is drawn
     page.set("segmented_control", "data.source", "moons")  # a file that is waited for keeps the run still
     told = "You have used the 30 minutes of processor time"
     monkeypatch.setattr("core.live.quota.taken", lambda person, what: 1800.0)

@@ -16,6 +16,8 @@ from pages.training.table_preview import changed_columns
 from pages.training.uploads import Uploads
 from tests.app.files import CSV, HOSTILE, NUMBERS, PEOPLE, npz
 
+MORE = b"\n".join(CSV.split(b"\n")[:3]) + b"\n"
+
 
 @pytest.fixture
 def page(open_page):
@@ -92,6 +94,21 @@ def test_the_penalty_follows_the_table_unless_another_one_was_chosen(page):
     page.session.draft.edit("penalty.l2", 0.3)
     page.set("segmented_control", "data.source", "file").upload("fruit.csv", CSV)
     assert page.live_run.config.penalty.l2 == 0.3
+
+
+def test_a_test_file_of_its_own_is_used_changed_and_left_out(page):
+    page.upload("fruit.csv", CSV).set("segmented_control", "data.task", "regression").set("multiselect", "data.target", ["width"])
+    alone = page.live_run.config.data
+    page.upload("../more tests.csv", MORE, "tests")
+    config = page.live_run.config.data
+    assert (config.target, config.test_path) == ("width", None) and "of 2 rows" in page.words
+    assert page.press("step").step == 1
+    page.upload("twice.csv", MORE + MORE.split(b"\n", 1)[1], "tests")
+    assert "of 4 rows" in page.words
+    page.upload("other.csv", NUMBERS, "tests")
+    assert "must have the columns of the training file" in page.words and "of 4 rows" in page.words
+    page.press("drop tests")
+    assert page.live_run.config.data == alone and len(list(Path(alone.path).parents[1].iterdir())) <= 2
 
 
 def test_a_file_taken_out_of_the_list_stays_in_use(page):
