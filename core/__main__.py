@@ -148,8 +148,9 @@ def add_predict(commands: Commands) -> None:
     parser = commands.add_parser(
         "predict",
         help="say what a trained network gives for new rows",
-        description="Prints one JSON object: names of the outputs, outputs of each row of FILE (values in the target's units, or "
-        "probabilities), and the classes that are said. New rows go through the same preparation as those that were trained on.",
+        description="Prints one JSON object: the target, names of the outputs, outputs of each row of FILE (values in the target's units, "
+        "or probabilities), the classes that are said, and notes on what the network does not know. New rows go "
+        "through the same preparation as those that were trained on.",
         epilog="Exit status: 0, or 2 when the run or the file cannot be used.",
     )
     parser.add_argument(
@@ -256,12 +257,15 @@ def predict(arguments: argparse.Namespace) -> int:
 
 def _trained(raw, steps):
     """The Trainer of a run file, as it stands, or of a configuration, trained for so many steps. Raises ConfigError."""
+    from core.config import ConfigError
     from core.store import archive
     from core.training.trainer import Trainer
 
-    if not raw.startswith(b"PK"):
-        return Trainer(configuration(raw)).advance(steps)
-    return archive.read(raw).trainer()
+    if raw.startswith(b"PK"):
+        return archive.read(raw).trainer()
+    if raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
+        raise ConfigError("run", 'must be a run file, or a configuration such as {"data": {"path": "table.csv"}}; it is neither')
+    return Trainer(configuration(raw)).advance(steps)
 
 
 def bench(arguments: argparse.Namespace) -> int:

@@ -22,16 +22,19 @@ CERTAIN = ("softmax", "sigmoid")  # outputs that are probabilities
 @dataclass(frozen=True)
 class Prediction:
     """Of m rows: `names` of the outputs (k,), `outputs` (m, k) in the target's own units, or probabilities of the classes where the output
-    gives such (`probable`); `classes` (m,) names of the classes that are said, None for values."""
+    gives such (`probable`); `classes` (m,) names of the classes that are said, None for values. `target` is the column that these are of,
+    None for several; `notes` say what of the rows the network does not know."""
 
     names: tuple[str, ...]
     outputs: np.ndarray
     classes: tuple[str, ...] | None = None
     probable: bool = False
+    target: str | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        told = {"names": list(self.names), "outputs": self.outputs.tolist()}
+        told = {"target": self.target, "names": list(self.names), "outputs": self.outputs.tolist(), "notes": list(self.notes)}
         return told | ({"classes": list(self.classes)} if self.classes is not None else {})
 
 
@@ -61,12 +64,14 @@ def predict(trainer: Trainer, frame: pd.DataFrame) -> Prediction:
     if not 0 < len(frame) <= LIMITS["samples"]:
         raise ConfigError("file", f"must have 1 to {LIMITS['samples']:,} rows; had {len(frame):,}")
     preparation = _preparation(trainer)
-    inputs = preparation.inputs(preparation.typed(frame))
+    typed = preparation.typed(frame)
+    inputs, target = preparation.inputs(typed), trainer.config.data.target
+    common: Any = {"target": target if isinstance(target, str) else None, "notes": preparation.unseen(typed)}
     with np.errstate(all="ignore"):
         outputs = trainer.network.forward(with_ones(inputs, trainer.network.dtype))[-1][1].T.astype(float)
     dataset, output = trainer.dataset, trainer.config.layers[-1].activation
     if dataset.task == "regression" or not dataset.labels:
-        return Prediction(dataset.target_names, outputs * dataset.target_factor + dataset.target_offset)
+        return Prediction(dataset.target_names, outputs * dataset.target_factor + dataset.target_offset, **common)
     signed = signed_coding(output, trainer.config.loss)
     if outputs.shape[1] == 1:
         said = (outputs[:, 0] > (0.0 if signed else 0.5)).astype(int)
@@ -74,7 +79,8 @@ def predict(trainer: Trainer, frame: pd.DataFrame) -> Prediction:
     else:
         said = np.argmax(outputs, axis=1)
     names = dataset.target_names if outputs.shape[1] == len(dataset.target_names) else dataset.target_names[1:]
-    return Prediction(names, outputs, tuple(dataset.target_names[index] for index in said), output in CERTAIN and not signed)
+    classes = tuple(dataset.target_names[index] for index in said)
+    return Prediction(names, outputs, classes, output in CERTAIN and not signed, **common)
 
 
 def examples(trainer: Trainer) -> tuple[tuple[str, str, tuple[str, ...]], ...]:

@@ -105,6 +105,8 @@ def _upload():
 def _upload_tests():
     if (file := st.session_state["tests"]) is not None:
         session().draft.upload_tests(file.name, file.getvalue())
+    elif session().draft.has_tests:
+        session().draft.drop_tests()
 
 
 @handler

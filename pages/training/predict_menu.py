@@ -64,6 +64,7 @@ def _typed():
     if said is None:  # the worker is gone, which the page tells
         return
     st.markdown(_sentence(said))
+    _notes(said)
     able = {name: values for name, _, values in examples if len(values) > 1}
     name = st.selectbox("What if this changes", [None, *able], format_func=lambda name: name or "Nothing", key="what if")
     if name in able:
@@ -74,13 +75,21 @@ def _typed():
         st.plotly_chart({"data": chart["data"], "layout": chart["layout"]}, key="what if chart", config={"displayModeBar": False})
 
 
+def _notes(said):
+    for note in said.notes:
+        st.caption(wording.literal(note))
+
+
 def _sentence(said):
     """The outputs of one row in words."""
     outputs = ", ".join(
         f"{wording.literal(name)}: {value:.0%}" if said.probable else f"{wording.literal(name)}: {value:.4g}"
         for name, value in sorted(zip(said.names, said.outputs[0]), key=lambda entry: -entry[1] if said.probable else 0)[:10]
     )
-    return f"**{wording.literal(said.classes[0])}** ({outputs})" if said.classes else f"**{outputs}**"
+    if not said.classes:
+        return f"**{outputs}**"
+    target = "" if said.target is None else f"{wording.literal(said.target)}: "
+    return f"{target}**{wording.literal(said.classes[0])}** ({outputs})"
 
 
 @handler
@@ -107,6 +116,7 @@ def _file():
     table = pd.DataFrame(said.outputs, columns=list(said.names))
     if said.classes is not None:
         table.insert(0, "predicted", said.classes)
+    _notes(said)
     st.dataframe(table.head(SHOWN), hide_index=True)
     st.download_button(
         f"Predictions of {len(table):,} rows (CSV)", table.to_csv(index=False), "descent_predictions.csv", "text/csv", key="predictions",

@@ -107,7 +107,9 @@ def test_a_test_file_of_its_own_is_used_changed_and_left_out(page):
     assert "of 4 rows" in page.words
     page.upload("other.csv", NUMBERS, "tests")
     assert "must have the columns of the training file" in page.words and "of 4 rows" in page.words
-    page.press("drop tests")
+    page.test.file_uploader(key="tests").set_value(None)
+    assert page.run().live_run.config.data == alone
+    page.upload("more.csv", MORE, "tests").press("drop tests")
     assert page.live_run.config.data == alone and len(list(Path(alone.path).parents[1].iterdir())) <= 2
 
 

@@ -49,9 +49,23 @@ def test_values_come_in_the_units_of_the_target():
 
 def test_rows_that_do_not_fit_are_refused():
     trainer = trained(TABLES / "unscaled_default.csv", 1)
-    for rows, words in (([{"area": "1"}], "no 'rooms'"), ([{"area": "big", "rooms": "1"}], "'area'"), ([], "1 to 100,000 rows")):
+    refused = {
+        "no 'rooms'; its columns are 'area'": [{"area": "1"}],
+        "'area: big'": [{"area": "big", "rooms": "1"}],
+        "1 to 100,000 rows": [],
+    }
+    for words, rows in refused.items():
         with pytest.raises(ConfigError, match=words):
             predict(trainer, of_texts(rows))
+
+
+def test_what_no_training_row_had_is_told():
+    trainer = trained(TABLES / "categories.csv", 1)
+    row = {name: usual for name, usual, _ in trainer.dataset.preparation.examples}
+    name = next(name for name, kind in trainer.dataset.preparation.types.items() if kind == "category")
+    assert predict(trainer, of_texts([row, row | {name: ""}])).notes == ()
+    said = predict(trainer, of_texts([row, row | {name: "never seen"}]))
+    assert said.target == "bought" and len(said.notes) == 1 and f"'never seen' in column '{name}'" in said.notes[0]
 
 
 def test_the_command_takes_a_configuration_and_a_table(tmp_path, capsys):
@@ -64,6 +78,8 @@ def test_the_command_takes_a_configuration_and_a_table(tmp_path, capsys):
     new.write_text("b\n1\n")
     assert main(["predict", str(config), str(new), "--steps", "1"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["field"] == "file"
+    assert main(["predict", str(new), str(new)]) == 2
+    assert "must be a run file, or a configuration" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
 @pytest.mark.parametrize("name", ["categories.csv", "missing_numbers.csv", "unscaled_default.csv"])

@@ -82,18 +82,30 @@ class Preparation:
         import pandas as pd
 
         if absent := [name for name in self.types if name not in frame.columns]:
-            raise ConfigError("file", f"must have the columns that the run was trained on; it has no {listed(absent)}")
+            held = f"it has no {listed(absent)}; its columns are {listed(frame.columns)}"
+            raise ConfigError("file", f"must have the columns that the run was trained on; {held}")
         columns, odd = {}, []
         for name, kind in self.types.items():
             columns[name] = column(name, frame[name], kind).values  # pyright: ignore[reportArgumentType]
             if kind == "number" and columns[name].dtype.kind not in "iufb":
-                odd.append(name)
+                odd.append(f"{name}: {next(iter(columns[name].dropna()), '')}")
             if kind == "date" and columns[name].dtype.kind != "M":
                 columns[name] = to_dates(frame[name])  # pyright: ignore[reportArgumentType]
-                odd += [name] if columns[name] is None else []
+                odd += [f"{name}: {next(iter(frame[name].dropna()), '')}"] if columns[name] is None else []
         if odd:
-            raise ConfigError("file", f"must hold numbers and dates where the run was trained on them; column {listed(odd)} does not")
+            raise ConfigError("file", f"must hold numbers and dates where the run was trained on them; holds text in {listed(odd)}")
         return pd.DataFrame(columns)
+
+    def unseen(self, frame: pd.DataFrame) -> tuple[str, ...]:
+        """Sentences about levels of a frame of typed columns that no training row had."""
+        names = self._of("category")
+        known = self.fitted.named_transformers_["categories"].categories_ if names else ()
+        new = {name: sorted(set(frame[name].dropna().astype(str)) - set(map(str, levels))) for name, levels in zip(names, known)}
+        return tuple(
+            f"No training row had {listed(levels)} in column {shown(name)}: the network cannot tell what that means"
+            for name, levels in new.items()
+            if levels
+        )
 
     def _of(self, kind):
         return [name for name, found in self.types.items() if found == kind]
