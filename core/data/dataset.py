@@ -38,8 +38,8 @@ class Dataset:
     goes through it; None unless the source is planar. `labels` says that targets are class labels to be encoded;
     (m, k) targets of a classification file that are not one-hot are used as they are. `image` and `target_image` are (height, width, 3)
     when a row is a picture. `target_offset` and `target_factor` undo the target scaling: value = scaled * factor + offset; `input_offset`
-    and `input_factor` that of pictures. Of a file,
-    `preparation` makes inputs of new rows, and `remarks` say what is odd about its columns.
+    and `input_factor` that of pictures. Of a file, `preparation` makes inputs of new rows, `remarks` say what is odd about its columns,
+    and `given_tests` says that the test part is one that was given, and not drawn.
     """
 
     task: str
@@ -58,6 +58,7 @@ class Dataset:
     input_factor: np.ndarray | float = 1.0
     preparation: Preparation | None = None
     remarks: tuple = ()
+    given_tests: bool = False
 
     @property
     def rows(self) -> int:

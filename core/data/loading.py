@@ -70,6 +70,7 @@ def load(data: DataConfig) -> Dataset:
         input_factor=pixel_scale[1],
         preparation=preparation,
         remarks=samples.remarks,
+        given_tests=samples.held_back is not None,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.data.table.formats import packed
 from core.diagnosis import diagnose
 from core.proposal import configured
 from core.training.trainer import Trainer
@@ -35,6 +36,11 @@ def test_classes_parts_and_rows(tmp_path):
     assert {"class_in_one_part", "single_row_class", "tiny_test_part"} <= found.keys()
     assert found["class_in_one_part"].fix == {"data": {"split": "stratified"}}
     assert all(finding.severity == "info" for finding in found.values() if finding.code in ("single_row_class", "tiny_test_part"))
+    both = tmp_path / "both.zip"
+    both.write_bytes(packed(("a.csv", path.read_bytes()), ("b.csv", path.read_bytes().splitlines(keepends=True)[0] + b"1,1,late\n")))
+    given = findings(trained(both, 0, split="random", target="y"))
+    assert given["class_in_one_part"].fix is None and given["tiny_test_part"].fix is None
+    assert "a file of more rows" in given["tiny_test_part"].advice
     fixed = trained(path, 0, split="stratified", test_fraction=0.3, target="y")
     assert not {"class_in_one_part", "tiny_test_part"} & findings(fixed).keys()
 

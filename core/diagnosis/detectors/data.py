@@ -72,7 +72,7 @@ def class_in_one_part(evidence: Evidence) -> Iterator[Finding]:
                 "it cannot be learned." if part == "test" else "whether it was learned cannot be seen."
             )
             split = evidence.config.data.split
-            fix = {"data": {"split": "stratified"}} if split != "stratified" and evidence.config.data.test_path is None else None
+            fix = {"data": {"split": "stratified"}} if split != "stratified" and not evidence.dataset.given_tests else None
             advice = "Split so that each class is in both parts (stratified)." if fix else f"Add rows of this class to the {other} part."
             yield _finding("class_in_one_part", title, advice, evidence, fix=fix, spoils=part == "test", classes=alone.sum())
 
@@ -120,8 +120,10 @@ def tiny_test_part(evidence: Evidence) -> Iterator[Finding]:
     rows, test = evidence.dataset.rows, len(evidence.dataset.test)
     if 0 < test < TINY and rows >= WORTH:
         title = f"The test part has {test} rows: its metric is a matter of luck."
-        fix = {"data": {"test_fraction": 0.3}} if evidence.config.data.test_path is None else None
-        yield _finding("tiny_test_part", title, "Hold back a larger share of the rows.", evidence, fix=fix, rows=test)
+        given = evidence.dataset.given_tests
+        advice = "Test on a file of more rows." if given else "Hold back a larger share of the rows."
+        fix = None if given else {"data": {"test_fraction": 0.3}}
+        yield _finding("tiny_test_part", title, advice, evidence, fix=fix, rows=test)
 
 
 def _class_counts(dataset):
