@@ -253,9 +253,9 @@ def _square(inputs):
     if len(inputs) < PICTURE or side * side != len(inputs) or not all(is_number(entry.values) for entry in inputs):
         return None
     columns = [entry.values for entry in inputs]
-    shares = all(values.min() >= 0 and values.max() <= 1 for values in columns)
-    levels = all(values.min() >= 0 and values.max() <= 255 and _whole(values) for values in columns)
-    return (side, side, 1) if shares or levels else None
+    lowest, highest = np.min([values.min() for values in columns]), np.max([values.max() for values in columns])
+    levels = highest <= 1 or (highest <= 255 and all(map(_whole, columns)))
+    return (side, side, 1) if lowest >= 0 and levels else None
 
 
 def _whole(values):
