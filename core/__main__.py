@@ -100,6 +100,7 @@ def add_watch(commands: Commands) -> None:
         epilog="Exit status: 0 whatever is found, or 2 when the file cannot be used.",
     )
     parser.add_argument("file", metavar="RUN.probe", help="written by Probe(name, file=...), or where no server answered")
+    parser.add_argument("--start", type=int, metavar="N", help="the kept whole step that the right copy starts at (default: the first)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=watch)
 
@@ -220,7 +221,7 @@ def watch(arguments: argparse.Namespace) -> int:
 
     def answer():
         run = watching.read(read_bytes(arguments.file, "probe"))
-        examined = watching.examine(run)
+        examined = watching.examine(run, start=arguments.start)
         return watching.report(run, examined), watching.told(run, examined)
 
     return answered(answer, arguments.json)

@@ -37,6 +37,7 @@ from descent_probe import Probe
 probe = Probe("my network"{url})
 model.fit(X, Y, callbacks=[probe.keras()])
 """
+NO_COPY = "No copy can start at this step: the one after it was not kept, or no perceptron with these weights gives its outputs."
 MARKS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("–", "not known")}
 CHECK = "probe.check(lambda: my_loss(), params, grads)   # your gradients beside numerical ones, printed as a table"
 
@@ -127,11 +128,27 @@ def findings(examined):
             f'<h4>{html.escape(finding.title)}</h4><p class="figures"><span>{word}</span><span>since step '
             f"<b>{wording.count(finding.step)}</b></span><span>{html.escape(place)}</span></p><p>{html.escape(finding.advice)}</p></div></article>"
         )
-    if examined.twin is not None:
-        with st.expander("The twin: a right copy on the same batches", expanded=bool(examined.twin.fault)):
-            st.html(f"<p>{html.escape(examined.twin.text)}</p>")
     if not examined.findings:
         st.html('<div class="quiet">✓ Nothing wrong so far.</div>')
+
+
+@handler
+def _started():
+    view().start = st.session_state["twin start"]
+
+
+def twin(run, examined):
+    """The right copy: where it starts, what it says."""
+    if examined.twin is None:
+        return
+    with st.expander("The twin: a right copy on the same batches", expanded=bool(examined.twin.fault)):
+        shown = view().twin(run, examined)
+        st.session_state["twin start"] = view().start or next(iter(run.whole))
+        st.selectbox(
+            "Start the copy at", list(run.whole), format_func=lambda step: f"Step {wording.count(step)}", key="twin start", width=200,
+            on_change=_started, help="A step that was kept whole: its weights are the copy's first.",
+        )  # fmt: skip
+        st.html(f"<p>{html.escape(shown.text if shown else NO_COPY)}</p>")
 
 
 def preflight(checks):
@@ -159,6 +176,7 @@ def cards():
     if entry is not None:
         choose()
         findings(entry.examined)
+        twin(entry.run.frozen(), entry.examined)
         preflight(entry.examined.checks)
     listener("watch cards", outline)
 

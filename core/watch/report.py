@@ -34,12 +34,13 @@ class Examined:
         return "warning" if worst == "healthy" and self.twin is not None and self.twin.fault else worst
 
 
-def examine(run: WatchedRun, twin: Any = True) -> Examined:
-    """Findings and twin of a run as it stands; `twin` hands in one that is known already."""
+def examine(run: WatchedRun, twin: Any = True, start: int | None = None) -> Examined:
+    """Findings and twin of a run as it stands; `twin` hands in one that is known already, `start` is the kept whole step that it begins
+    at, None the first. Raises ConfigError("start") where that was not kept."""
     failures = []
     findings = attempt("The findings", failures, [], find, run)
     if twin is True:
-        twin = attempt("The twin", failures, None, find_twin, run)
+        twin = attempt("The twin", failures, None, find_twin, run, start)
     checks = attempt("The preflight", failures, (), preflight, run, twin)
     return Examined((*_of_twin(run, twin, findings), *findings), twin, tuple(failures), checks)
 

@@ -7,7 +7,7 @@ differs the doctor says which line would do that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from core.nn.formulas import Formulas, Values
 from core.nn.losses import LOSSES
 from core.watch.moments import Moment, placed
 from core.watch.perceptron import Perceptron
-from core.watch.updates import find_rule
+from core.watch.updates import find_rule, flat, lying_alike, unflat
 
 if TYPE_CHECKING:
     from core.watch.history import WatchedRun
@@ -34,7 +34,7 @@ NEGLIGIBLE = 1e-6  # a tensor's difference beside the whole gradient's length, w
 class Twin:
     """Where a program parts from its right copy: `fault` is a name of the catalogue ("unknown" where it is in none), `tensor` the first
     that is wrong, seen from the loss. None in all of them: it does not part in `compared` steps. `steps`, `yours` and `twins` are both
-    curves of the loss, `answer` the doctor's."""
+    curves of the loss, `answer` the doctor's. The copy began with the weights that were told with step `start`."""
 
     step: int | None
     tensor: str | None
@@ -47,23 +47,29 @@ class Twin:
     yours: tuple[float, ...] = ()
     twins: tuple[float, ...] = ()
     answer: doctor.Answer | None = None
+    start: int = 1
 
     def to_dict(self) -> dict[str, Any] | None:
         """The contract's JSON shape; None where the program never parts from its twin."""
         return {"step": self.step, "tensor": self.tensor, "fault": self.fault, "text": self.text} if self.fault else None
 
 
-def find_twin(run: WatchedRun) -> Twin | None:
-    """The Twin of a WatchedRun; None where its program is no perceptron that could be recognised, or told too little."""
-    if not run.whole or not run.names:
+def find_twin(run: WatchedRun, start: int | None = None) -> Twin | None:
+    """The Twin of a WatchedRun from its kept whole step `start` on, None: the first; None where its program is no perceptron that could be
+    recognised, or told too little. Raises ConfigError("start") where that step was not kept."""
+    if start is not None and start not in run.whole:
+        raise ConfigError("start", f"must be a step that was kept whole ({', '.join(map(str, run.whole)) or 'none was'}); was {start}")
+    whole = [step for step in run.whole.values() if start is None or step.step >= start][:STEPS]
+    if not whole or not run.names:
         return None
-    whole = list(run.whole.values())[:STEPS]
     found = placed(run.names, whole)
     if found is None:
         return None
     perceptron, moments = found
     before = run.whole.get(moments[0].step - 1)
-    return _Comparison(run, perceptron, moments, before and before.grads).twin()
+    twin = _Comparison(run, perceptron, moments, before and before.grads).twin()
+    begun = whole[0].step
+    return twin and replace(twin, start=begun, text=f"{twin.text} The copy started from the weights of step {begun:,}.")
 
 
 class _Comparison:
@@ -126,11 +132,15 @@ class _Comparison:
             fault = self._update_fault(at, scale, rule)
             if fault:
                 return self._made(moment, *fault, rule)
-        count = len(self.moments)
-        text = f"Your first {count} steps are those of a right program." if count > 1 else "Your first step is that of a right program."
+        count, first = len(self.moments), self.moments[0].step
+        which = "Your first" if first < 3 else f"From step {first:,} on, your"
+        text = f"{which} {count} steps are those of a right program." if count > 1 else f"{which} step is that of a right program."
         answer = self._consult(0, with_update=False, with_loss=False)
         answer = answer if answer and answer.verdict == "correct" else None
-        return Twin(None, None, None, text, len(self.moments), self.perceptron, rule and rule.name, *self._curves(rule), answer)
+        curves = self._curves(rule)
+        if len(curves[0]) < count:
+            text += " The copy's own loss goes no further than its first step: how its optimizer goes on cannot be told from here."
+        return Twin(None, None, None, text, count, self.perceptron, rule and rule.name, *curves, answer)
 
     # Whether a step is right
 
@@ -199,10 +209,10 @@ class _Comparison:
             return None
         if any(g.size != p.size for moment in moments for g, p in zip(moment.grads, moment.params)):
             return None
-        rows = [_flat(moment.params) for moment in moments] + [_flat(moments[-1].after)]
-        gradients = [_lying_alike(moment.grads, moment.params) for moment in moments]
+        rows = [flat(moment.params) for moment in moments] + [flat(moments[-1].after)]
+        gradients = [lying_alike(moment.grads, moment.params) for moment in moments]
         weights = {layer.weights for layer in self.perceptron.layers}
-        matrices = _flat([np.full(array.shape, at in weights) for at, array in enumerate(moments[0].params)])
+        matrices = flat([np.full(array.shape, at in weights) for at, array in enumerate(moments[0].params)])
         return find_rule(np.array(rows), np.array(gradients), moments[0].step == 1, self._earlier(), matrices)
 
     def _earlier(self):
@@ -210,7 +220,7 @@ class _Comparison:
         first = self.moments[0]
         if self.earlier is None or first.step != 2 or any(a.size != b.size for a, b in zip(self.earlier, first.params)):
             return None
-        return _lying_alike(self.earlier, first.params)
+        return lying_alike(self.earlier, first.params)
 
     # What is wrong with one that is not
 
@@ -351,7 +361,7 @@ class _Comparison:
         moments = self.moments
         factor = self.perceptron.factor or 1.0
         params = [np.array(array, float) for array in moments[0].params]
-        state, losses = {}, []
+        state, losses = {"parameters": flat(params)}, []
         scale = abs(self.scales[0]) if self.scales else abs(factor)
         earlier = self._earlier() if rule else None
         if earlier is not None:
@@ -363,8 +373,8 @@ class _Comparison:
             with np.errstate(all="ignore"):
                 right, loss = self._gradients(given)
             losses.append(factor * loss)
-            gradient = _flat([self._turned(index, scale * right[index], params[index]) for index in range(len(params))])
-            state["parameters"] = _flat(params)
+            gradient = flat([self._turned(index, scale * right[index], params[index]) for index in range(len(params))])
+            state["parameters"] = flat(params)
             if rule:
                 change = rule.update(number, gradient, state)
                 change = -change if rule.uphill else change
@@ -372,7 +382,7 @@ class _Comparison:
                 change = -moment.learning_rate * gradient
             else:
                 break
-            params = _unflat(state["parameters"] + change, params)
+            params = unflat(state["parameters"] + change, params)
         kept = moments[: len(losses)]
         return tuple(moment.step for moment in kept), tuple(moment.loss for moment in kept), tuple(losses)
 
@@ -391,21 +401,3 @@ def _uphill(name, moment):
 
 def _mean_loss(plan, values):
     return LOSSES[plan.loss].mean(values["loss", plan.last])
-
-
-def _lying_alike(gradients, params):
-    """Gradients as one flat vector in the order of the parameters', also where they lie the other way round."""
-    turned = [g.T if g.shape != p.shape and g.ndim == 2 and g.T.shape == p.shape else g for g, p in zip(gradients, params)]
-    return _flat(turned)
-
-
-def _flat(arrays):
-    return np.concatenate([np.asarray(array, float).ravel() for array in arrays])
-
-
-def _unflat(vector, like):
-    arrays, start = [], 0
-    for array in like:
-        arrays.append(vector[start : start + array.size].reshape(array.shape))
-        start += array.size
-    return arrays

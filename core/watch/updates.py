@@ -129,3 +129,23 @@ def _rmsprop(step, gradient, state):
 def _adagrad(step, gradient, state):
     state["s"] = state.get("s", 0) + gradient**2
     return gradient / (np.sqrt(state["s"]) + 1e-8)
+
+
+def lying_alike(gradients: list[np.ndarray], params: list[np.ndarray]) -> np.ndarray:
+    """Gradients as one flat vector in the order of the parameters', also where they lie the other way round."""
+    turned = [g.T if g.shape != p.shape and g.ndim == 2 and g.T.shape == p.shape else g for g, p in zip(gradients, params)]
+    return flat(turned)
+
+
+def flat(arrays: list[np.ndarray]) -> np.ndarray:
+    """All entries of these arrays, one after the other, in float64."""
+    return np.concatenate([np.asarray(array, float).ravel() for array in arrays])
+
+
+def unflat(vector: np.ndarray, like: list[np.ndarray]) -> list[np.ndarray]:
+    """The inverse of `flat`: arrays of the same shapes as `like`."""
+    arrays, start = [], 0
+    for array in like:
+        arrays.append(vector[start : start + array.size].reshape(array.shape))
+        start += array.size
+    return arrays

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 
+from core.diagnosis.failures import attempt
+from core.watch.twin import STEPS, find_twin
 from pages import wording
 from pages.charts.watch import watch_panels
 from pages.watching.door import runs
@@ -22,6 +25,8 @@ class WatchView:
         self._owner = owner
         self.run_id = None
         self.moment = None  # the whole step that is looked at
+        self.start = None  # the whole step that the twin starts at, None the first
+        self._twin_of, self._twin = None, None
         self.commands = {"look": self._look, "now": self._now}
 
     @property
@@ -45,7 +50,17 @@ class WatchView:
             "slider": {"options": options if len(options) > 1 else [NOW, NOW], "index": index, "disabled": len(options) < 2},
             "text": {"readings": _readings(run, examined, entry.live), "time": f"{len(run.whole)} whole steps were kept."},
         }
-        return head, watch_panels(run, examined, theme, self.moment)
+        return head, watch_panels(run, replace(examined, twin=self.twin(run, examined)), theme, self.moment)
+
+    def twin(self, run, examined):
+        """The Twin from the chosen step of this run; None where there can be none from there."""
+        steps = [step for step in run.whole if self.start is not None and step >= self.start][:STEPS]
+        if self.start not in steps:
+            self.start = None
+            return examined.twin
+        if self._twin_of != (run.run_id, steps):
+            self._twin_of, self._twin = (run.run_id, steps), attempt("The twin", [], None, find_twin, run, self.start)
+        return self._twin
 
     def command(self, name, value):
         """Do what was pressed."""
@@ -79,7 +94,8 @@ class WatchView:
         findings = [(finding.code, finding.severity, finding.tensor, finding.step) for finding in examined.findings]
         others = [(one.run.run_id, one.run.name) for one in runs.of(self._owner)]
         checks = [check.passed for check in examined.checks]
-        return entry.run.run_id, others, findings, checks, examined.twin and (examined.twin.fault, examined.twin.step)
+        twin = examined.twin and (examined.twin.fault, examined.twin.step)
+        return entry.run.run_id, others, findings, checks, twin, list(entry.run.whole)
 
 
 def _readings(run, examined, live):

@@ -130,3 +130,8 @@ def test_the_page_waits_and_then_shows_the_run(client, tmp_path):
     assert not page.test.exception and "b1" in shown
     assert any(folded.label.startswith("Preflight: ") and "1 failed" in folded.label for folded in page.test.expander)
     assert "parts from a right copy" in shown and 'title="failed"' in shown and 'title="passed"' in shown
+    page.selectbox(key="twin start").set_value(3)
+    page.run()
+    shown = " ".join(element.proto.body for element in page.test.get("html"))
+    with line(page.test.session_state["tab"].key) as (_, _, figures):
+        assert "started from the weights of step 3" in shown and page.view.start == 3 and "twin" in figures

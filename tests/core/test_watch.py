@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from core import watch
+from core.limits import ConfigError
 from core.watch.twin import find_twin
 from tests.watched import PROBE, descent_probe, perceptron, told, watched
 
@@ -80,6 +81,29 @@ def test_wrong_programs_are_told_by_tensor_and_name(bug, tmp_path):
     if fault:
         assert report["twin"]["step"] == (2 if settings.get("after") or bug == "stale" else 1)
         assert report["twin"]["tensor"] in report["twin"]["text"] and "Read as" not in report["twin"]["text"]
+
+
+STARTS = ("plain", "after the update", "adam", "weight decay", "nesterov, one sample a column", "L2 that was not told", "no gradients")
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_right_program_is_right_from_any_step(name, tmp_path):
+    run = watched(perceptron, tmp_path / "run.probe", steps=8, **RIGHT[name])
+    twin = find_twin(run, 5)
+    assert twin.fault is None and twin.start == 5 and "started from the weights of step 5" in twin.text
+    assert len(twin.steps) == twin.compared or "no further than its first step" in twin.text
+    np.testing.assert_allclose(twin.yours, twin.twins, rtol=0.02)  # without the penalty that was not told
+
+
+@pytest.mark.parametrize(("bug", "step"), [("sign", 5), ("scalar_bias", 5), ("stale", 6), ("added_update", 5), ("frozen_bias", 5)])
+def test_the_twin_starts_from_any_step_that_was_kept(bug, step, tmp_path):
+    settings, _, _, fault = WRONG[bug]
+    run = watched(perceptron, tmp_path / "run.probe", steps=8, bug=bug, **settings)
+    examined = watch.examine(run, start=5)
+    assert (examined.twin.fault, examined.twin.step, examined.twin.steps[0]) == (fault, step, step if bug == "stale" else 5)
+    assert "step 5" in watch.report(run, examined)["twin"]["text"]
+    with pytest.raises(ConfigError, match="kept whole"):
+        watch.examine(run, start=9)
 
 
 @pytest.mark.parametrize("features_first", [False, True])
