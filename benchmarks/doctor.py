@@ -37,8 +37,10 @@ SAME = 1e-3  # mutants that differ by less from the right gradients, or from eac
 
 
 def _one_factor(right, wrong):
-    """Whether all gradients are the right ones times one factor."""
+    """Whether all gradients are the right ones times one factor; one of another shape, as a bias' sum over the units, never is."""
     right, wrong = (np.concatenate([array.ravel() for array in flat(gradients).values()]) for gradients in (right, wrong))
+    if right.size != wrong.size:
+        return False
     factor = (right @ wrong) / (right @ right)
     return np.linalg.norm(wrong - factor * right) < SAME * np.linalg.norm(wrong)
 

@@ -31,15 +31,13 @@ class Inquiry:
 
     def __init__(self, run: RunFile, reading: Reading) -> None:
         self.run = run
-        after = reading.next
-        moved = after is None or any((array != reading.given[key]).any() for key, array in after.items())
-        self.unmoved = not moved and any(array.any() for array in reading.yours.values())
+        self.eps = precision([array for array in chain(run.weight_gradients, run.bias_gradients) if array is not None])
+        self.unmoved = self._unmoved(reading)
         self.reading = replace(reading, next=None) if self.unmoved or run.from_update else reading
         finite = run.loss_value if run.loss_value is not None and np.isfinite(run.loss_value) else None
         self.conventions, self.loss_reproduced = conventions(reading, finite, run.l2)
         outputs = gives_outputs(reading)
         self.reproduced = self.loss_reproduced if outputs is None else outputs
-        self.eps = precision([array for array in chain(run.weight_gradients, run.bias_gradients) if array is not None])
         self.step = self._step()
         self.either_sign = run.from_update or bool(self.step and (self.step.sign == 1 or self.step.either))
         if self.either_sign and not run.from_update:
@@ -116,6 +114,13 @@ class Inquiry:
             given = {**self.reading.given, **updated(self.reading, self.run.learning_rate)}
             self._starts[guarded] = Start(self.variants[0], given, self.eps, in_single=guarded)
         return self._starts[guarded]
+
+    def _unmoved(self, reading):
+        """Whether nothing moved, though the gradients were large enough to move something."""
+        if reading.next is None or any((array != reading.given[key]).any() for key, array in reading.next.items()):
+            return False
+        changes = [(self.run.learning_rate * np.abs(array), reading.given[name[1:], at]) for (name, at), array in reading.yours.items()]
+        return any((change > self.eps * np.abs(value)).any() for change, value in changes)
 
     def _step(self):
         """What became of the parameters; None where the file does not say."""

@@ -76,3 +76,15 @@ def test_a_factor_in_one_layer_is_measured(layer):
     answer = check(npz(program.arrays(*program.gradients({"stray_factor": (layer,)}))))
     assert (answer.verdict, answer.fault, answer.layers) == ("faulty", "stray_factor", (layer,))
     assert f"dW{layer} is 2 times the right one" in answer.explanation
+
+
+def test_gradients_too_small_to_move_anything_may_have_either_sign():
+    program = Program(3, summed=False, dtype=np.float64, **SHAPES[1])
+    program.Y, program.b[3] = np.tile([1.0, 0.0, 0.0], (program.m, 1)), np.array([[200.0, 1.0, 1.0]])
+    gradients = [{i: -array for i, array in part.items()} for part in program.gradients()]
+    arrays = program.arrays(*gradients, after=updated(program, gradients, sign=1), form=1)
+    answer = check(npz(arrays))
+    assert answer.verdict == "correct" and "next_equals_current" not in codes(answer) and np.array_equal(arrays["W1"], arrays["W1_next"])
+    program.b[3] = np.zeros((1, 3))
+    arrays = program.arrays(*program.gradients(), after=(program.W, program.b), form=1)
+    assert "next_equals_current" in codes(check(npz(arrays)))
