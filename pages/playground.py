@@ -9,6 +9,7 @@ from pages.training.experiments import experiment, experiments_menu
 from pages.training.export_menu import export_menu
 from pages.training.findings import findings
 from pages.training.fixes import fixes
+from pages.training.handed_over import take_over
 from pages.training.lesson_card import lesson_card
 from pages.training.predict_menu import predict_menu
 from pages.training.run_name import name_menu
@@ -38,6 +39,7 @@ def page():
         tab().lesson = session().lesson
     if not isinstance(tab().view, RunView):
         tab().view = RunView(session())
+    take_over()
     st.session_state[DRAWN] = drawn_with()
     with st.container(gap="xsmall"):
         with st.container(key="transport"):

@@ -8,11 +8,13 @@ from core.diagnosis.finding import SEVERITIES
 from core.limits import LIMITS, ConfigError
 from core.link import RUN
 from core.store.store import StoreError
+from core.watch.rebuilt import rebuilt
 from pages import wording
 from pages.shell.components import listener, live, served
 from pages.shell.identity import owner, store, take_upload
 from pages.shell.page_head import head
 from pages.shell.tab import handler, tab
+from pages.training.handed_over import hand_over
 from pages.watching.door import SCRIPT, runs, url
 from pages.watching.keeping import keep_soon
 from pages.watching.view import WatchView
@@ -149,6 +151,11 @@ def twin(run, examined):
             on_change=_started, help="A step that was kept whole: its weights are the copy's first.",
         )  # fmt: skip
         st.html(f"<p>{html.escape(shown.text if shown else NO_COPY)}</p>")
+        if shown and st.button(
+            "Open in the playground", key="rebuilt", icon=":material/open_in_new:",
+            help="This network as a run of Descent, on the rows that were kept, from the weights of that step.",
+        ):  # fmt: skip
+            hand_over(rebuilt(run, shown))
 
 
 def preflight(checks):

@@ -135,3 +135,17 @@ def test_the_page_waits_and_then_shows_the_run(client, tmp_path):
     shown = " ".join(element.proto.body for element in page.test.get("html"))
     with line(page.test.session_state["tab"].key) as (_, _, figures):
         assert "started from the weights of step 3" in shown and page.view.start == 3 and "twin" in figures
+
+
+def test_a_watched_program_opens_in_the_playground(client, tmp_path):
+    client.post(door.DOOR, content=batch(tmp_path, say=True, rate=0.25, hidden="relu", sizes=(3, 5, 1)), headers=HEADERS)
+    page = Page()
+    page.test.switch_page("watch.py")
+    page.run()
+    with line(page.tab.key):  # the run is looked at
+        page.run()
+    page.button(key="rebuilt").click()
+    page.run()
+    here = page.test.session_state["session"]
+    assert [(layer.units, layer.activation) for layer in here.config.layers] == [(5, "relu"), (1, "sigmoid")]
+    assert (here.config.data.source, here.config.optimizer.learning_rate, here.config.batch_size) == ("file", 0.25, 40)

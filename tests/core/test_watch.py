@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from core import watch
+from core.config import RunConfig
 from core.limits import ConfigError
+from core.training.trainer import Trainer
+from core.watch.rebuilt import rebuilt
 from core.watch.twin import find_twin
 from tests.watched import PROBE, descent_probe, perceptron, told, watched
 
@@ -360,3 +363,15 @@ def test_what_comes_while_a_batch_is_on_its_way_is_sent_before_the_end(tmp_path,
     go.set()
     ending.join(10)
     assert watch.read((tmp_path / "run.probe").read_bytes()).steps == 2
+
+
+@pytest.mark.parametrize("name", ["no outputs, full batch", "class numbers", "no biases", "regression", "nesterov, one sample a column"])
+def test_a_watched_perceptron_is_rebuilt_with_its_rows_and_weights(name, tmp_path):
+    run = watched(perceptron, tmp_path / "run.probe", steps=8, **{**RIGHT[name], "batch": None})
+    made = rebuilt(run, find_twin(run, 3))
+    (tmp_path / "rows.npz").write_bytes(made.table)
+    config = RunConfig.from_dict({**made.config, "data": {**made.config["data"], "path": str(tmp_path / "rows.npz")}})
+    trainer = Trainer(config)
+    trainer.load_parameters(made.parameters)
+    assert trainer.loss() == pytest.approx(run.whole[3].loss, rel=1e-6)
+    trainer.run(1)
