@@ -2,14 +2,17 @@
 
 import html
 
+import numpy as np
 import streamlit as st
 
 from core.diagnosis.finding import SEVERITIES
 from core.limits import LIMITS, ConfigError
 from core.link import RUN
 from core.store.store import StoreError
+from core.watch.modules import modules, newest
 from core.watch.rebuilt import rebuilt
 from pages import wording
+from pages.charts.watch import ROWS
 from pages.shell.components import listener, live, served
 from pages.shell.identity import owner, store, take_upload
 from pages.shell.page_head import head
@@ -40,6 +43,7 @@ probe = Probe("my network"{url})
 model.fit(X, Y, callbacks=[probe.keras()])
 """
 NO_COPY = "No copy can start at this step: the one after it was not kept, or no perceptron with these weights gives its outputs."
+HEADS = "<tr><th>Tensor</th><th>Gradient norm</th><th>Update : weight</th></tr>"
 MARKS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("–", "not known")}
 CHECK = "probe.check(lambda: my_loss(), params, grads)   # your gradients beside numerical ones, printed as a table"
 
@@ -158,6 +162,31 @@ def twin(run, examined):
             hand_over(rebuilt(run, shown))
 
 
+def tensors(run, examined):
+    """Hundreds of tensors by module, folded, the worst first."""
+    if len(run.names) <= ROWS:
+        return
+    *figures, finite = newest(run)
+    found = {finding.tensor: SEVERITIES[finding.severity].mark for finding in examined.findings}
+    with st.expander("Tensors by module, the worst first"), st.container(key="modules"):
+        step = wording.count(run.norm_steps[-1]) if run.norm_steps else "–"
+        parts = [f"<p>Norms at step {step}. A module is as bad as its worst tensor.</p>"]
+        for module, group in modules(run, examined.findings, ROWS).items():
+            marks = "".join(dict.fromkeys(found[run.names[at]] for at in group if run.names[at] in found))
+            rows = "".join(
+                f"<tr><td>{found.get(run.names[at], '')} {html.escape(run.names[at])}</td>"
+                + "".join(
+                    f"<td>{'–' if np.isnan(value) and finite[at] else wording.number(float(value), 3)}</td>"
+                    for value in (row[at] for row in figures)
+                )
+                + "</tr>"
+                for at in group
+            )
+            tensors = f"{len(group)} tensor{'s' if len(group) > 1 else ''}"
+            parts.append(f"<details><summary>{marks} {html.escape(module)} · {tensors}</summary><table>{HEADS}{rows}</table></details>")
+        st.html("".join(parts))
+
+
 def preflight(checks):
     """The preflight's list, folded: what was checked, and what the probe has to be told for the rest."""
     if not checks:
@@ -181,9 +210,11 @@ def cards():
     if (entry is None) != st.session_state["watch empty"]:
         st.rerun()
     if entry is not None:
+        run = entry.run.frozen()
         choose()
         findings(entry.examined)
-        twin(entry.run.frozen(), entry.examined)
+        twin(run, entry.examined)
+        tensors(run, entry.examined)
         preflight(entry.examined.checks)
     listener("watch cards", outline)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from core.diagnosis.failures import attempt
 from core.training.telemetry import downsample_keep_peaks
+from core.watch.modules import modules
 from pages.charts.curves import CHART_POINTS, HEALTHY_RATIO, HEIGHT, line
 from pages.charts.style import THEMES, axis, colorscale, figure, held, layer_color, log_axis, note, number, packed, plain, step_axis
 
@@ -143,7 +144,7 @@ def _map(run, examined, theme, moment):
         values = np.log10(np.where(run.norms[:, 1] > 0, run.norms[:, 1], np.nan))
     names = [plain(name, NAME) for name in run.names]
     if len(names) > ROWS:
-        values, names = _grouped(values, run.names)
+        values, names = _grouped(values, run, examined)
     kept = np.unique(np.linspace(0, len(values) - 1, 90).astype(int)) if len(values) else []
     steps = [f"{run.norm_steps[at]:,}" for at in kept]
     finite = values[np.isfinite(values)]
@@ -158,18 +159,13 @@ def _map(run, examined, theme, moment):
     return figure(theme, "Gradients over time", [trace], alt, height=max(HEIGHT, 14 * len(names) + 60), axes=axes)
 
 
-def _grouped(values, names):
-    """The worst (largest and smallest on the whole) first of modules: the parts of the names before the last dots."""
-    depth = max(name.count(".") for name in names)
-    while depth > 0 and len({tuple(name.split(".")[:depth]) for name in names}) > ROWS:
-        depth -= 1
-    keys = [".".join(name.split(".")[:depth]) or name.split(".")[0] for name in names]
-    modules = list(dict.fromkeys(keys))[:ROWS]
+def _grouped(values, run, examined):
+    """(rows, modules): the largest in each module, the worst module first; and the modules' names."""
+    groups = modules(run, examined.findings, ROWS)
     with np.errstate(all="ignore"):
-        columns = [
-            np.nanmax(np.where(np.isfinite(part), part, -300), axis=1) for part in (values[:, [k == key for k in keys]] for key in modules)
-        ]
-    return np.column_stack(columns), [plain(module, NAME) for module in modules]
+        largest = [np.where(np.isfinite(part), part, -np.inf).max(axis=1) for part in (values[:, group] for group in groups.values())]
+    columns = np.column_stack(largest)
+    return np.where(np.isfinite(columns), columns, np.nan), [plain(module, NAME) for module in groups]
 
 
 def _histograms(run, examined, theme, moment):

@@ -6,6 +6,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from core.watch.modules import modules
 from pages.charts.watch import watch_panels
 from pages.watching import door, keeping
 from pages.watching.view import WatchView
@@ -114,6 +115,28 @@ def test_hundreds_of_tensors_stay_readable(tmp_path):
     figures = watch_panels(run, door.runs.take((tmp_path / "run.probe").read_bytes(), "x").look()[1], "light")
     assert len(figures["map"]["data"][0]["y"]) <= 40 and len(figures["gradients"]["data"]) <= 8
     assert len(json.dumps(figures)) < 300_000
+
+
+def test_the_worst_of_hundreds_of_tensors_come_first(client, tmp_path):
+    def program(probe):
+        params = {f"layer{at}.conv.{kind}": descent_probe.np.ones((4, 3)) for at in range(60) for kind in ("weight", "scale")}
+        for step in range(30):
+            grads = {name: descent_probe.np.full((4, 3), 10.0 if name == "layer31.conv.scale" else 1e-3) for name in params}
+            probe.step(loss=1 / (step + 1), params=params, grads=grads)
+            params = {name: params[name] - grads[name] for name in params}
+
+    run = watched(program, tmp_path / "run.probe")
+    groups = modules(run, (), 40)
+    assert len(groups) == 40 and next(iter(groups)) == "layer31"
+    assert [run.names[at] for at in groups["layer31"]] == ["layer31.conv.scale", "layer31.conv.weight"]
+    client.post(door.DOOR, content=(tmp_path / "run.probe").read_bytes(), headers=HEADERS)
+    figures = WatchView(None).picture("light")[1]
+    assert figures["map"]["data"][0]["y"][:2] == ["layer0", "layer31"]  # a finding names the first: all of its entries move alike
+    page = Page()
+    page.test.switch_page("watch.py")
+    page.run()
+    shown = next(element.proto.body for element in page.test.get("html") if "<details>" in element.proto.body)
+    assert shown.index("layer0 ·") < shown.index("layer31 ·") < shown.index("layer1 ·") and "layer31.conv.scale" in shown
 
 
 def test_the_page_waits_and_then_shows_the_run(client, tmp_path):
