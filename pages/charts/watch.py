@@ -72,6 +72,7 @@ def _loss(run, examined, theme, moment):
 
 def _twin(run, examined, theme, moment):
     twin = examined.twin
+    first, last = twin.steps[0], twin.steps[-1]
     y_axis, floor = log_axis(theme, "loss", np.array([*twin.yours, *twin.twins]))
     pairs = (
         ("yours", twin.yours, {"color": theme.ink, "width": 2}),
@@ -81,7 +82,7 @@ def _twin(run, examined, theme, moment):
     alt = (
         f"Your loss and that of a right copy over the same {len(twin.steps)} steps: {number(twin.yours[-1])} and {number(twin.twins[-1])}."
     )
-    x_axis = axis(theme, "step", range=[twin.steps[0], twin.steps[-1]], tickformat=",d")
+    x_axis = axis(theme, "step", range=[first, last], tickformat=",d", dtick=max(1, (last - first) // 5))
     return figure(theme, "Your program and its twin", traces, alt, height=HEIGHT, legend="", axes={"xaxis": x_axis, "yaxis": y_axis},
                   hovermode="x unified", help="A right copy, trained from the same weights on the same batches.")  # fmt: skip
 

@@ -31,7 +31,6 @@ def take_over():
             token = here.draft.uploads.add("watched.npz", given.table)
             config = RunConfig.from_dict({**given.config, "data": {**given.config["data"], "path": token}})
             here.open_weights(config, given.parameters)
-            here.notice = "Your watched program as a run of Descent: its network, the rows that were kept, and the weights of that step."
         except ConfigError as error:
             here.notice = f"This program cannot be opened here. {wording.complaint(error)}."
     st.rerun()  # the sidebar shows the layers

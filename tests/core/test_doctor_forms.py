@@ -88,3 +88,28 @@ def test_gradients_too_small_to_move_anything_may_have_either_sign():
     program.b[3] = np.zeros((1, 3))
     arrays = program.arrays(*program.gradients(), after=(program.W, program.b), form=1)
     assert "next_equals_current" in codes(check(npz(arrays)))
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("ones", [False, True])
+def test_biases_inside_the_weights_are_found_wherever_they_lie(ones, turned, first, shape):
+    program = Program(3 + shape, summed=False, **SHAPES[shape])
+
+    def joined(matrix, row):
+        both = np.vstack([row, matrix] if first else [matrix, row])
+        return both.T if turned else both
+
+    def answer(bugs):
+        dW, db = program.gradients(bugs)
+        arrays = {name: array for name, array in program.arrays(dW, db).items() if name.lstrip("d")[0] not in "Wb"}
+        column = np.ones((program.m, 1), program.dtype)
+        arrays |= {"X": np.hstack([column, program.X] if first else [program.X, column]) if ones else program.X, "Y": program.Y}
+        for i in program.layers:
+            arrays |= {f"W{i}": joined(program.W[i], program.b[i]), f"dW{i}": joined(dW[i], db[i])}
+        return check(npz(arrays))
+
+    assert answer({}).verdict == "correct"
+    wrong = answer({"no_hidden_derivative": (1,)})
+    assert (wrong.verdict, wrong.fault, wrong.layers) == ("faulty", "no_hidden_derivative", (1,))
