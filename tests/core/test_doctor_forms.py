@@ -78,6 +78,14 @@ def test_a_factor_in_one_layer_is_measured(layer):
     assert f"dW{layer} is 2 times the right one" in answer.explanation
 
 
+@pytest.mark.parametrize(("outputs", "times"), [(1, 4), (1, 7), (5, 5), (5, 25), (5, 0.03)])
+def test_a_factor_common_to_all_gradients_is_a_remark_even_if_two_mistakes_would_make_it(outputs, times):
+    program = Program(2, sizes=[3, 6, outputs], hidden="tanh", loss="mse", output="linear", m=8, summed=False)
+    dW, db = ({i: times * array for i, array in part.items()} for part in program.gradients())
+    answer = check(npz(program.arrays(dW, db, loss_value=program.loss_value())))
+    assert answer.verdict == "correct" and codes(answer) == ["scaled_gradients"], answer.explanation
+
+
 def test_gradients_too_small_to_move_anything_may_have_either_sign():
     program = Program(3, summed=False, dtype=np.float64, **SHAPES[1])
     program.Y, program.b[3] = np.tile([1.0, 0.0, 0.0], (program.m, 1)), np.array([[200.0, 1.0, 1.0]])
