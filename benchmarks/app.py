@@ -24,6 +24,11 @@ def chromium():
     return {"executable_path": executable, "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]}
 
 
+def toured(url):
+    """What Playwright has a browser keep that has had the tour on the server at this address."""
+    return {"cookies": [], "origins": [{"origin": url, "localStorage": [{"name": "descent tour", "value": "yes"}]}]}
+
+
 def free_port():
     """A port that nobody listens on."""
     with socket.socket() as probe:

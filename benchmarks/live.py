@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.app import chromium, serve
+from benchmarks.app import chromium, serve, toured
 from benchmarks.tab import Tab
 from core.presets import PRESETS
 from core.training.trainer import Trainer
@@ -97,7 +97,7 @@ def _print(name, values, aim):
 
 
 def _open(browser, url, height=2600):
-    page = browser.new_page(viewport={"width": 1280, "height": height})
+    page = browser.new_page(viewport={"width": 1280, "height": height}, storage_state=toured(url))
     page.goto(url)
     page.locator(".descent-plot .main-svg").nth(6).wait_for(timeout=60_000)
     page.get_by_label("Speed", exact=True).select_option(FASTEST)
@@ -116,7 +116,7 @@ def _loads(browser):
 
 
 def _load(browser, url):
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, storage_state=toured(url)).new_page()
     began = time.perf_counter()
     page.goto(url)
     page.wait_for_selector(".descent-plot .main-svg", timeout=60_000)

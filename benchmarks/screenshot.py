@@ -8,7 +8,7 @@ import time
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from benchmarks.app import ROOT, chromium, serve
+from benchmarks.app import ROOT, chromium, serve, toured
 
 PICTURE, FILM = ROOT / "docs" / "playground.png", ROOT / "docs" / "first_minute.webp"
 SIZE = {"width": 1280, "height": 900}
@@ -21,7 +21,7 @@ def main():
     """Film the opening configuration as it plays, pause, and take the picture."""
     with serve() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(**chromium())
-        page = browser.new_page(viewport=SIZE)
+        page = browser.new_page(viewport=SIZE, storage_state=toured(url))
         page.goto(url)
         page.wait_for_selector(".descent-plot .main-svg", timeout=60_000)
         page.wait_for_timeout(3000)

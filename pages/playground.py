@@ -19,6 +19,7 @@ from pages.training.session import session
 from pages.training.sidebar import sidebar
 from pages.training.thumbnails import thumbnails
 from pages.training.timebar import timebar
+from pages.training.tour import tour
 from pages.training.transport import buttons, status
 from pages.training.unit_editor import unit_editor
 from pages.training.view_menu import view_menu
@@ -58,6 +59,7 @@ def page():
     tab().await_connection()
     thumbnails("data-source")
     sidebar()
+    tour()
     with told:
         cards()
 

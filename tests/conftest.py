@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Error
 
-from benchmarks.app import Server, chromium
+from benchmarks.app import Server, chromium, toured
 
 PAUSE = "document.querySelector('.descent-buttons [data-name=pause]:enabled')?.click()"
 WAITING = ("app", "browser")  # folders of tests that wait for browsers and training processes
@@ -69,11 +69,13 @@ def browser():
 
 @pytest.fixture
 def open_tab(browser, server):
-    """Opens tabs, and counts their `frames`; at the end none of them may have logged an error."""
+    """Opens tabs, and counts their `frames`; at the end none of them may have logged an error. Their browser has had the tour, unless this
+    is its `first_visit`."""
     contexts, errors = [], []
 
-    def opened(address="/", at=None, frames=None, **settings):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
+    def opened(address="/", at=None, frames=None, first_visit=False, **settings):
+        kept = {} if first_visit else {"storage_state": toured((at or server).url)}
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **kept, **settings})
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         tab = context.new_page()

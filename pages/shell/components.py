@@ -103,6 +103,11 @@ def copy_link(key, label, help):
     _mount(key, {"part": "copy", "label": label, "help": help})
 
 
+def tour(key, steps):
+    """Mount a button that shows the page's parts one after another (`steps`: see browser/tour.js); it begins by itself at a first visit."""
+    _mount(key, {"part": "tour", "steps": steps})
+
+
 def pad(key, drawn, **options):
     """Mount the plane to draw on (`points`, `colors`, `classes`, `half`, `most`: see browser/pad.js). `drawn` is called when points were
     drawn; they are in the session's state under `key`, as its `drawn`."""

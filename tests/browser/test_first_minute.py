@@ -1,5 +1,7 @@
 """What a first visitor sees after Play."""
 
+import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from core.presets import PRESETS
@@ -8,6 +10,10 @@ from tests.browser.test_playground import button, expect_true, play, reading, re
 # Every warning that is ever on the page from now on, if only for a moment
 NETWORK = "document.querySelector('[data-name=network]').getBoundingClientRect().top"
 WIDTHS = "[document.documentElement.scrollWidth, document.querySelector('.stMain').scrollWidth]"
+TOUR = """['.descent-tour', '.descent-ring'].map(part => {
+    const box = document.querySelector(part).getBoundingClientRect()
+    return [box.left, box.top, box.right, box.bottom]
+})"""
 WATCH = """window.warnings = [];
 new MutationObserver(() => document.querySelectorAll('.finding.warning, .finding.critical, .consequences .warning')
     .forEach(card => window.warnings.push(card.innerText)))
@@ -66,3 +72,34 @@ def test_nothing_jumps_when_a_card_comes_and_the_network_is_in_view_on_every_scr
     tab.locator(".finding.critical").focus()  # where there is little room, that opens the card
     expect(button(tab, "Apply")).to_be_in_viewport()
     assert tab.evaluate(NETWORK) == before[390]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_tour_comes_once_and_covers_nothing_that_it_explains(open_tab, width, scheme):
+    tab = open_tab(first_visit=True, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    card = tab.get_by_role("dialog", name="Tour")
+    for number, title in enumerate(("Data", "Network", "Play", "What is found"), 1):
+        expect(card).to_contain_text(f"{number} of 4: {title}")
+        ready(tab)
+        (left, top, right, bottom), ring = tab.evaluate(TOUR)
+        assert right <= ring[0] or ring[2] <= left or bottom <= ring[1] or ring[3] <= top
+        assert left >= 0 and top >= 0 and right <= width and bottom <= 844
+        results = Axe().run(tab)
+        assert results.violations_count == 0, results.generate_report()
+        tab.keyboard.press("Enter")
+    expect(card).to_have_count(0)
+    ready(tab.reload() and tab)
+    if width == 390:
+        tab.get_by_test_id("stExpandSidebarButton").click()
+    button(tab, "Tour").click()
+    expect(card).to_contain_text("1 of 4")
+    tab.keyboard.press("Escape")
+    expect(card).to_have_count(0)
+    expect(button(tab, "Tour")).to_be_focused()
+
+
+@pytest.mark.parametrize(("link", "offered"), [("layers=4-relu_1-sigmoid", 1), ("embed=true", 0), ("text=Look", 0)])
+def test_a_link_that_asks_for_something_is_not_interrupted(open_tab, link, offered):
+    tab = ready(open_tab(f"/?{link}", first_visit=True))
+    expect(button(tab, "Tour")).to_have_count(offered)
+    expect(tab.get_by_role("dialog")).to_have_count(0)

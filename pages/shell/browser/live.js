@@ -8,8 +8,9 @@ import { Listener } from "./listener.js"
 import { Pad } from "./pad.js"
 import { Slider } from "./slider.js"
 import { Text } from "./text.js"
+import { Tour } from "./tour.js"
 
-const PARTS = { board: Board, buttons: Buttons, copy: Copy, listener: Listener, pad: Pad, slider: Slider, text: Text }
+const PARTS = { board: Board, buttons: Buttons, copy: Copy, listener: Listener, pad: Pad, slider: Slider, text: Text, tour: Tour }
 const parts = new WeakMap()
 
 // Called at each run of the page. Returns what to call when the component may have gone.
