@@ -62,6 +62,11 @@ class Draft:
         except ConfigError as error:
             self.problem = error
 
+    def draw(self, points):
+        """Use these points, [[x1, x2, class]], in place of other data of the plane; the share of the test part stays."""
+        self.values |= {name: PLAIN[name] for name in ONE_SOURCE} | {"data.source": "drawn", "data.samples": SOURCES["drawn"].samples}
+        self.edit("data.points", points)
+
     def load(self, config):
         """Use a whole configuration: a preset, a link."""
         self.values = flat(config)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.config import DataConfig
-from core.data.drawn import CLASSES, EXAMPLE, FARTHEST, MOST, checked
+from core.data.drawn import CLASSES, EXAMPLE, FARTHEST, MOST, checked, points_of
 from core.data.formula import CONSTANTS, EXAMPLES, FUNCTIONS, LENGTH
 from core.data.loading import EXTENTS
 from core.data.planar import RADIUS
@@ -60,6 +61,20 @@ def _colors(classes):
     if classes == 2:
         return [signed_color(THEMES[theme()], value) for value in (-0.75, 0.9)]
     return [layer_color(THEMES[theme()], label + 1, classes) for label in range(classes)]
+
+
+def as_points(data):
+    """The samples of a DataConfig as points to draw, [[x1, x2, class]], to two digits as they are drawn; None where they are no classes
+    on the plane, or too many."""
+    source = SOURCES[data.source]
+    if source.kind != "planar" or (source.task or data.task) != "classification":
+        return None
+    if data.source == "drawn":
+        return [list(point) for point in points_of(data)]
+    if data.samples > MOST:
+        return None
+    samples = source.make(data, np.random.default_rng(data.seed))  # as core.data.loading begins
+    return [[*point, label] for point, label in zip(samples.inputs.round(2).tolist(), samples.targets.tolist())]
 
 
 @handler

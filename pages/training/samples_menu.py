@@ -13,11 +13,12 @@ from pages.charts.style import THEMES
 from pages.shell.components import theme
 from pages.shell.controls import refusal
 from pages.shell.tab import handler, tab
+from pages.training.own_plane import as_points
 from pages.training.session import session
 from pages.training.view_menu import mark
 
 PARTS = {"train": "Training", "test": "Test"}
-OF = "sample marked"  # key of the tab's state: (the data that it is of, what it is called) of the sample that is marked on the map
+OF = "sample marked"  # key of the tab's state: (the data that it is of, what it is called, its row) of the sample that is marked on the map
 PICTURE = 40  # pixels: the height of a row with a picture
 SMALLEST = 64  # pixels a side of a picture: the browser blurs what it enlarges
 
@@ -73,6 +74,28 @@ def _listed():
         if on_map and OF in st.session_state:
             what = f"Marked is {st.session_state[OF][1]}."
             st.button("Remove the mark", key="unmark", icon=":material/close:", on_click=_unmark, help=what)
+    if on_map and OF in st.session_state:
+        _mending(st.session_state[OF][2])
+
+
+def _mending(row):
+    """Buttons that give the marked sample another class, or leave it out; what cannot be drawn as points stays as it is."""
+    points = as_points(session().config.data)
+    if points is None:
+        return
+    label = points[row][2]
+    with st.container(horizontal=True, gap="xsmall"):
+        for other in range(SOURCES[session().config.data.source].outputs_of(session().config.data)):
+            if other != label:
+                st.button(f"Make it class {other}", key=f"make class {other}", on_click=_amend, args=(points, row, [other]))
+        st.button("Leave it out", key="leave out", icon=":material/delete:", on_click=_amend, args=(points, row, []))
+    st.caption("Either begins a new run on these points as your own, with a new split into training and test.")
+
+
+@handler
+def _amend(points, row, label):
+    """Train on these points with the one of this row in the class [label], or without it."""
+    session().draft.draw([*points[:row], *([*points[row][:2], other] for other in label), *points[row + 1 :]])
 
 
 def table(worst, colors):
@@ -115,8 +138,8 @@ def _choose(key, worst):
         _unmark()
         return
     x1, x2 = worst.xy[rows[0]].tolist()
-    name = f"sample {wording.count(worst.rows[rows[0]] + 1)} " if worst.rows is not None else ""
-    st.session_state[OF] = session().config.data, f"{name}at {x1:.2f}, {x2:.2f}".replace("-", "−")
+    row = int(worst.rows[rows[0]])
+    st.session_state[OF] = session().config.data, f"sample {wording.count(row + 1)} at {x1:.2f}, {x2:.2f}".replace("-", "−"), row
     mark((x1, x2))
 
 

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from core.config import DataConfig
 from pages.training import samples_menu
+from pages.training.own_plane import as_points
 
 MENU = "samples menu"
 
@@ -79,3 +81,27 @@ def test_samples_that_are_pictures_are_shown(open_page):
     assert page.figures["output"]["layout"]["title"]["text"] == "Predictions, test samples"
     page.set("toggle", "view.confusion", True)
     assert page.figures["output"]["layout"]["title"]["text"] == "Confusion, train samples"
+
+
+@pytest.mark.parametrize(("pressed", "left"), [("make class {}", 500), ("leave out", 499)])
+def test_a_marked_sample_is_given_another_class_or_left_out(page, monkeypatch, pressed, left):
+    before = as_points(page.session.config.data)
+    worst = choose(page, 2, monkeypatch)
+    row = worst.rows[2]
+    assert np.allclose(before[row][:2], worst.xy[2], atol=0.006) and str(before[row][2]) == worst.true[2]
+    page.press(pressed.format(1 - before[row][2]))
+    data = page.live_run.config.data
+    points = as_points(data)
+    assert (data.source, data.test_fraction, len(points)) == ("drawn", 0.5, left) and not marks(page)
+    assert points[:row] == before[:row] and points[len(points) - len(before) + row + 1 :] == before[row + 1 :]
+    assert left == 499 or points[row] == [*before[row][:2], 1 - before[row][2]]
+    choose(page.press("step").press("step"), 0, monkeypatch)
+    page.press("leave out")
+    assert len(page.live_run.config.data.points) == left - 1
+
+
+def test_only_classes_on_the_plane_become_points():
+    for source, many in (("blobs", 90), ("xor", 501), ("sine", 90)):
+        points = as_points(DataConfig(source=source, samples=many))
+        assert (points is None) == (source != "blobs")
+    assert len(as_points(DataConfig(source="formula", task="classification", samples=500))) == 500
