@@ -1,14 +1,15 @@
-"""What a trained network says of new rows, which go through the very preparation that its training rows went through."""
+"""What a trained network says of new rows and pictures, which go through the very preparation that its training rows went through."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.data.dataset import signed_coding
-from core.limits import LIMITS, ConfigError
+from core.limits import LIMITS, ConfigError, shown
 from core.nn.network import with_ones
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from core.training.trainer import Trainer
 
 CERTAIN = ("softmax", "sigmoid")  # outputs that are probabilities
+LARGEST = 1_000_000  # of what a picture that is drawn may hold
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,31 @@ def predict(trainer: Trainer, frame: pd.DataFrame) -> Prediction:
         raise ConfigError("file", f"must have 1 to {LIMITS['samples']:,} rows; had {len(frame):,}")
     preparation = _preparation(trainer)
     typed = preparation.typed(frame)
-    inputs, target = preparation.inputs(typed), trainer.config.data.target
-    common: Any = {"target": target if isinstance(target, str) else None, "notes": preparation.unseen(typed)}
+    target = trainer.config.data.target
+    known: Any = {"target": target if isinstance(target, str) else None, "notes": preparation.unseen(typed)}
+    return _said(trainer, preparation.inputs(typed), **known)
+
+
+def predict_picture(trainer: Trainer, values: tuple[float, ...]) -> Prediction:
+    """The Prediction for one picture that was drawn: as many numbers as the data's pictures have, in their units, within ±LARGEST. Raises
+    ConfigError."""
+    data = trainer.dataset
+    if data.image is None or data.preparation is not None:
+        raise ConfigError("data.source", f"must be pictures, to predict what is drawn; was {trainer.config.data.source}")
+    count = math.prod(data.image)
+    if len(values) != count or not all(isinstance(value, (int, float)) and abs(value) <= LARGEST for value in values):
+        raise ConfigError("picture", f"must be {count} numbers of at most {LARGEST:,}; was {shown(values)}")
+    inputs = np.array([values], float)
+    return _said(trainer, (inputs - data.input_offset) / data.input_factor)
+
+
+def _said(trainer, inputs, **known):
+    """The Prediction for inputs (m, n) as the network takes them, with what else is `known` of it."""
     with np.errstate(all="ignore"):
         outputs = trainer.network.forward(with_ones(inputs, trainer.network.dtype))[-1][1].T.astype(float)
     dataset, output = trainer.dataset, trainer.config.layers[-1].activation
     if dataset.task == "regression" or not dataset.labels:
-        return Prediction(dataset.target_names, outputs * dataset.target_factor + dataset.target_offset, **common)
+        return Prediction(dataset.target_names, outputs * dataset.target_factor + dataset.target_offset, **known)
     signed = signed_coding(output, trainer.config.loss)
     if outputs.shape[1] == 1:
         said = (outputs[:, 0] > (0.0 if signed else 0.5)).astype(int)
@@ -80,7 +100,7 @@ def predict(trainer: Trainer, frame: pd.DataFrame) -> Prediction:
         said = np.argmax(outputs, axis=1)
     names = dataset.target_names if outputs.shape[1] == len(dataset.target_names) else dataset.target_names[1:]
     classes = tuple(dataset.target_names[index] for index in said)
-    return Prediction(names, outputs, classes, output in CERTAIN and not signed, **common)
+    return Prediction(names, outputs, classes, output in CERTAIN and not signed, **known)
 
 
 def examples(trainer: Trainer) -> tuple[tuple[str, str, tuple[str, ...]], ...]:

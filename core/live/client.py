@@ -137,8 +137,9 @@ class LiveRun:
         """Of a run on a file: ((column, its most typical value, values over its range), ...) of its inputs, as texts."""
         return self._ask("examples")
 
-    def predict(self, rows: bytes | list[dict[str, str]]) -> Prediction:
-        """The Prediction (core.prediction) for a table's bytes, or for rows [{column: text}]; ConfigError when they do not fit the run."""
+    def predict(self, rows: bytes | list[dict[str, str]] | tuple[float, ...]) -> Prediction:
+        """The Prediction (core.prediction) for a table's bytes, rows [{column: text}], or the numbers of one picture; ConfigError when they
+        do not fit the run."""
         return self._ask("predict", rows)
 
     def worst_samples(self, part: str, at: int | None = None) -> WorstSamples:

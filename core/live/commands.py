@@ -98,8 +98,10 @@ def examples(run: Run) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     return prediction.examples(run.trainer)
 
 
-def predict(run: Run, rows: bytes | list[dict[str, str]]) -> Prediction:
-    """`rows`: a table's bytes, or what was typed, [{column: text}]."""
+def predict(run: Run, rows: bytes | list[dict[str, str]] | tuple[float, ...]) -> Prediction:
+    """`rows`: a table's bytes, or what was typed, [{column: text}], or what was drawn."""
+    if isinstance(rows, tuple):
+        return prediction.predict_picture(run.trainer, rows)
     frame = prediction.rows_in(rows, run.trainer) if isinstance(rows, bytes) else prediction.of_texts(rows)
     return prediction.predict(run.trainer, frame)
 

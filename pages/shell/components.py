@@ -114,6 +114,12 @@ def pad(key, drawn, **options):
     _mount(key, {"part": "pad", **options}, on_drawn_change=drawn)
 
 
+def digit_pad(key, drawn, side):
+    """Mount a picture of `side` pixels a side to draw; `drawn` is called at each stroke, with the pixels, 0 to 16 row by row, in the
+    session's state under `key`, as its `drawn`."""
+    _mount(key, {"part": "digit", "side": side}, on_drawn_change=drawn)
+
+
 def _line():
     return {"line": {"url": served(PATH), "key": tab().key}, "view": tab().view.name}
 

@@ -1,13 +1,16 @@
-"""What the network says of new rows: typed, or a file of them; and how that changes with one value."""
+"""What the network says of new rows: typed, or a file of them, and how that changes with one value; or of a digit that is drawn."""
 
 from __future__ import annotations
 
+import html
+
+import numpy as np
 import streamlit as st
 
 from core.limits import LIMITS, ConfigError
 from pages import wording
 from pages.charts.prediction import what_if
-from pages.shell.components import theme
+from pages.shell.components import digit_pad, theme
 from pages.shell.controls import refusal
 from pages.shell.identity import take_upload
 from pages.shell.tab import handler, tab
@@ -17,24 +20,31 @@ FIELDS, MOST = 24, 200  # columns that can be typed, all others staying at their
 SHOWN = 100  # rows of a file's predictions that are listed
 ROW = "new row"  # key of the fields
 REFUSED = "new rows refused"  # why the visitor may not have the file read
+DIGITS, SIDE = "digits", 8  # the data whose pictures can be drawn, and their pixels a side
+PAD, DRAWN = "digit pad", "digit drawn"  # key of the pad, and that of its pixels in the tab's state
 
 
 @st.fragment
 def predict_menu():
-    """A menu for runs that train on a file, made when it is opened."""
-    if session().config.data.source != "file":
+    """A menu for runs that train on a file or on digits, made when it is opened."""
+    source = session().config.data.source
+    if source not in ("file", DIGITS):
         return
     locked = tab().lesson.fixes("predict")
     menu = st.popover("Predict", icon=":material/online_prediction:", key="predict menu", on_change="rerun", disabled=locked)
     if not menu.open or session().last_snapshot is None:
+        st.session_state.pop(DRAWN, None)  # the pad is empty when it is opened again
         return
     with menu, st.container(key="prediction", gap="xsmall", width=420):
         if not session().run.may_take:
             st.caption("This run is somebody else's: only its owner can have it predict.")
             return
         try:
-            _typed()
-            _file()
+            if source == DIGITS:
+                _drawn()
+            else:
+                _typed()
+                _file()
         except ConfigError as error:
             refusal(wording.complaint(error))
 
@@ -42,6 +52,44 @@ def predict_menu():
 def _ask(action, *arguments):
     with tab().lock:
         return session().act(action, *arguments)
+
+
+def _drawn():
+    left, right = st.columns([1, 1])
+    with left:
+        digit_pad(PAD, _draw, SIDE)
+    with right:
+        pixels = st.session_state.get(DRAWN)
+        if not pixels or not any(pixels):
+            st.caption("Draw a digit, as large as the square. What the network says of it now stands here after each stroke.")
+            return
+        said = _ask("predict", tuple(pixels))
+        if said is None:  # the worker is gone, which the page tells
+            return
+        if not np.isfinite(said.outputs).all():
+            st.caption("The network's outputs are not finite.")
+        elif said.probable:
+            st.html(_chances(said))
+        else:
+            st.markdown(_sentence(said))
+        if session().playing:
+            st.button("Update", key="update drawn", icon=":material/refresh:", help="The run plays on: asks the network of now.")
+
+
+@handler
+def _draw():
+    pixels = st.session_state[PAD]["drawn"]
+    st.session_state[DRAWN] = pixels if isinstance(pixels, list) else None  # what is in it, the run checks
+
+
+def _chances(said):
+    """The probabilities of one row as bars, in HTML."""
+    rows = "".join(
+        f'<div class="{"said" if name == said.classes[0] else ""}"><dt>{html.escape(name)}</dt>'
+        f'<dd><i style="--chance:{100 * chance:.1f}"></i>{chance:.0%}</dd></div>'
+        for name, chance in zip(said.names, said.outputs[0])
+    )
+    return f'<dl class="chances" aria-label="Probabilities">{rows}</dl>'
 
 
 def _typed():

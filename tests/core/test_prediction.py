@@ -3,17 +3,21 @@
 import dataclasses
 import io
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_digits
 
 from core.__main__ import main
-from core.config import ConfigError
+from core.config import ConfigError, RunConfig
 from core.export import exported
-from core.prediction import of_texts, predict, rows_in
+from core.link import from_query
+from core.prediction import of_texts, predict, predict_picture, rows_in
 from core.proposal import configured
+from core.snapshot.outputs import outputs_of
 from core.store import archive
 from core.store.store import Store
 from core.training.trainer import Trainer
@@ -66,6 +70,22 @@ def test_what_no_training_row_had_is_told():
     assert predict(trainer, of_texts([row, row | {name: ""}])).notes == ()
     said = predict(trainer, of_texts([row, row | {name: "never seen"}]))
     assert said.target == "bought" and len(said.notes) == 1 and f"'never seen' in column '{name}'" in said.notes[0]
+
+
+@pytest.mark.parametrize("scaling", ["none", "minmax", "standard"])
+def test_a_picture_that_is_drawn_is_scaled_as_the_pictures_of_the_data(scaling):
+    config = from_query({"data.source": "digits", "data.scaling": scaling, "layers": "10-softmax", "loss": "categorical_cross_entropy"})
+    trainer = Trainer(config).advance(200)
+    test, pictures = trainer.dataset.test, load_digits().data
+    outputs = outputs_of(trainer.network, test.inputs[:20])
+    for place, row in enumerate(test.rows[:20]):
+        said = predict_picture(trainer, tuple(pictures[row].tolist()))
+        assert np.allclose(said.outputs, outputs[place]) and said.classes == (str(np.argmax(outputs[place])),) and said.probable
+    for values in ((), (0.0,) * 63, (math.nan,) * 64, (10**400,) * 64, ("0",) * 64):
+        with pytest.raises(ConfigError, match="must be 64 numbers of at most 1,000,000"):
+            predict_picture(trainer, values)
+    with pytest.raises(ConfigError, match="must be pictures"):
+        predict_picture(Trainer(RunConfig()), (0.0, 0.0))
 
 
 def test_the_command_takes_a_configuration_and_a_table(tmp_path, capsys):

@@ -3,6 +3,7 @@
 import { Board, loadPlotly } from "./board.js"
 import { Buttons } from "./buttons.js"
 import { Copy } from "./copy.js"
+import { Digit } from "./digit.js"
 import { Line } from "./line.js"
 import { Listener } from "./listener.js"
 import { Pad } from "./pad.js"
@@ -10,7 +11,7 @@ import { Slider } from "./slider.js"
 import { Text } from "./text.js"
 import { Tour } from "./tour.js"
 
-const PARTS = { board: Board, buttons: Buttons, copy: Copy, listener: Listener, pad: Pad, slider: Slider, text: Text, tour: Tour }
+const PARTS = { board: Board, buttons: Buttons, copy: Copy, digit: Digit, listener: Listener, pad: Pad, slider: Slider, text: Text, tour: Tour }
 const parts = new WeakMap()
 
 // Called at each run of the page. Returns what to call when the component may have gone.
