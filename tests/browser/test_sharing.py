@@ -36,6 +36,13 @@ def test_the_link_and_a_chart_are_copied(open_tab, tmp_path):
     panel.locator("[data-title='Copy picture']").click()
     expect(panel.get_by_text("Picture copied")).to_be_visible()
     assert tab.evaluate("navigator.clipboard.read().then(items => items[0].types)") == ["image/png"]
+    small = panel.locator(".main-svg").first.bounding_box()
+    panel.locator("[data-title^='Full screen']").click()
+    chart = "(box => [box.width, box.height, innerHeight])(document.querySelector('[data-name=loss] .main-svg').getBoundingClientRect())"
+    expect_true(lambda: tab.evaluate(chart)[0] > 1.3 * small["width"])
+    expect_true(lambda: tab.evaluate(chart)[1] > 0.8 * tab.evaluate(chart)[2])
+    tab.evaluate("document.exitFullscreen()")  # as Escape does, which the browser itself takes
+    expect_true(lambda: panel.locator(".main-svg").first.bounding_box() == small)
 
 
 class _Frame(BaseHTTPRequestHandler):

@@ -8,6 +8,7 @@ import { shownTheme } from "./theme.js"
 
 const MARGIN = "200px" // panels this near to the view are kept up to date
 const TOLD = 2500 // milliseconds for which it is told that a picture was copied
+const COPIED = { true: "Picture copied", false: "Not allowed here: save it instead" }
 const STILL = 1500 // milliseconds without a new figure after which a repainted panel is drawn in full
 const POINTING = 80 // milliseconds from one cell that is pointed at to the next that is told
 const SIGNS = { diamond: "◆", star: "★" } // of a legend, for the markers of these names
@@ -158,6 +159,7 @@ class Panel {
     this.zoom = {} // axis -> range the viewer chose
     this.width = 0
     this.watchPointer()
+    this.node.addEventListener("fullscreenchange", () => this.change())
   }
 
   // While a button is down on a chart it stays as it is: a drag or a click must end on what it began on
@@ -229,6 +231,7 @@ class Panel {
     const { title, legend, ...rest } = structuredClone(this.figure.layout) // Plotly writes into what it is given
     const shown = { ...rest, width: this.width, showlegend: false, font: { ...rest.font, family: getComputedStyle(this.node).fontFamily } }
     Object.assign(shown, this.axes())
+    if (document.fullscreenElement === this.node) shown.height = this.plot.clientHeight
     window.Plotly.react(this.plot, this.traces(), shown, this.config())
     if (!this.listening) this.listen()
     if (this.pointer) window.Plotly.Fx.hover(this.plot, this.pointer)
@@ -271,14 +274,21 @@ class Panel {
     const reset = { name: "Reset view", title: "Reset view", icon: window.Plotly.Icons.home, click: () => this.unzoom() }
     const made = () => picture(this.figure, this.traces(), this.axes(), this.width, getComputedStyle(this.node).fontFamily)
     const saved = { name: "Save as PNG", title: "Save as PNG", icon: window.Plotly.Icons.camera, click: () => save(made(), `descent_${this.name}.png`) }
-    const copied = { name: "Copy picture", title: "Copy picture", icon: ICON.copy, click: async () => this.tell(await copyPicture(made())) }
+    const copied = { name: "Copy picture", title: "Copy picture", icon: ICON.copy, click: async () => this.tell(COPIED[await copyPicture(made())]) }
+    const whole = { name: "Full screen", title: "Full screen (Escape leaves it)", icon: ICON.whole, click: () => this.fill() }
     const still = this.figure.layout.dragmode === false
-    this.settings ??= { displaylogo: false, doubleClick: false, displayModeBar: "hover", modeBarButtons: [[saved, copied, ...(still ? [] : [reset])]] }
+    this.settings ??= { displaylogo: false, doubleClick: false, displayModeBar: "hover", modeBarButtons: [[whole, saved, copied, ...(still ? [] : [reset])]] }
     return this.settings
   }
 
-  tell(copied) {
-    this.said.textContent = copied ? "Picture copied" : "Not allowed here: save it instead"
+  // The panel alone on the screen, and back
+  fill() {
+    if (document.fullscreenElement) document.exitFullscreen()
+    else this.node.requestFullscreen().catch(() => this.tell("Not allowed here"))
+  }
+
+  tell(text) {
+    this.said.textContent = text
     clearTimeout(this.saying)
     this.saying = setTimeout(() => (this.said.textContent = ""), TOLD)
   }

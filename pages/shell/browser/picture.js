@@ -4,6 +4,7 @@ const HEADING = 44 // pixels above the plot, for title and legend
 const SHARPNESS = 2 // pixels of the picture for one of the page
 
 export const ICON = {
+  whole: { width: 24, height: 24, path: "M3 3h7v2H5v5H3zM14 3h7v7h-2V5h-5zM3 14h2v5h5v2H3zM19 14h2v7h-7v-2h5z" },
   copy: {
     width: 24, height: 24,
     path: "M8 1h11a2 2 0 0 1 2 2v13h-2V3H8zM5 5h9a2 2 0 0 1 2 2v14a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V7a2 2 0 0 1 2-2zm0 2v14h9V7z",
