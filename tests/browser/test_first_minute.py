@@ -86,7 +86,7 @@ def test_the_tour_comes_once_and_covers_nothing_that_it_explains(open_tab, width
         assert left >= 0 and top >= 0 and right <= width and bottom <= 844
         results = Axe().run(tab)
         assert results.violations_count == 0, results.generate_report()
-        tab.keyboard.press("Enter")
+        card.get_by_role("button", name="Done" if number == 4 else "Next").click()
     expect(card).to_have_count(0)
     ready(tab.reload() and tab)
     if width == 390:
@@ -96,6 +96,17 @@ def test_the_tour_comes_once_and_covers_nothing_that_it_explains(open_tab, width
     tab.keyboard.press("Escape")
     expect(card).to_have_count(0)
     expect(button(tab, "Tour")).to_be_focused()
+
+
+def test_who_would_rather_go_on_alone_is_not_held_up(open_tab):
+    tab = open_tab(first_visit=True)
+    card = tab.get_by_role("dialog", name="Tour")
+    expect(card).to_contain_text("1 of 4: Data")
+    ready(tab).keyboard.press("p")
+    expect(button(tab, "Pause")).to_be_visible()
+    expect(card).to_be_visible()
+    button(tab, "Pause").click()
+    expect(card).to_have_count(0)
 
 
 @pytest.mark.parametrize(("link", "offered"), [("layers=4-relu_1-sigmoid", 1), ("embed=true", 0), ("text=Look", 0)])

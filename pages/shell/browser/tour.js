@@ -1,5 +1,5 @@
 // A tour of the page: a card beside each thing that it explains, never over it. It comes by itself once in a browser, where the address
-// asks for nothing, and whenever its button is pressed.
+// asks for nothing, and whenever its button is pressed. Who would rather go on alone just does: a press on anything else ends it.
 
 const TAKEN = "descent tour" // the browser's note that the tour was there
 const GAP = 12 // pixels between the card and what it explains, and to the edges of the window
@@ -10,9 +10,13 @@ export class Tour {
     root.classList.add("descent-buttons", "descent-tour-button")
     this.button = root.appendChild(element("button", "", "Tour"))
     this.button.title = "What is where on this page, in a minute"
-    this.button.addEventListener("click", () => this.begin())
+    this.button.addEventListener("click", () => {
+      this.begin()
+      this.next.focus({ preventScroll: true })
+    })
     this.plain = !location.search
     this.leave = (event) => event.key === "Escape" && this.end()
+    this.press = ({ target }) => this.card.contains(target) || this.target()?.contains(target) || this.end()
   }
 
   // `steps`: {title, text, at}, where `at` are selectors of what is explained; the first of them that can be seen is
@@ -44,8 +48,8 @@ export class Tour {
     this.card.append(this.words, row)
     document.querySelector(".stApp").append(this.ring, this.card)
     document.addEventListener("keydown", this.leave)
+    document.addEventListener("pointerdown", this.press, true)
     this.go(0)
-    this.next.focus({ preventScroll: true })
     this.follow()
   }
 
@@ -84,10 +88,11 @@ export class Tour {
     if (!this.card) return
     cancelAnimationFrame(this.following)
     document.removeEventListener("keydown", this.leave)
+    document.removeEventListener("pointerdown", this.press, true)
     this.ring.remove()
     this.card.remove()
     this.card = this.place = undefined
-    if (this.before?.isConnected) this.before.focus({ preventScroll: true })
+    if (this.before === this.button) this.button.focus({ preventScroll: true })
   }
 
   close() {
