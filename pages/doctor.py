@@ -5,9 +5,11 @@ import html
 import pandas as pd
 import streamlit as st
 
-from core.doctor.consult import SECONDS, consult
+from core.doctor import check
 from core.doctor.examples import EXAMPLES, example
+from core.doctor.run_file import SMALLER
 from core.limits import LIMITS, ConfigError
+from core.live.apart import apart
 from core.nn.activations import ACTIVATIONS
 from core.nn.losses import LOSSES
 from pages import wording
@@ -17,6 +19,7 @@ from pages.shell.identity import take_upload
 from pages.shell.page_head import head
 
 FILE, ANSWER = "doctor file", "doctor answer"  # (name, bytes), and what was said of them: an Answer or a ConfigError
+SECONDS = 45.0  # a file gets; most take less than one
 VERDICTS = {
     "correct": ("✓", "Your gradients are right"),
     "faulty": ("✕", "Something is wrong, and it has a name"),
@@ -102,7 +105,7 @@ def answered(raw):
     if ANSWER not in st.session_state:
         with st.spinner(f"Comparing every gradient, and trying mistakes where they differ; at most {SECONDS:g} seconds.", show_time=True):
             try:
-                st.session_state[ANSWER] = consult(raw)
+                st.session_state[ANSWER] = apart(check, raw, field="file", seconds=SECONDS, smaller=SMALLER)
             except ConfigError as refusal:
                 st.session_state[ANSWER] = refusal
     return st.session_state[ANSWER]

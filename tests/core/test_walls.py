@@ -61,10 +61,9 @@ def libraries(root):
 
 
 def processes(root):
-    """Only core.live starts processes, and the doctor's consultation, which is one."""
+    """Only core.live starts processes."""
     for module, target, line in imports(root):
-        allowed = room(module) == "core.live" or module == "core.doctor.consult"
-        if not allowed and (target.partition(".")[0] in STARTS_PROCESSES or target.endswith(".ProcessPoolExecutor")):
+        if room(module) != "core.live" and (target.partition(".")[0] in STARTS_PROCESSES or target.endswith(".ProcessPoolExecutor")):
             yield f"{module}:{line} imports {target}: what needs a process of its own belongs to core.live"
 
 
