@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 TEXTS = (
@@ -15,6 +16,7 @@ VALUES = (
     float("inf"), float("-inf"), float("nan"), 2**31, 2**53 + 1, 2**63, 10**5000,
     [], {}, [[]], [None], [0] * 2000, {"": 0}, {"__proto__": {}}, {"x" * 2000: 1}, *TEXTS,
 )  # fmt: skip
+LONG = 10**4000  # Python writes no number as long
 KEYS = ("", "x", "\ud800", "\0", "__class__", "constructor", "learning rate", "x" * 5000, "data.source", "<b>")
 
 
@@ -33,10 +35,10 @@ def text(random):
 
 
 def value(random):
-    """One of VALUES, or a list of some."""
+    """One of VALUES, or a list of some; a copy, since it will be spoiled."""
     if random.random() < 0.15:
-        return [random.choice(VALUES) for _ in range(random.randrange(4))]
-    return deep(random.choice((5, 200, 400))) if random.random() < 0.03 else random.choice(VALUES)
+        return copy.deepcopy([random.choice(VALUES) for _ in range(random.randrange(4))])
+    return deep(random.choice((5, 200, 400))) if random.random() < 0.03 else copy.deepcopy(random.choice(VALUES))
 
 
 def spoiled_json(random, tree, values=value):
@@ -60,10 +62,12 @@ def spoiled_json(random, tree, values=value):
 
 
 def _places(tree):
-    keys = tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
-    for key in keys:
-        yield tree, key
-        yield from _places(tree[key])
+    trees = [tree]
+    while trees:  # deeper than Python calls itself
+        tree = trees.pop()
+        for key in tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ():
+            yield tree, key
+            trees.append(tree[key])
 
 
 def spoiled_text(random, given):
@@ -125,4 +129,4 @@ def _without_long(tree):
         return {key: _without_long(held) for key, held in tree.items()}
     if isinstance(tree, list):
         return [_without_long(held) for held in tree]
-    return "<long>" if isinstance(tree, int) and abs(tree) > 10**4000 else tree
+    return "<long>" if isinstance(tree, int) and abs(tree) > LONG else tree
