@@ -23,6 +23,7 @@ TABLES = (ACTIVATIONS, LOSSES, OPTIMIZERS, WEIGHT_INITIALIZERS, BIAS_INITIALIZER
 LABELS = {
     "data.source": "Data source",
     "data.path": "Your file",
+    "data.test_path": "The test file",
     "data.test_fraction": "Test share",
     "data.scaling": "Input scaling",
     "data.seed": "Data seed",
@@ -148,6 +149,11 @@ def number(value, digits=4):
     else:
         text = f"{value:,.0f}" if 100 <= abs(value) < 1e5 else f"{value:.{digits - 1}g}"
     return powers(text).replace("-", "−")
+
+
+def measured(value):
+    """A measured value beside its name, where nothing moves: a whole one without digits that say nothing."""
+    return f"{value:,.0f}" if value is not None and float(value).is_integer() and abs(value) < 1e5 else number(value)
 
 
 def powers(text):

@@ -70,7 +70,7 @@ def _card(snapshot, finding, first):
 def _figures(finding, word):
     place = "whole run" if finding.layer is None else f"layer {finding.layer}"
     figures = "".join(
-        f"<span>{html.escape(wording.phrase(name))} <b>{wording.number(value)}</b></span>" for name, value in finding.evidence.items()
+        f"<span>{html.escape(wording.phrase(name))} <b>{wording.measured(value)}</b></span>" for name, value in finding.evidence.items()
     )
     since = f"<span>since step <b>{wording.count(finding.step)}</b></span>"
     return f'<p class="figures"><span>{word}</span>{since}<span>{place}</span>{figures}</p>'

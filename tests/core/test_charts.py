@@ -100,6 +100,7 @@ def test_the_last_finite_output_stays_dimmed_in_place_of_one_that_is_not():
 def test_numbers_are_written_in_one_style():
     values = {0.0312: "0.0312", 3930: "3,930", -1.46e201: "−1.46·10²⁰¹", 1e-5: "1·10⁻⁵", 5.73e21: "5.73·10²¹"}
     assert [wording.number(value) for value in values] == list(values.values())
+    assert [wording.measured(value) for value in (1.0, 250, 0.25, None)] == ["1", "250", "0.2500", "–"]
     assert number(5.73e21) == "5.73·10²¹"
     assert wording.powers("the loss is 2.97e+22, and it began at 0.208") == "the loss is 2.97·10²², and it began at 0.208"
     assert wording.powers("5.2e+03 times its limit, 1e+05 before") == "5,200 times its limit, 1·10⁵ before"

@@ -79,8 +79,9 @@ def with_tests(table: Table, raw: bytes, name: str, header: bool | None, delimit
     except ConfigError as error:
         raise ConfigError("data.test_path", error.message) from None
     if list(tests.frame.columns) != list(table.frame.columns):
-        absent = [name for name in table.frame.columns if name not in set(tests.frame.columns)] or list(tests.frame.columns)
-        raise ConfigError("data.test_path", f"must have the columns of the training file; they differ in {listed(absent)}")
+        absent = [name for name in table.frame.columns if name not in set(tests.frame.columns)]
+        had = f"has no {listed(absent)}" if absent else f"has more, or another order: {listed(tests.frame.columns)}"
+        raise ConfigError("data.test_path", f"must have the columns of the training file; it {had}")
     rows = len(table.frame)
     table.frame = pd.concat([table.frame, tests.frame], ignore_index=True)
     table.held_back = np.arange(len(table.frame)) >= rows
